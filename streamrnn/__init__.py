@@ -1,0 +1,70 @@
+"""streamrnn finds anomalies in live sensor streams with recurrent networks that learn online.
+
+Start with ``Detector``. Importing the package costs nothing: the compiled core
+loads when a name is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamrnn.detector import Detector, Expectation, Forecast, Result
+    from streamrnn.errors import (
+        DataError,
+        SettingsError,
+        StateError,
+        StreamrnnError,
+        UnsupportedMachineError,
+    )
+    from streamrnn.fleet import Fleet
+    from streamrnn.records import Batch, Results
+    from streamrnn.settings import Settings
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Batch": "records",
+    "DataError": "errors",
+    "Detector": "detector",
+    "Expectation": "detector",
+    "Fleet": "fleet",
+    "Forecast": "detector",
+    "Result": "detector",
+    "Results": "records",
+    "Settings": "settings",
+    "SettingsError": "errors",
+    "StateError": "errors",
+    "StreamrnnError": "errors",
+    "UnsupportedMachineError": "errors",
+}
+
+__all__ = [
+    "Batch",
+    "DataError",
+    "Detector",
+    "Expectation",
+    "Fleet",
+    "Forecast",
+    "Result",
+    "Results",
+    "Settings",
+    "SettingsError",
+    "StateError",
+    "StreamrnnError",
+    "UnsupportedMachineError",
+    "__version__",
+]
+
+# In a source checkout connectors/ and pipelines/ live beside this folder.
+_here = Path(__file__).resolve().parent
+if not (_here / "connectors").is_dir():
+    __path__.append(str(_here.parent))
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,80 @@
+"""One call of the engine: the columns of a batch and the table of their addresses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn.kernels import plan
+from streamrnn.records import Batch, Results
+
+
+class Call:
+    """Room for n records, in and out, with every column's address in one table.
+
+    The table is all that a kernel gets, so a call costs the same however many
+    columns there are. The object owns the memory: keep it while a kernel runs.
+    """
+
+    def __init__(self, n: int, channels: int, ahead: int) -> None:
+        wide, flat = (n, channels), (n,)
+        floats: dict[int, tuple[int, ...]] = {
+            plan.CALL_VALUES: wide,
+            plan.CALL_YHAT: wide,
+            plan.CALL_LOWER: wide,
+            plan.CALL_UPPER: wide,
+            plan.CALL_SHARE: wide,
+            plan.CALL_AHEAD: (n, channels, ahead, 3),
+            plan.CALL_SCORE: flat,
+            plan.CALL_P_VALUE: flat,
+            plan.CALL_SURPRISE: flat,
+            plan.CALL_STRENGTH: flat,
+            plan.CALL_LEVEL: flat,
+        }
+        whole = (
+            plan.CALL_SERIES,
+            plan.CALL_TIMES,
+            plan.CALL_PARTITIONS,
+            plan.CALL_OFFSETS,
+            plan.CALL_STATUS,
+            plan.CALL_DETECTION,
+            plan.CALL_EVENT_PARTITION,
+            plan.CALL_EVENT_OFFSET,
+        )
+        self.columns: dict[int, NDArray[Any]] = {i: np.empty(shape) for i, shape in floats.items()}
+        self.columns |= {i: np.empty(n, np.int64) for i in whole}
+        self.table = np.zeros(plan.CALL_SIZE, np.int64)
+        self.table[plan.CALL_RECORDS] = n
+        for i, column in self.columns.items():
+            self.table[i] = column.ctypes.data
+        self.address = self.table.ctypes.data
+
+    def fill(self, batch: Batch) -> None:
+        """Copy a batch's columns in."""
+        self.columns[plan.CALL_SERIES][:] = batch.series
+        self.columns[plan.CALL_TIMES][:] = batch.times
+        self.columns[plan.CALL_PARTITIONS][:] = batch.partitions
+        self.columns[plan.CALL_OFFSETS][:] = batch.offsets
+        self.columns[plan.CALL_VALUES][:] = batch.values
+
+    def results(self) -> Results:
+        """The results' columns; they share this call's memory."""
+        column = self.columns
+        return Results(
+            yhat=column[plan.CALL_YHAT],
+            yhat_lower=column[plan.CALL_LOWER],
+            yhat_upper=column[plan.CALL_UPPER],
+            share=column[plan.CALL_SHARE],
+            ahead=column[plan.CALL_AHEAD],
+            anomaly_score=column[plan.CALL_SCORE],
+            p_value=column[plan.CALL_P_VALUE],
+            surprise=column[plan.CALL_SURPRISE],
+            alert_strength=column[plan.CALL_STRENGTH],
+            level=column[plan.CALL_LEVEL],
+            is_anomaly=column[plan.CALL_DETECTION].astype(np.bool_),
+            status=column[plan.CALL_STATUS].astype(np.int8),
+            event_partition=column[plan.CALL_EVENT_PARTITION].astype(np.int32),
+            event_offset=column[plan.CALL_EVENT_OFFSET],
+        )

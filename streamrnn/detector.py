@@ -1,0 +1,337 @@
+"""Detector: one series, with river's verbs. The library's front door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from streamrnn.columns import output_columns
+from streamrnn.errors import DataError, SettingsError
+from streamrnn.fleet import Fleet
+from streamrnn.kernels import plan
+from streamrnn.records import STATUSES, Batch, Results
+from streamrnn.settings import Settings
+from streamrnn.state import SavedState, decode, encode, merge_settings
+from streamrnn.values import channels_of, frame_columns, nanoseconds, values_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Detector", "Expectation", "Forecast", "Result"]
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What one channel of a record was, and what it should have been; sensor units.
+
+    Attributes
+    ----------
+    actual : float
+        NaN = missing.
+    yhat, yhat_lower, yhat_upper : float
+        The forecast made before the record was seen, and its interval; NaN
+        before there is one.
+    share : float
+        The channel's part of the evidence, 0 to 1; NaN where not scored.
+    """
+
+    actual: float
+    yhat: float
+    yhat_lower: float
+    yhat_upper: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One channel's value some records ahead; sensor units.
+
+    Attributes
+    ----------
+    mean : float
+        Centre of the forecast (its median, where values are skewed).
+    scale : float
+        Half the width that holds 68 % of a normal distribution around it.
+    lower, upper : float
+        Interval that is to hold the ``coverage`` share of values.
+    """
+
+    mean: float
+    scale: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is said of one record.
+
+    Attributes
+    ----------
+    status : str
+        ``warming`` (no score), ``provisional`` (scored, the tail not yet
+        certain), ``calibrated``, ``missing``, ``late`` or ``duplicate``.
+    anomaly_score : float
+        Ranks records: 0 and up, high = anomalous; NaN where not scored.
+    p_value : float
+        How often normal records look at least this odd, 0 to 1.
+    surprise : float
+        -log10 of the p-value.
+    is_anomaly : bool
+        Whether the p-value is at or under what ``false_alarms`` stands for.
+    alert_strength : float
+        0 to 1, .5 and up is worth an alert; 0 except where an event opens or
+        clearly worsens.
+    event_id : str or None
+        The event that the record belongs to: the id of the record that opened it.
+    record_id : str
+    channels : dict of str to Expectation
+    """
+
+    status: str
+    anomaly_score: float
+    p_value: float
+    surprise: float
+    is_anomaly: bool
+    alert_strength: float
+    event_id: str | None
+    record_id: str
+    channels: dict[str, Expectation]
+
+    @property
+    def only(self) -> Expectation:
+        """The one channel of a univariate record; DataError where there are several."""
+        if len(self.channels) > 1:
+            raise DataError(f"the record has channels {', '.join(self.channels)}; take one from .channels")
+        return next(iter(self.channels.values()))
+
+    @property
+    def yhat(self) -> float:
+        """Forecast of a univariate record."""
+        return self.only.yhat
+
+    @property
+    def yhat_lower(self) -> float:
+        """Lower end of a univariate record's interval."""
+        return self.only.yhat_lower
+
+    @property
+    def yhat_upper(self) -> float:
+        """Upper end of a univariate record's interval."""
+        return self.only.yhat_upper
+
+
+class Detector:
+    """An online recurrent anomaly detector for one series of one or many channels.
+
+    Feed it records in order; it scores each against the forecast that it made
+    for it, then learns. A record is a number, a mapping, an array or a pandas
+    row; None and NaN are missing values. The first record names the channels.
+
+    Parameters
+    ----------
+    name : str
+        Part of the ids of records and events.
+    **settings
+        See ``Settings``; ``false_alarms="1/week"`` is the one to know.
+
+    Raises
+    ------
+    SettingsError
+        Where a setting is unknown or out of range.
+
+    Examples
+    --------
+    >>> from streamrnn import Detector
+    >>> detector = Detector(false_alarms=1e-3)
+    >>> for t in range(300):
+    ...     result = detector.process_one(20 + (t % 12))
+    >>> result.status, result.is_anomaly
+    ('provisional', False)
+    >>> detector.process_one(40.0).is_anomaly
+    True
+    """
+
+    def __init__(self, *, name: str = "series", **settings: Any) -> None:
+        self.name = name
+        if settings.get("channels") is None:
+            settings.pop("channels", None)
+        self._options = dict(settings)
+        checked = Settings.from_dict(settings)  # say at once what is wrong
+        self._fleet: Fleet | None = Fleet(checked) if "channels" in settings else None
+        if self._fleet is not None:
+            self._fleet.series([name])
+
+    @property
+    def settings(self) -> Settings:
+        """The settings; ``channels`` is a placeholder until the first record."""
+        return self._fleet.settings if self._fleet else Settings.from_dict(self._options)
+
+    @property
+    def n_records(self) -> int:
+        """How many records have come."""
+        if self._fleet is None:
+            return 0
+        counters = self._fleet.layout.segment(self._fleet.row(0), "counters", np.int64)
+        return int(counters[plan.STEP_RECORDS])
+
+    def process_one(self, x: Any, time: Any = None) -> Result:
+        """Score one record, then learn it.
+
+        Parameters
+        ----------
+        x : float, mapping, array-like or pandas row
+        time : datetime, numpy.datetime64 or pandas.Timestamp, optional
+            Without an offset it is taken as UTC.
+
+        Raises
+        ------
+        DataError
+            Where x or time cannot be read; nothing is learned then.
+        """
+        fleet = self._started(x)
+        batch = self._one_record(x, time)
+        return self._result(batch, fleet.process(batch))
+
+    def learn_one(self, x: Any, time: Any = None) -> None:
+        """``process_one`` without its result."""
+        self.process_one(x, time)
+
+    def score_one(self, x: Any, time: Any = None) -> float:
+        """The ``anomaly_score`` that the record would get now, learning nothing; NaN while warming."""
+        fleet = self._started(x)
+        return float(fleet.score(self._one_record(x, time)).anomaly_score[0])
+
+    def process_many(self, data: Any, time: Any = None) -> pd.DataFrame:
+        """Score and learn many records; the same results as one by one.
+
+        Parameters
+        ----------
+        data : DataFrame, Series or array of shape (n,) or (n, channels)
+        time : str or array-like, optional
+            A column of the DataFrame, or n times. Without it a DatetimeIndex serves.
+
+        Returns
+        -------
+        DataFrame
+            The input's columns, then the output columns; the input's index.
+        """
+        import pandas as pd
+
+        frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
+        names, values, times = frame_columns(frame, time)
+        fleet = self._started(dict.fromkeys(names, 0.0))
+        order = [names.index(channel) for channel in self._check_names(names)]
+        batch = Batch.of_one_series(values[:, order], times, self.n_records)
+        found = output_columns(fleet.process(batch), batch, fleet.settings, self.name)
+        kept = {f"input.{c}" if c in found else str(c): frame[c].to_numpy() for c in frame.columns}
+        return pd.DataFrame({**kept, **found}, index=frame.index)
+
+    def forecast(self, horizon: int = 1) -> dict[str, Forecast]:
+        """Each channel's value ``horizon`` records after the newest one.
+
+        Raises
+        ------
+        SettingsError
+            Where the horizon is not among the settings' ``horizons``.
+        """
+        horizons = self.settings.horizons
+        if horizon not in horizons:
+            raise SettingsError(
+                f"horizon {horizon} is not forecast; ask for it with horizons=({', '.join(map(str, horizons))}, {horizon})"
+            )
+        if self._fleet is None:
+            raise DataError("there is nothing to forecast from: no record has come yet")
+        made = self._fleet.forecast(0)[:, horizons.index(horizon)]
+        return {
+            channel: Forecast(*(float(x) for x in values))
+            for channel, values in zip(self.settings.channels, made, strict=True)
+        }
+
+    def to_bytes(self) -> bytes:
+        """The whole detector as versioned bytes."""
+        if self._fleet is None:
+            settings = {**self.settings.to_dict(), "channels": None}
+            return encode(SavedState(settings, [self.name], np.zeros((1, 0), np.uint8)))
+        return self._fleet.to_bytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, **changes: Any) -> Detector:
+        """A detector that goes on, to the bit, where the saved one stopped.
+
+        Parameters
+        ----------
+        data : bytes
+            From ``to_bytes``.
+        **changes
+            Tunable settings to change.
+
+        Raises
+        ------
+        StateError
+            Where the bytes are damaged, foreign or of another version.
+        SettingsError
+            Where a change is structural.
+        """
+        saved = decode(data)
+        name = saved.keys[0] if saved.keys else "series"
+        detector = cls(name=name, **{**merge_settings(saved.settings, changes), "channels": None})
+        if saved.settings["channels"] is not None:
+            detector._fleet = Fleet.from_bytes(data, **changes)
+        return detector
+
+    def clone(self) -> Detector:
+        """An independent copy with the same settings and state."""
+        return Detector.from_bytes(self.to_bytes())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Detector.from_bytes, (self.to_bytes(),)
+
+    def __repr__(self) -> str:
+        given = "".join(f", {k}={v!r}" for k, v in self._options.items())
+        return f"Detector(name={self.name!r}{given}; {self.n_records} records)"
+
+    def _started(self, x: Any) -> Fleet:
+        """The fleet of one; the first record names its channels."""
+        if self._fleet is None:
+            self._fleet = Fleet(Settings.from_dict({**self._options, "channels": channels_of(x)}))
+            self._fleet.series([self.name])
+        return self._fleet
+
+    def _check_names(self, names: list[str]) -> tuple[str, ...]:
+        channels = self.settings.channels
+        if set(names) != set(channels):
+            raise DataError(f"the data has channels {', '.join(names)}; this detector has {', '.join(channels)}")
+        return channels
+
+    def _one_record(self, x: Any, time: Any) -> Batch:
+        values = values_of(x, self.settings.channels)
+        times = np.array([plan.NO_TIME if time is None else nanoseconds(time)], np.int64)
+        return Batch.of_one_series(values[None, :], times, self.n_records)
+
+    def _result(self, batch: Batch, found: Results) -> Result:
+        event = int(found.event_offset[0])
+        channels = {
+            channel: Expectation(
+                float(batch.values[0, d]),
+                float(found.yhat[0, d]),
+                float(found.yhat_lower[0, d]),
+                float(found.yhat_upper[0, d]),
+                float(found.share[0, d]),
+            )
+            for d, channel in enumerate(self.settings.channels)
+        }
+        return Result(
+            status=STATUSES[found.status[0]],
+            anomaly_score=float(found.anomaly_score[0]),
+            p_value=float(found.p_value[0]),
+            surprise=float(found.surprise[0]),
+            is_anomaly=bool(found.is_anomaly[0]),
+            alert_strength=float(found.alert_strength[0]),
+            event_id=f"{self.name}-0-{event}" if event >= 0 else None,
+            record_id=f"{self.name}-0-{int(batch.offsets[0])}",
+            channels=channels,
+        )

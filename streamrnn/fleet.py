@@ -1,0 +1,176 @@
+"""Fleet: any number of keyed series, each with a model of its own. The only engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn.call import Call
+from streamrnn.initial import initial_row
+from streamrnn.kernels import plan
+from streamrnn.kernels.compiling import bind
+from streamrnn.kernels.step import newest_forecasts, process_batch
+from streamrnn.layout import ModelLayout, aligned_bytes
+from streamrnn.records import Batch, Results
+from streamrnn.settings import Settings
+from streamrnn.state import SavedState, check_rows, decode, encode, merge_settings
+
+__all__ = ["Fleet"]
+
+
+class Fleet:
+    """Models of many series in one slab of memory, stepped by one compiled call a batch.
+
+    No series depends on another: a fleet of n series gives the same bits as n
+    fleets of one, however the records are interleaved or cut into batches.
+
+    Parameters
+    ----------
+    settings : Settings
+        Shared by all series.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamrnn import Batch, Fleet, Settings
+    >>> fleet = Fleet(Settings())
+    >>> a, b = fleet.series(["pump-1", "pump-2"])
+    >>> rng = np.random.default_rng(0)
+    >>> batch = Batch.of_one_series(rng.normal(size=(100, 1)))
+    >>> results = fleet.process(batch)
+    >>> int(results.status[-1]), bool(results.p_value[-1] <= 1)
+    (1, True)
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.layout = ModelLayout(settings)
+        self._template = initial_row(self.layout)
+        self._codes: dict[str, int] = {}
+        self._slab = aligned_bytes(0)
+        self._scratch = aligned_bytes(self.layout.scratch.size)
+        self._process = bind(process_batch, self.layout.cells, 0, 0)
+        self._filled = 0
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that all series share."""
+        return self.layout.settings
+
+    @property
+    def keys(self) -> list[str]:
+        """The series' keys, in the order of their codes."""
+        return list(self._codes)
+
+    @property
+    def state_bytes(self) -> int:
+        """Memory of all series' states: their number times ``layout.row_bytes``."""
+        return len(self._codes) * self.layout.row_bytes
+
+    def series(self, keys: Iterable[str]) -> NDArray[np.int32]:
+        """Codes of the keys for ``Batch.series``; a key not seen before starts a new model.
+
+        Returns
+        -------
+        codes : (n,) int32
+        """
+        codes = [self._codes.setdefault(key, len(self._codes)) for key in keys]
+        self._make_room(len(self._codes))
+        return np.array(codes, np.int32)
+
+    def process(self, batch: Batch) -> Results:
+        """Score and learn every record of a batch, in order.
+
+        Raises
+        ------
+        DataError
+            Where the batch's shape does not fit, or names a series that does not exist.
+        """
+        if not self._codes:
+            self.series([""])
+        channels = len(self.settings.channels)
+        batch.check(len(self._codes), channels)
+        call = Call(len(batch), channels, len(self.settings.horizons) - 1)
+        call.fill(batch)
+        self._run(call, self._slab)
+        return call.results()
+
+    def row(self, code: int) -> NDArray[np.uint8]:
+        """The state of one series; shares the fleet's memory."""
+        size = self.layout.row_bytes
+        return self._slab[code * size : (code + 1) * size]
+
+    def score(self, batch: Batch) -> Results:
+        """What ``process`` would say of one record of each series, changing nothing."""
+        channels = len(self.settings.channels)
+        batch.check(len(self._codes), channels)
+        call = Call(len(batch), channels, len(self.settings.horizons) - 1)
+        call.fill(batch)
+        rows = aligned_bytes(len(batch) * self.layout.row_bytes)
+        for i, code in enumerate(batch.series):
+            rows[i * self.layout.row_bytes : (i + 1) * self.layout.row_bytes] = self.row(int(code))
+        call.columns[plan.CALL_SERIES][:] = range(len(batch))
+        self._run(call, rows)
+        return call.results()
+
+    def forecast(self, code: int) -> NDArray[np.float64]:
+        """Forecasts of a series made at its newest record.
+
+        Returns
+        -------
+        forecasts : (channels, horizons, 4) float64
+            Mean, scale, lower and upper, in sensor units; NaN before there is one.
+        """
+        shape = (len(self.settings.channels), len(self.settings.horizons), 4)
+        out = np.empty(shape)
+        newest_forecasts(self.layout.table.ctypes.data, self.row(code).ctypes.data, out.ctypes.data)
+        return out
+
+    def to_bytes(self) -> bytes:
+        """All series' states, settings and keys, as versioned bytes (``state.py``)."""
+        rows = self._slab[: self.state_bytes].reshape(len(self._codes), self.layout.row_bytes)
+        return encode(SavedState(self.settings.to_dict(), self.keys, rows))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, **changes: Any) -> Fleet:
+        """A fleet that goes on, to the bit, where the saved one stopped.
+
+        Parameters
+        ----------
+        data : bytes
+            From ``to_bytes``.
+        **changes
+            Tunable settings to change.
+
+        Raises
+        ------
+        StateError
+            Where the bytes are damaged, foreign or of another version.
+        SettingsError
+            Where a change is structural.
+        """
+        saved = decode(data)
+        fleet = cls(Settings.from_dict(merge_settings(saved.settings, changes)))
+        check_rows(fleet.layout, saved.rows)
+        fleet.series(saved.keys)
+        fleet._slab[: fleet.state_bytes] = saved.rows.ravel()
+        return fleet
+
+    def _run(self, call: Call, rows: NDArray[np.uint8]) -> None:
+        call.table[plan.CALL_ROWS] = rows.ctypes.data
+        call.table[plan.CALL_SCRATCH] = self._scratch.ctypes.data
+        self._process(self.layout.cells, self.layout.table.ctypes.data, call.address)
+
+    def _make_room(self, count: int) -> None:
+        """Grow the slab by half again, so that adding series one by one copies little."""
+        size = self.layout.row_bytes
+        held, filled = len(self._slab) // size, self._filled
+        if count > held:
+            slab = aligned_bytes(max(count, held + held // 2) * size)
+            slab[: len(self._slab)] = self._slab
+            self._slab = slab
+        for code in range(filled, count):
+            self.row(code)[:] = self._template
+        self._filled = count

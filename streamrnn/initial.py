@@ -1,0 +1,89 @@
+"""The row of a model that has seen nothing: seeded weights and neutral state."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn.kernels import plan
+from streamrnn.layout import PRIOR, ModelLayout, NetworkShape, aligned_bytes
+from streamrnn.scoring import tail
+
+_HEAD_SCALE = 0.3  # a head that starts small starts near the last value
+
+
+def uniform(seed: int, n: int) -> NDArray[np.float64]:
+    """n numbers from [0, 1) by SplitMix64 (Steele, Lea and Flood 2014).
+
+    Our own, because NumPy does not promise the same stream from one version to
+    the next and initial weights must never change.
+    """
+    with np.errstate(over="ignore"):
+        z = np.uint64(seed) + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+    return (z >> np.uint64(11)).astype(np.float64) / 2.0**53
+
+
+def initial_parameters(shape: NetworkShape, seed: int) -> NDArray[np.float64]:
+    """Weights from U(±1/sqrt H), biases 0 but where the cell says otherwise; padding 0."""
+    hidden, gates = shape.hidden, len(shape.spec.gates)
+    bound = hidden**-0.5
+    cell = np.zeros((shape.rows, gates, shape.padded))
+    head = np.zeros((shape.outputs, shape.padded))
+    draws = 2.0 * uniform(seed, (hidden + shape.inputs) * gates * hidden + shape.outputs * hidden) - 1.0
+    draws *= bound
+    cut = (hidden + shape.inputs) * gates * hidden
+    weights = draws[:cut].reshape(hidden + shape.inputs, gates, hidden)
+    first_input = shape.padded + 1
+    cell[:hidden, :, :hidden] = weights[:hidden]
+    cell[first_input : first_input + shape.inputs, :, :hidden] = weights[hidden:]
+    for gate, value in shape.spec.bias.items():
+        cell[-1, shape.spec.gates.index(gate), :hidden] = value
+    head[:, :hidden] = draws[cut:].reshape(shape.outputs, hidden) * _HEAD_SCALE
+    parameters = np.zeros(shape.parameters)
+    parameters[: shape.head] = cell.ravel()
+    parameters[shape.head : shape.head + head.size] = head.ravel()
+    return parameters
+
+
+def fill_network(shape: NetworkShape, segments: dict[str, NDArray[np.generic]], seed: int) -> None:
+    """Set a network's weights, its constant inputs and its optimiser's powers."""
+    segments["weights"][:] = initial_parameters(shape, seed)
+    v = segments["v"].reshape(shape.k2 + 1, -1)
+    v[:, shape.padded] = 1.0  # what the two biases multiply
+    v[:, shape.rows - 1] = 1.0
+    segments["powers"][:] = 1.0
+    segments["target"][:] = np.nan
+
+
+def initial_row(layout: ModelLayout) -> NDArray[np.uint8]:
+    """A fresh row; every series of a fleet starts from a copy of it."""
+    row = aligned_bytes(layout.row_bytes)
+    settings = layout.settings
+    layout.segment(row, "counters", np.int64)[plan.STEP_TIME] = plan.NO_TIME
+    for name in ("mean", "past_mean", "raw"):
+        layout.segment(row, name, np.float64)[:] = np.nan
+    layout.segment(row, "spread", np.float64)[:] = 1.0
+    layout.segment(row, "quantile", np.float64)[:] = NormalDist().inv_cdf(0.5 + 0.5 * settings.coverage)
+    layout.segment(row, "tail", np.float64)[:] = tail.initial_state()
+    for i, shape in enumerate(layout.networks):
+        dtypes: dict[str, type[np.generic]] = {
+            "weights": shape.dtype, "v": shape.dtype, "target": shape.dtype, "powers": np.float64,
+        }  # fmt: skip
+        segments = {name: layout.segment(row, f"network{i}.{name}", dtype) for name, dtype in dtypes.items()}
+        fill_network(shape, segments, settings.seed + i)
+        _fill_readout(layout, row, i)
+    return row
+
+
+def _fill_readout(layout: ModelLayout, row: NDArray[np.uint8], i: int) -> None:
+    shape, lags = layout.networks[i], layout.settings.lags
+    terms = shape.hidden + 1
+    shared = layout.segment(row, f"readout{i}.shared", np.float64).reshape(terms, -1)
+    np.fill_diagonal(shared, PRIOR)
+    own = layout.segment(row, f"readout{i}.own", np.float64).reshape(shape.outputs, lags, lags)
+    own[:, range(lags), range(lags)] = PRIOR

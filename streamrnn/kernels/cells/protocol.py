@@ -1,0 +1,92 @@
+"""What a cell must offer. One file a cell; the driver never asks which cell it has.
+
+A cell is a NamedTuple type with one field, ``one``: the number 1 in the element
+type of the network (float32; float64 for gradient checks). Numba compiles the
+driver once for each such type, and the functions below are chosen by it.
+
+All take ``net``, the address of the network's table (``plan.py``), and ``row``,
+that of the model's row. Each reads and writes only the slot it is given and the
+scratch.
+
+A step may also read the previous step's head outputs (``NET_Y`` of the slot
+before): that is what a Jordan cell feeds back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+from numba.core import types
+from numba.extending import overload
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    """Sizes of a cell in units of the padded hidden size.
+
+    Attributes
+    ----------
+    name : str
+        How settings name it.
+    tag : type
+        The NamedTuple that selects its kernels.
+    gates : tuple of str
+        Column blocks of the weights, in PyTorch's order.
+    saved : int
+        Vectors that a slot keeps for the way back.
+    errors : int
+        Vectors of gradients of pre-activations that a slot needs.
+    state : tuple of int
+        Which saved vectors are recurrent state besides h.
+    bias : dict
+        Initial value of a gate's input bias, where it is not 0.
+    """
+
+    name: str
+    tag: Any
+    gates: tuple[str, ...]
+    saved: int
+    errors: int
+    state: tuple[int, ...]
+    bias: dict[str, float]
+
+
+def cell_forward(cell: Any, net: int, row: int, slot: int) -> None:
+    """One step: from ``v`` of the slot to h, written to ``v`` of the next slot."""
+
+
+def cell_hold(cell: Any, net: int, row: int, slot: int) -> None:
+    """A masked step: the recurrent state passes through the slot unchanged."""
+
+
+def cell_backward(cell: Any, net: int, row: int, scratch: int, slot: int, last: bool) -> None:
+    """One step back: from dL/dh of the slot to its errors and to dL/dh of the slot before.
+
+    With ``last`` the window ends here and nothing flows further back.
+    """
+
+
+def cell_gradient(cell: Any, net: int, row: int, scratch: int, first: int, steps: int) -> Any:
+    """Gradient of the cell's weights over ``steps`` slots from ``first`` on; sum of squares."""
+
+
+def cell_input_gradient(cell: Any, net: int, row: int, scratch: int, slot: int, out: Any) -> None:
+    """dL/dx of the slot, for a layer below; ``out`` holds the inputs rounded up to 16."""
+
+
+def implements(stub: Callable[..., Any], tag: type) -> Callable[[Callable[..., Any]], Any]:
+    """Register the decorated function as ``stub`` for the cell ``tag``."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        def choose(cell: Any, *rest: Any) -> Any:
+            matches = isinstance(cell, types.BaseNamedTuple) and cell.instance_class is tag
+            return function if matches else None
+
+        choose.__signature__ = signature(stub)  # type: ignore[attr-defined]
+        overload(stub, jit_options={"forceinline": True, "error_model": "numpy"}, strict=False)(choose)
+        return function
+
+    return register

@@ -1,0 +1,126 @@
+"""How our kernels are compiled: the flags, and a cache folder of their own.
+
+Numba keys a cached kernel by the file that defines it and does not notice an
+edit in a callee's file. So the folder is named after a hash of all kernel
+sources: a stale kernel can never run. The folder is Numba's setting for the
+whole process, so it is set only while one of our kernels is being defined.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import llvmlite.binding as llvm
+import numba
+from numba import config, njit
+
+from streamrnn.errors import UnsupportedMachineError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_SOURCES = ("kernels", "scoring")
+
+# No fast-math flag, here or in emitted IR: results must have the same bits on
+# every machine, so the compiler may neither reorder nor contract arithmetic.
+_FLAGS: dict[str, Any] = {"error_model": "numpy", "boundscheck": False, "nogil": True}
+
+
+def _require_fused_multiply_add() -> None:
+    """Refuse an x86 processor without FMA and AVX2: emulated, it would crawl."""
+    if not llvm.get_default_triple().startswith("x86_64"):
+        return
+    features = llvm.get_host_cpu_features()
+    missing = [name for name in ("fma", "avx2") if not features.get(name)]
+    if missing:
+        raise UnsupportedMachineError(
+            f"this processor ({llvm.get_host_cpu_name()}) lacks {' and '.join(missing)}; "
+            "streamrnn needs an x86-64 processor of 2013 or later (AVX2 and FMA)"
+        )
+
+
+@cache
+def source_hash() -> str:
+    """Hash of every source that can end up inside a kernel, and of Numba's version."""
+    digest = hashlib.sha256(f"{numba.__version__} {llvm.llvm_version_info}".encode())
+    for folder in _SOURCES:
+        for path in sorted((_PACKAGE / folder).rglob("*.py")):
+            digest.update(path.relative_to(_PACKAGE).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def cache_folder() -> Path | None:
+    """The folder that holds compiled kernels, or None where none can be written.
+
+    ``STREAMRNN_CACHE_DIR`` names its parent; without it, the user's cache folder.
+    """
+    parents = [os.environ.get("STREAMRNN_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME")]
+    named = [Path(parent) for parent in parents if parent]
+    user = getattr(os, "getuid", lambda: 0)()
+    named.append(Path(os.path.expanduser("~/.cache")))
+    named.append(Path(tempfile.gettempdir()) / f"streamrnn-{user}")
+    for parent in named:
+        folder = parent / "streamrnn" / f"kernels-{source_hash()}"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            continue
+        # A compiled kernel is code: never load one that another user may have put there.
+        owned = not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid()
+        if owned and os.access(folder, os.W_OK):
+            folder.chmod(0o700)
+            return folder
+    return None
+
+
+def inlined(function: F) -> F:
+    """Compile a small helper that LLVM always inlines into its caller."""
+    return njit(forceinline=True, **_FLAGS)(function)  # type: ignore[no-any-return]
+
+
+def woven(function: F) -> F:
+    """Paste a function into its caller before compilation.
+
+    LLVM optimises everything below a function once for each level of calls
+    above it, so a thin level that only passes on costs seconds of start-up.
+    """
+    return njit(inline="always", **_FLAGS)(function)  # type: ignore[no-any-return]
+
+
+def kernel(function: F) -> F:
+    """Compile a function that other kernels call."""
+    # Stated, since a callee inherits what its caller was compiled with.
+    return njit(forceinline=False, **_FLAGS)(function)  # type: ignore[no-any-return]
+
+
+def entry_point(function: F) -> F:
+    """Compile a function that Python calls; its machine code is kept on disk."""
+    _require_fused_multiply_add()
+    folder = cache_folder()
+    if folder is None:
+        return njit(**_FLAGS)(function)  # type: ignore[no-any-return]
+    others = config.CACHE_DIR
+    config.CACHE_DIR = str(folder)
+    try:
+        return njit(cache=True, **_FLAGS)(function)  # type: ignore[no-any-return]
+    finally:
+        config.CACHE_DIR = others
+
+
+def bind(dispatcher: Any, *examples: Any) -> Callable[..., Any]:
+    """The compiled function for arguments of these types, without Numba's dispatch.
+
+    Dispatch looks at the type of every argument again at every call and costs
+    several times what a small kernel does. Arguments must have the examples' types.
+    """
+    types = tuple(numba.typeof(example) for example in examples)
+    dispatcher.compile(types)
+    return dispatcher.overloads[types].entry_point  # type: ignore[no-any-return]

@@ -1,0 +1,200 @@
+"""Matrix products over raw memory, for float32 and float64.
+
+Matrices are stored by rows whose length is a multiple of the vector's lanes.
+The order of every sum is fixed, so results have the same bits everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numba.core import types
+from numba.extending import intrinsic
+
+from streamrnn.kernels.emit import CountedLoop, Emitter, index
+
+# Rows of a block are summed as several independent chains where few vectors are
+# in flight, since one chain would wait for each multiply-add to finish (4 cycles).
+_COLUMN_BLOCKS = ((16, 1), (8, 2), (4, 4), (1, 4))  # (vectors, chains)
+_GRADIENT_ROWS = {4: (6, 4, 1), 1: (4, 1)}  # 24 + 4 + 1 vectors fit 32 registers
+
+
+@intrinsic  # type: ignore[misc]
+def matvec(_t: Any, matrix: Any, stride: Any, v: Any, rows: Any, out: Any, columns: Any, backwards: Any) -> Any:
+    """out[j] = sum_k v[k] matrix[k, j], k < rows, j < columns.
+
+    ``stride`` is the length of a row, ``columns`` a multiple of the lanes.
+    ``backwards`` = 1 walks from the last row to the first: a caller that
+    alternates finds the rows it read last still in cache, which halves the time
+    of a matrix that does not fit.
+    """
+
+    def emit(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        matrix_, stride_, v_, rows_, out_, columns_, backwards_ = args
+        emitter = Emitter(builder, matrix.dtype)
+        first = builder.mul(backwards_, builder.sub(rows_, index(1)))
+        direction = builder.sub(index(1), builder.mul(index(2), backwards_))
+        column: Any = index(0)
+        for vectors, chains in _COLUMN_BLOCKS:
+            width = emitter.lanes * vectors
+            stop = builder.sub(columns_, index(width - 1))
+            with CountedLoop(builder, column, stop, width, []) as loop:
+                _column_block(
+                    emitter, (matrix_, stride_, v_, rows_, out_), loop.i, (vectors, chains), (first, direction)
+                )
+            column = loop.i
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(matrix, i, v, i, out, i, i), emit
+
+
+def _column_block(
+    emitter: Emitter, operands: Sequence[Any], column: Any, shape: tuple[int, int], walk: tuple[Any, Any]
+) -> None:
+    """out[column : column + vectors * lanes], held in vectors * chains registers."""
+    matrix, stride, v, rows, out = operands
+    vectors, chains = shape
+    first, direction = walk
+    builder = emitter.builder
+    step = builder.mul(direction, stride)
+    rest = builder.srem(rows, index(chains))
+
+    def add_row(sums: list[Any], at: Any, row: Any) -> list[Any]:
+        weight = emitter.load_splat(v, row)
+        return [
+            emitter.fma(weight, emitter.load(matrix, builder.add(at, index(emitter.lanes * n))), total)
+            for n, total in enumerate(sums)
+        ]
+
+    whole, sums = builder.sub(rows, rest), [emitter.zero] * vectors
+    if chains > 1:
+        # The rows that fill no round come first. Forwards they are the last ones, inputs and
+        # bias, which are known before h is: nothing waits for them.
+        forwards = builder.icmp_signed("==", direction, index(1))
+        last = builder.select(forwards, whole, first)
+        at = builder.add(builder.mul(last, stride), column)
+        with CountedLoop(builder, index(0), rest, 1, [*sums, at, last]) as head:
+            *sums, at, row = head.carried
+            head.carry([*add_row(sums, at, row), builder.add(at, step), builder.add(row, direction)])
+        *sums, at, row = head.carried
+        first = builder.select(forwards, index(0), row)
+    sums += [emitter.zero] * (vectors * (chains - 1))
+    start = builder.add(builder.mul(first, stride), column)
+    with CountedLoop(builder, index(0), whole, chains, [*sums, start, first]) as loop:
+        *sums, at, row = loop.carried
+        for chain in range(chains):
+            part = slice(chain * vectors, (chain + 1) * vectors)
+            sums[part] = add_row(sums[part], at, row)
+            at, row = builder.add(at, step), builder.add(row, direction)
+        loop.carry([*sums, at, row])
+    sums = loop.carried[:-2]
+    for n in range(vectors):
+        total = sums[n]
+        for chain in range(1, chains):
+            total = builder.fadd(total, sums[chain * vectors + n])
+        emitter.store(total, out, builder.add(column, index(emitter.lanes * n)))
+
+
+@intrinsic  # type: ignore[misc]
+def matvec_transposed(
+    _t: Any, matrix: Any, stride: Any, d: Any, columns: Any, out: Any, rows: Any, backwards: Any
+) -> Any:
+    """out[k] = sum_j matrix[k, j] d[j], k < rows, j < columns; both multiples of the lanes."""
+
+    def emit(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        matrix_, stride_, d_, columns_, out_, rows_, backwards_ = args
+        emitter = Emitter(builder, matrix.dtype)
+        lanes = emitter.lanes
+        first = builder.mul(backwards_, builder.sub(rows_, index(lanes)))
+        direction = builder.sub(index(1), builder.mul(index(2), backwards_))
+        with CountedLoop(builder, index(0), rows_, lanes, []) as blocks:
+            row = builder.add(first, builder.mul(direction, blocks.i))
+            starts = [builder.mul(builder.add(row, index(n)), stride_) for n in range(lanes)]
+            with CountedLoop(builder, index(0), columns_, lanes, [emitter.zero] * lanes) as loop:
+                vector = emitter.load(d_, loop.i)
+                loop.carry(
+                    [
+                        emitter.fma(vector, emitter.load(matrix_, builder.add(start, loop.i)), total)
+                        for start, total in zip(starts, loop.carried, strict=True)
+                    ]
+                )
+            emitter.store(emitter.sums(loop.carried), out_, row)
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(matrix, i, d, i, out, i, i), emit
+
+
+@intrinsic  # type: ignore[misc]
+def weight_gradient(
+    _t: Any, v: Any, v_stride: Any, d: Any, d_stride: Any, steps: Any, out: Any, rows: Any, columns: Any
+) -> Any:
+    """out[k, j] = sum_t v[t, k] d[t, j], k < rows, j < columns; returns the sum of squares.
+
+    The whole window's gradient as one product, t in the order of memory.
+    ``columns`` is a multiple of the lanes and the row length of ``out``.
+    """
+
+    def emit(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        v_, v_stride_, d_, d_stride_, steps_, out_, rows_, columns_ = args
+        emitter = Emitter(builder, v.dtype)
+        column: Any = index(0)
+        squares: Any = emitter.zero
+        for vectors, row_blocks in _GRADIENT_ROWS.items():
+            width = emitter.lanes * vectors
+            stop = builder.sub(columns_, index(width - 1))
+            with CountedLoop(builder, column, stop, width, [squares]) as loop:
+                row: Any = index(0)
+                total = loop.carried[0]
+                for height in row_blocks:
+                    bound = builder.sub(rows_, index(height - 1))
+                    with CountedLoop(builder, row, bound, height, [total]) as inner:
+                        block = _gradient_block(
+                            emitter, (v_, v_stride_, d_, d_stride_, steps_), (inner.i, loop.i), (height, vectors)
+                        )
+                        inner.carry(
+                            [_store_block(emitter, block, out_, columns_, (inner.i, loop.i), inner.carried[0])]
+                        )
+                    row, total = inner.i, inner.carried[0]
+                loop.carry([total])
+            column, squares = loop.i, loop.carried[0]
+        return emitter.sum(squares)
+
+    i = types.int64
+    return v.dtype(v, i, d, i, i, out, i, i), emit
+
+
+def _gradient_block(
+    emitter: Emitter, operands: Sequence[Any], corner: tuple[Any, Any], shape: tuple[int, int]
+) -> list[list[Any]]:
+    """The block of the gradient at ``corner``: ``height`` rows of ``vectors`` vectors each."""
+    v, v_stride, d, d_stride, steps = operands
+    row, column = corner
+    height, vectors = shape
+    builder = emitter.builder
+    with CountedLoop(builder, index(0), steps, 1, [emitter.zero] * (height * vectors)) as loop:
+        d_at = builder.add(builder.mul(loop.i, d_stride), column)
+        v_at = builder.add(builder.mul(loop.i, v_stride), row)
+        errors = [emitter.load(d, builder.add(d_at, index(emitter.lanes * n))) for n in range(vectors)]
+        sums = list(loop.carried)
+        for m in range(height):
+            factor = emitter.load_splat(v, builder.add(v_at, index(m)))
+            for n in range(vectors):
+                sums[m * vectors + n] = emitter.fma(factor, errors[n], sums[m * vectors + n])
+        loop.carry(sums)
+    return [loop.carried[m * vectors : (m + 1) * vectors] for m in range(height)]
+
+
+def _store_block(
+    emitter: Emitter, block: list[list[Any]], out: Any, stride: Any, corner: tuple[Any, Any], squares: Any
+) -> Any:
+    row, column = corner
+    builder = emitter.builder
+    for m, sums in enumerate(block):
+        at = builder.add(builder.mul(builder.add(row, index(m)), stride), column)
+        for n, total in enumerate(sums):
+            emitter.store(total, out, builder.add(at, index(emitter.lanes * n)))
+            squares = emitter.fma(total, total, squares)
+    return squares

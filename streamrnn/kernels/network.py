@@ -1,0 +1,215 @@
+"""One driver for every cell: step a network, and train it by truncated backpropagation.
+
+BPTT(h; h') of Williams and Peng (1990, section 4): every k1 outputs, go back
+through the last k2 steps, with the losses of the newest k1 outputs only, so that
+each loss counts once. The state at the window's start is a constant. Activations
+are those stored when each step was made, or, with ``plan.NET_RECOMPUTE``, those that
+the current weights give from the same start.
+
+The loss of an output is Huber's (1964) with threshold ``plan.NET_HUBER``; a target
+that is NaN has none.
+"""
+
+from __future__ import annotations
+
+from streamrnn.kernels.cells.protocol import (
+    cell_backward,
+    cell_forward,
+    cell_gradient,
+    cell_hold,
+)
+from streamrnn.kernels.compiling import inlined, kernel, woven
+from streamrnn.kernels.optimizer import adam
+from streamrnn.kernels import plan
+from streamrnn.kernels.slots import next_slot, previous_slot
+from streamrnn.kernels.vector import (
+    float64_at,
+    fma,
+    int64_at,
+    lanes,
+    load,
+    load_vector,
+    never_inline,
+    pointer_like,
+    shift,
+    splat,
+    store,
+    store_vector,
+    vector_sum,
+)
+
+
+@inlined
+def input_address(cell, net, row, slot):  # type: ignore[no-untyped-def]
+    """Pointer to the inputs of a slot, to be written before the step."""
+    table = int64_at(net)
+    v = pointer_like(row + load(table, plan.NET_V), cell.one)
+    return shift(v, slot * load(table, plan.NET_V_STRIDE) + load(table, plan.NET_PADDED) + 1)
+
+
+@inlined
+def hidden_address(cell, net, row, slot):  # type: ignore[no-untyped-def]
+    """Pointer to the h that the step of a slot computed."""
+    table = int64_at(net)
+    v = pointer_like(row + load(table, plan.NET_V), cell.one)
+    return shift(v, next_slot(slot, load(table, plan.NET_SLOTS)) * load(table, plan.NET_V_STRIDE))
+
+
+@inlined
+def _head(cell, net, row, slot):  # type: ignore[no-untyped-def]
+    """Linear head: y = W_out h + b_out, to the slot's outputs."""
+    table = int64_at(net)
+    h_size, outputs = load(table, plan.NET_PADDED), load(table, plan.NET_OUTPUTS)
+    head = shift(pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one), load(table, plan.NET_HEAD))
+    y = shift(pointer_like(row + load(table, plan.NET_Y), cell.one), slot * outputs)
+    h = hidden_address(cell, net, row, slot)
+    for k in range(outputs):
+        total = splat(h, 0.0)
+        for j in range(0, h_size, lanes(h)):
+            total = fma(load_vector(h, j), load_vector(head, k * h_size + j), total)
+        store(y, k, vector_sum(total) + load(head, outputs * h_size + k))
+
+
+@inlined
+def step(cell, net, row, masked):  # type: ignore[no-untyped-def]
+    """Advance to the next slot, whose inputs are written, and compute h and the outputs.
+
+    A masked step carries the state through and is passed over on the way back.
+    """
+    table = int64_at(net)
+    counters = int64_at(row + load(table, plan.NET_COUNTERS))
+    slot = next_slot(load(counters, plan.COUNT_SLOT), load(table, plan.NET_SLOTS))
+    store(counters, plan.COUNT_SLOT, slot)
+    filled = load(counters, plan.COUNT_FILLED)
+    store(counters, plan.COUNT_FILLED, filled + (1 if filled < load(table, plan.NET_K2) else 0))
+    store(int64_at(row + load(table, plan.NET_MASK)), slot, masked)
+    if masked:
+        cell_hold(cell, net, row, slot)
+    else:
+        cell_forward(cell, net, row, slot)
+    _head(cell, net, row, slot)
+
+
+@woven
+def learn(cell, net, row, scratch):  # type: ignore[no-untyped-def]
+    """Count one output whose targets are now in the ring; train when k1 have come."""
+    table = int64_at(net)
+    counters = int64_at(row + load(table, plan.NET_COUNTERS))
+    since = load(counters, plan.COUNT_SINCE) + 1
+    if since >= load(table, plan.NET_K1) and load(counters, plan.COUNT_FILLED) >= load(table, plan.NET_K1):
+        since = 0
+        update(cell, net, row, scratch)
+    store(counters, plan.COUNT_SINCE, since)
+
+
+@kernel
+def _recompute(cell, net, row, first, steps):  # type: ignore[no-untyped-def]
+    """Run the window again under the current weights, from its stored start."""
+    never_inline()
+    table = int64_at(net)
+    mask = int64_at(row + load(table, plan.NET_MASK))
+    slot = first
+    for _ in range(steps):
+        if load(mask, slot):
+            cell_hold(cell, net, row, slot)
+        else:
+            cell_forward(cell, net, row, slot)
+        _head(cell, net, row, slot)
+        slot = next_slot(slot, load(table, plan.NET_SLOTS))
+
+
+@inlined
+def _clear(pointer, count):  # type: ignore[no-untyped-def]
+    zero = splat(pointer, 0.0)
+    for i in range(0, count, lanes(pointer)):
+        store_vector(pointer, i, zero)
+
+
+@inlined
+def _head_backward(cell, net, row, scratch, slot):  # type: ignore[no-untyped-def]
+    """Add the losses of a slot's outputs to dL/dh and to the head's gradient; how many there were."""
+    table = int64_at(net)
+    h_size, outputs = load(table, plan.NET_PADDED), load(table, plan.NET_OUTPUTS)
+    offset = load(table, plan.NET_HEAD)
+    head = shift(pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one), offset)
+    gradient = shift(pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one), offset)
+    dh = pointer_like(scratch + load(table, plan.NET_DH), cell.one)
+    h = hidden_address(cell, net, row, slot)
+    y = shift(pointer_like(row + load(table, plan.NET_Y), cell.one), slot * outputs)
+    target = shift(pointer_like(row + load(table, plan.NET_TARGET), cell.one), slot * outputs)
+    huber = load(float64_at(net), plan.NET_HUBER)
+    losses = 0
+    for k in range(outputs):
+        error = float(load(y, k)) - float(load(target, k))
+        if error == error:
+            losses += 1
+            error = min(max(error, -huber), huber)
+            d = splat(dh, error)
+            for j in range(0, h_size, lanes(dh)):
+                at = k * h_size + j
+                store_vector(gradient, at, fma(d, load_vector(h, j), load_vector(gradient, at)))
+                store_vector(dh, j, fma(d, load_vector(head, at), load_vector(dh, j)))
+            bias = outputs * h_size + k
+            store(gradient, bias, float(load(gradient, bias)) + error)
+    return losses
+
+
+@woven
+def _go_back(cell, net, row, scratch, newest, steps):  # type: ignore[no-untyped-def]
+    """From the newest slot to the window's start: every slot's errors; the number of losses."""
+    table = int64_at(net)
+    slots, k1 = load(table, plan.NET_SLOTS), load(table, plan.NET_K1)
+    mask = int64_at(row + load(table, plan.NET_MASK))
+    errors = pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one)
+    errors_stride = load(table, plan.NET_ERRORS_STRIDE)
+    slot, losses = newest, 0
+    for n in range(steps):
+        if n < k1:
+            losses += _head_backward(cell, net, row, scratch, slot)
+        if load(mask, slot):
+            _clear(shift(errors, slot * errors_stride), errors_stride)
+        else:
+            cell_backward(cell, net, row, scratch, slot, n == steps - 1)
+        slot = previous_slot(slot, slots)
+    return losses
+
+
+@kernel
+def gradient_of_window(cell, net, row, scratch):  # type: ignore[no-untyped-def]
+    """Gradient of the newest losses, to the scratch; its sum of squares and the number of losses."""
+    never_inline()
+    table = int64_at(net)
+    counters = int64_at(row + load(table, plan.NET_COUNTERS))
+    slots, stride = load(table, plan.NET_SLOTS), load(table, plan.NET_ERRORS_STRIDE)
+    newest, steps = load(counters, plan.COUNT_SLOT), load(counters, plan.COUNT_FILLED)
+    first = newest - steps + 1
+    if first < 0:
+        first += slots
+    if load(table, plan.NET_RECOMPUTE):
+        _recompute(cell, net, row, first, steps)
+    offset = load(table, plan.NET_HEAD)
+    gradient = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
+    _clear(shift(gradient, offset), load(table, plan.NET_PARAMETERS) - offset)
+    _clear(pointer_like(scratch + load(table, plan.NET_DH), cell.one), 2 * load(table, plan.NET_PADDED))
+    _clear(pointer_like(scratch + load(table, plan.NET_CARRY), cell.one), load(table, plan.NET_PADDED))
+    losses = _go_back(cell, net, row, scratch, newest, steps)
+    if first > newest:  # the window wraps: silence the slots outside it and take the whole ring
+        errors = pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one)
+        for slot in range(newest + 1, first):
+            _clear(shift(errors, slot * stride), stride)
+        first, steps = 0, slots
+    total = splat(gradient, 0.0)
+    for i in range(offset, load(table, plan.NET_PARAMETERS), lanes(gradient)):
+        part = load_vector(gradient, i)
+        total = fma(part, part, total)
+    squares = float(cell_gradient(cell, net, row, scratch, first, steps)) + float(vector_sum(total))
+    return squares, losses
+
+
+@kernel
+def update(cell, net, row, scratch):  # type: ignore[no-untyped-def]
+    """One training step on the current window; none where no loss of it is known."""
+    never_inline()
+    squares, losses = gradient_of_window(cell, net, row, scratch)
+    if losses > 0:
+        adam(cell, net, row, scratch, squares, losses)

@@ -1,0 +1,187 @@
+"""What a kernel must know of a model: a table of 8-byte numbers, and its indices.
+
+``layout.py`` fills the tables from the settings. A network's table holds sizes,
+byte offsets into the model's row, and the constants of its training (float64 bit
+patterns: read them through ``float64_at``). One table serves all rows of a fleet.
+
+A network's ring has k2 + 1 slots. Slot s holds what one record's step read and
+computed: ``v`` = [h of the step before | 1 | inputs | 1], what the cell saved for
+its way back, the head's outputs, their targets, and whether the step was masked.
+The step's own h lies where the next step will read it, in ``v`` of slot s + 1.
+"""
+
+from __future__ import annotations
+
+# sizes of a network
+(
+    NET_HIDDEN,  # hidden units
+    NET_PADDED,  # the same, rounded up to 16 and zero beyond
+    NET_INPUTS,
+    NET_OUTPUTS,
+    NET_SLOTS,  # k2 + 1
+    NET_K1,
+    NET_K2,
+    NET_RECOMPUTE,  # 1: go back through activations recomputed under the current weights
+    NET_V_STRIDE,  # elements of v in one slot
+    NET_SAVED_STRIDE,  # elements that the cell saves in one slot
+    NET_ERRORS_STRIDE,  # elements of dL/d(pre-activation) of one slot, in the scratch
+    NET_PARAMETERS,  # elements of all parameters: cell, head, padding
+    NET_HEAD,  # where the head starts in them: outputs rows of PADDED weights, then biases
+    # byte offsets into the row
+    NET_WEIGHTS,
+    NET_MOMENT_1,
+    NET_MOMENT_2,
+    NET_V,
+    NET_SAVED,
+    NET_Y,
+    NET_TARGET,
+    NET_MASK,
+    NET_COUNTERS,  # int64
+    NET_POWERS,  # float64: beta1^t, beta2^t of Adam
+    # byte offsets into the scratch, which all rows share
+    NET_ERRORS,
+    NET_GRADIENT,
+    NET_DH,
+    NET_CARRY,  # what else flows back in time: the cell state's gradient
+    # training, float64
+    NET_RATE,
+    NET_BETA_1,
+    NET_BETA_2,
+    NET_EPSILON,
+    NET_CLIP,
+    NET_HUBER,
+    NET_SIZE,
+) = range(34)
+
+# a network's int64 counters, in its row
+(
+    COUNT_SLOT,  # the slot of the newest step
+    COUNT_FILLED,  # slots ever used, at most k2
+    COUNT_SINCE,  # outputs whose target came since the last update
+    COUNT_SIZE,
+) = range(4)
+
+# a network's readout (recursive least squares, ``readout.py``), in the same kind of table
+(
+    READ_TERMS,  # shared regressors: h and 1
+    READ_STRIDE,  # the same, rounded up to 8
+    READ_HIDDEN,
+    READ_CHANNELS,
+    READ_LAGS,  # lags of one channel, rounded up to 8
+    READ_WIDTH,  # channels x lags
+    READ_OUTPUTS,  # channels, rounded up to 8
+    READ_HORIZONS,
+    READ_SLOTS,  # the longest horizon
+    # byte offsets into the row, all float64
+    READ_SHARED,  # inverse correlation of the shared regressors (terms, stride)
+    READ_CROSS,  # regression of the lags on the shared regressors (terms, width)
+    READ_OWN,  # inverse correlation of what is left of each channel's lags (channels, lags, lags)
+    READ_SHARED_WEIGHTS,  # (horizons, terms, outputs)
+    READ_OWN_WEIGHTS,  # (horizons, width)
+    READ_X,  # ring of shared regressors (slots, stride)
+    READ_REST,  # ring of what is left of the lags (slots, width)
+    READ_SHARED_GAIN,  # ring of gains (slots, stride)
+    READ_OWN_GAIN,  # (slots, width)
+    READ_FORECAST,  # (horizons, outputs): forecasts made at the newest record
+    # byte offsets into the scratch
+    READ_PRODUCT,  # (stride)
+    READ_ERRORS,  # (outputs)
+    # float64
+    READ_FORGET,
+    READ_CLIP,
+    READ_TRACE,  # bound on the mean diagonal of an inverse correlation
+    READ_PRIOR,  # the diagonal that it starts from
+    READ_SIZE,
+) = range(26)
+
+# the whole model
+(
+    MODEL_CHANNELS,
+    MODEL_HORIZONS,
+    MODEL_LAGS,  # lags of one channel, rounded up to 8
+    MODEL_NETWORKS,
+    MODEL_SLOTS,  # the longest horizon: how many records' forecasts are kept
+    MODEL_ROW_BYTES,
+    # byte offsets into the table's own memory
+    MODEL_HORIZON_LIST,  # int64, ascending, first 1
+    MODEL_NETWORK_TABLES,  # NET_SIZE numbers a network
+    MODEL_READ_TABLES,  # READ_SIZE numbers a network
+    # byte offsets into the row
+    MODEL_COUNTERS,  # int64, see below
+    MODEL_CLOCK,  # float64, see below
+    MODEL_SEEN,  # int64 (channels): values that each channel's scaler has learned
+    MODEL_WINDOW,  # float64 (channels, 16): first values, sorted
+    MODEL_RAW,  # newest values as they came (channels)
+    MODEL_MEAN,  # float64 (channels)
+    MODEL_VARIANCE,
+    MODEL_MAGNITUDE,
+    MODEL_VALUE,  # newest scaled values (channels)
+    MODEL_SLOW,  # slow means of the scaled values (3, channels)
+    MODEL_LAG_VALUES,  # (channels, lags)
+    MODEL_PAST_MEAN,  # ring (slots, channels), as the forecasts were made
+    MODEL_PAST_SCALE,
+    MODEL_PAST_VALUE,
+    MODEL_PAST_FORECAST,  # ring (slots, horizons, channels), scaled
+    MODEL_SPREAD,  # variance of the residual (horizons, channels)
+    MODEL_QUANTILE,  # of |residual| / spread (horizons, channels)
+    MODEL_RESIDUALS,  # int64 (channels): residuals that entered the spread
+    MODEL_EVIDENCE,  # float64, ``scoring/residual.py``
+    MODEL_TAIL,  # float64, ``scoring/tail.py``
+    MODEL_ALERT,  # float64, ``scoring/alert.py``
+    MODEL_EVENT,  # int64, ``scoring/alert.py``
+    # byte offsets into the scratch
+    MODEL_ACTUAL,  # what came true, scaled as when it was forecast (horizons, channels)
+    MODEL_CHANGES,  # the same as changes since the forecast was made (horizons, channels)
+    MODEL_SURPRISES,  # each channel's part of the evidence (channels)
+    MODEL_INPUTS,  # the networks' inputs
+    MODEL_INTERVAL,  # room for (forecast, lower, upper)
+    # float64 and flags
+    MODEL_MISS,  # 1 - coverage of the interval
+    MODEL_LEARN_ANOMALIES,  # 1: learn from records that alarm
+    MODEL_LEVEL,  # false alarms as a p-value; 0: by the budget
+    MODEL_BUDGET,  # false alarms a nanosecond; 0: by the level
+    MODEL_SIZE,
+) = range(41)
+
+# a model's int64 counters, in its row
+(
+    STEP_RECORDS,  # records of the series so far, whatever became of them
+    STEP_SLOT,  # ring slot of the newest forecast
+    STEP_TIME,  # time of the newest record in order, ns; NO_TIME before the first
+    STEP_STEPS,  # time steps that entered the typical step
+    STEP_SIZE,
+) = range(5)
+
+CLOCK_STEP = 0  # typical time between records, ns; 0 before it is known
+
+NO_TIME = -(2**63)  # NumPy's and pandas' NaT
+
+# addresses of one call: a batch's columns in, the results' columns out
+(
+    CALL_RECORDS,
+    CALL_ROWS,  # address of the first row
+    CALL_SCRATCH,
+    CALL_SERIES,  # int64 (n): row of each record
+    CALL_TIMES,  # int64 (n), ns
+    CALL_PARTITIONS,  # int64 (n)
+    CALL_OFFSETS,  # int64 (n)
+    CALL_VALUES,  # float64 (n, channels)
+    CALL_YHAT,  # float64 (n, channels), and so on
+    CALL_LOWER,
+    CALL_UPPER,
+    CALL_SHARE,
+    CALL_AHEAD,  # float64 (n, channels, horizons beyond the first, 3)
+    CALL_SCORE,  # float64 (n)
+    CALL_P_VALUE,
+    CALL_SURPRISE,
+    CALL_STRENGTH,
+    CALL_LEVEL,
+    CALL_STATUS,  # int64 (n)
+    CALL_DETECTION,  # int64 (n), 0 or 1
+    CALL_EVENT_PARTITION,  # int64 (n): position of the record that opened the event
+    CALL_EVENT_OFFSET,  # int64 (n); -1: no event
+    CALL_SIZE,
+) = range(23)
+
+# status of a record
+WARMING, PROVISIONAL, CALIBRATED, MISSING, LATE, DUPLICATE = range(6)

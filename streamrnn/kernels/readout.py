@@ -1,0 +1,212 @@
+"""Linear readout by recursive least squares with forgetting, in float64.
+
+Channel d's change over k records is regressed on [h, 1] and on its own lags:
+
+    y[t + k] - u[t] = a[k, d] . x[t] + b[k, d] . (l[d, t] - G[d] x[t]),   x = [h, 1]
+
+with u the scaled value, l[d] the last lags of channel d, and G[d] the regression
+of the lags on x. That is least squares on [x, l[d]] in the order of the
+Frisch-Waugh-Lovell theorem: the inverse correlation of x is one matrix for all
+channels and horizons, and each channel adds only a small one for what x leaves
+of its lags. Updated with the conversion factor of the first stage as the weight
+of the second (Haykin, Adaptive Filter Theory, 5th ed., section 16.5) it equals
+recursive least squares on all regressors together, whose cost grows with
+(H + lags)^2 a channel, to rounding.
+
+Updates per record, in multiply-adds: 2 (H+1)^2 + D (2 L (H+1) + 2 L^2) and
+D (2 (H+1) + 2 L) for each horizon. Errors are clipped at ``plan.READ_CLIP`` (Huber
+1964). float64, since the recursion loses positive definiteness in float32
+within 60,000 records; P stays symmetric to the bit, because element (i, j) and
+(j, i) see the same operations.
+"""
+
+from __future__ import annotations
+
+from math import isfinite, isnan
+
+from streamrnn.kernels.compiling import inlined, kernel
+from streamrnn.kernels.matrix import matvec
+from streamrnn.kernels import plan
+from streamrnn.kernels.vector import (
+    float64_at,
+    fma,
+    int64_at,
+    lanes,
+    load,
+    load_vector,
+    never_inline,
+    shift,
+    splat,
+    store,
+    store_vector,
+    vector_sum,
+)
+
+
+@inlined
+def _dot(a, b, n):  # type: ignore[no-untyped-def]
+    """a . b over n elements, a multiple of the lanes."""
+    total = splat(a, 0.0)
+    for j in range(0, n, lanes(a)):
+        total = fma(load_vector(a, j), load_vector(b, j), total)
+    return vector_sum(total)
+
+
+@inlined
+def _add_scaled(out, factor, vector, n):  # type: ignore[no-untyped-def]
+    """out += factor vector over n elements, a multiple of the lanes."""
+    for j in range(0, n, lanes(out)):
+        store_vector(out, j, fma(splat(out, factor), load_vector(vector, j), load_vector(out, j)))
+
+
+@kernel
+def _product(matrix, stride, v, rows, out):  # type: ignore[no-untyped-def]
+    """``matvec`` forwards over whole rows, compiled once for the many places that need it."""
+    never_inline()
+    matvec(matrix, stride, v, rows, out, stride, 0)
+
+
+@inlined
+def _fill(pointer, value, n):  # type: ignore[no-untyped-def]
+    for j in range(0, n, lanes(pointer)):
+        store_vector(pointer, j, splat(pointer, value))
+
+
+@kernel
+def reset_inverse(inverse, terms, stride, prior):  # type: ignore[no-untyped-def]
+    """Set an inverse correlation matrix to ``prior`` times the identity."""
+    _fill(inverse, 0.0, terms * stride)
+    for k in range(terms):
+        store(inverse, k * stride + k, prior)
+
+
+@inlined
+def _update_inverse(inverse, x, gain, product, shape, weight, constants):  # type: ignore[no-untyped-def]
+    """One step of recursive least squares on an inverse correlation matrix P.
+
+    g = P x / (lambda / weight + x' P x) goes to ``gain``; P becomes
+    (P - g x' P) / lambda (Haykin, table 10.1), shrunk where its trace says that
+    an input no longer excites it. Returns the conversion factor: how much of the
+    error remains after the update. A matrix that is no longer positive starts anew.
+    """
+    terms, stride = shape
+    forget, bound, prior = constants
+    _product(inverse, stride, x, terms, product)
+    power = _dot(x, product, stride)
+    if not (0.0 <= power < 1e300):
+        reset_inverse(inverse, terms, stride, prior)
+        _product(inverse, stride, x, terms, product)
+        power = _dot(x, product, stride)
+    floor = forget / weight
+    scale = 1.0 / (floor + power)
+    trace = 0.0
+    for k in range(terms):
+        trace += load(inverse, k * stride + k)
+    grow = 1.0 / forget if trace <= bound * terms else 1.0
+    for j in range(0, stride, lanes(gain)):
+        store_vector(gain, j, load_vector(product, j) * scale)
+    for k in range(terms):
+        # product[k] * product[j] * scale in this order is symmetric in k and j.
+        factor = splat(inverse, -load(product, k))
+        for j in range(0, stride, lanes(inverse)):
+            at = k * stride + j
+            outer = factor * load_vector(product, j)
+            store_vector(inverse, at, fma(outer, splat(inverse, scale), load_vector(inverse, at)) * grow)
+    return floor * scale
+
+
+@kernel
+def update_gains(read, row, scratch, slot, targets):  # type: ignore[no-untyped-def]
+    """Learn from the regressors of ``slot``: both inverse correlations and the gains.
+
+    ``targets`` (channels): channels whose value is NaN are left as they are.
+    """
+    table, numbers = int64_at(read), float64_at(read)
+    terms, stride = load(table, plan.READ_TERMS), load(table, plan.READ_STRIDE)
+    lags, width = load(table, plan.READ_LAGS), load(table, plan.READ_WIDTH)
+    constants = load(numbers, plan.READ_FORGET), load(numbers, plan.READ_TRACE), load(numbers, plan.READ_PRIOR)
+    x = shift(float64_at(row + load(table, plan.READ_X)), slot * stride)
+    gain = shift(float64_at(row + load(table, plan.READ_SHARED_GAIN)), slot * stride)
+    rest = shift(float64_at(row + load(table, plan.READ_REST)), slot * width)
+    own_gain = shift(float64_at(row + load(table, plan.READ_OWN_GAIN)), slot * width)
+    cross = float64_at(row + load(table, plan.READ_CROSS))
+    own = float64_at(row + load(table, plan.READ_OWN))
+    product = float64_at(scratch + load(table, plan.READ_PRODUCT))
+    shared = float64_at(row + load(table, plan.READ_SHARED))
+    remains = _update_inverse(shared, x, gain, product, (terms, stride), 1.0, constants)
+    for d in range(load(table, plan.READ_CHANNELS)):
+        at = d * lags
+        if isnan(load(targets, d)):
+            continue
+        for k in range(terms):
+            _add_scaled(shift(cross, k * width + at), load(gain, k), shift(rest, at), lags)
+        _update_inverse(
+            shift(own, at * lags), shift(rest, at), shift(own_gain, at), product, (lags, lags), remains, constants
+        )
+
+
+@kernel
+def update_weights(read, row, scratch, slot, horizon, targets):  # type: ignore[no-untyped-def]
+    """Move the weights of one horizon towards the changes that came true.
+
+    ``slot`` held the regressors, ``targets`` (channels) the changes, NaN where
+    none is known.
+    """
+    table, numbers = int64_at(read), float64_at(read)
+    terms, stride = load(table, plan.READ_TERMS), load(table, plan.READ_STRIDE)
+    lags, width, outputs = load(table, plan.READ_LAGS), load(table, plan.READ_WIDTH), load(table, plan.READ_OUTPUTS)
+    x = shift(float64_at(row + load(table, plan.READ_X)), slot * stride)
+    gain = shift(float64_at(row + load(table, plan.READ_SHARED_GAIN)), slot * stride)
+    rest = shift(float64_at(row + load(table, plan.READ_REST)), slot * width)
+    own_gain = shift(float64_at(row + load(table, plan.READ_OWN_GAIN)), slot * width)
+    shared_weights = shift(float64_at(row + load(table, plan.READ_SHARED_WEIGHTS)), horizon * terms * outputs)
+    own_weights = shift(float64_at(row + load(table, plan.READ_OWN_WEIGHTS)), horizon * width)
+    errors = float64_at(scratch + load(table, plan.READ_ERRORS))
+    clip = load(numbers, plan.READ_CLIP)
+    _product(shared_weights, outputs, x, terms, errors)
+    for d in range(outputs):
+        target = load(targets, d) if d < load(table, plan.READ_CHANNELS) else 0.0
+        if d >= load(table, plan.READ_CHANNELS) or isnan(target):
+            store(errors, d, 0.0)
+            continue
+        at = d * lags
+        partial = _dot(shift(own_weights, at), shift(rest, at), lags)
+        error = target - load(errors, d) - partial
+        error = min(max(error, -clip), clip)
+        # As if the target had been the forecast plus the clipped error.
+        store(errors, d, error + partial)
+        _add_scaled(shift(own_weights, at), error, shift(own_gain, at), lags)
+    for k in range(terms):
+        _add_scaled(shift(shared_weights, k * outputs), load(gain, k), errors, outputs)
+
+
+@kernel
+def predict(read, row, slot, h, lag_values, values):  # type: ignore[no-untyped-def]
+    """Forecasts of every horizon from the newest h and lags; keeps the regressors in ``slot``.
+
+    ``lag_values`` (width) are the channels' lags and ``values`` (channels) their
+    newest scaled values.
+    """
+    table = int64_at(read)
+    terms, stride, hidden = load(table, plan.READ_TERMS), load(table, plan.READ_STRIDE), load(table, plan.READ_HIDDEN)
+    lags, width, outputs = load(table, plan.READ_LAGS), load(table, plan.READ_WIDTH), load(table, plan.READ_OUTPUTS)
+    x = shift(float64_at(row + load(table, plan.READ_X)), slot * stride)
+    rest = shift(float64_at(row + load(table, plan.READ_REST)), slot * width)
+    # No gain yet: a record that is never learned from must not move later horizons either.
+    _fill(shift(float64_at(row + load(table, plan.READ_SHARED_GAIN)), slot * stride), 0.0, stride)
+    _fill(shift(float64_at(row + load(table, plan.READ_OWN_GAIN)), slot * width), 0.0, width)
+    for j in range(hidden):
+        store(x, j, float(load(h, j)))
+    store(x, hidden, 1.0)
+    _product(float64_at(row + load(table, plan.READ_CROSS)), width, x, terms, rest)
+    for j in range(0, width, lanes(rest)):
+        store_vector(rest, j, load_vector(lag_values, j) - load_vector(rest, j))
+    for k in range(load(table, plan.READ_HORIZONS)):
+        shared_weights = shift(float64_at(row + load(table, plan.READ_SHARED_WEIGHTS)), k * terms * outputs)
+        own_weights = shift(float64_at(row + load(table, plan.READ_OWN_WEIGHTS)), k * width)
+        forecast = shift(float64_at(row + load(table, plan.READ_FORECAST)), k * outputs)
+        _product(shared_weights, outputs, x, terms, forecast)
+        for d in range(load(table, plan.READ_CHANNELS)):
+            own = _dot(shift(own_weights, d * lags), shift(rest, d * lags), lags)
+            change = load(forecast, d) + own
+            store(forecast, d, (change if isfinite(change) else 0.0) + load(values, d))

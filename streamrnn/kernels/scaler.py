@@ -1,0 +1,110 @@
+"""Robust online scaling: a value in units of its channel's own spread.
+
+After the first 16 values give a median and a median absolute deviation, mean and
+variance follow with exponential forgetting (span 4000). A value further than 30
+scales from the mean counts as 30 scales away, so that one absurd reading cannot
+blind the detector for days. The scaled value is asinh((v - mean) / scale).
+
+Multiplying a channel by a power of two multiplies mean and scale exactly and
+changes no bit of a scaled value: the floor of the scale is relative to the
+largest magnitude that the channel has shown. While that is 0 (only zeros so
+far) the scale is 0, and any other value is as far away as can be.
+"""
+
+from __future__ import annotations
+
+from math import isfinite, isnan, nan
+from math import sqrt as square_root
+
+from streamrnn.kernels.compiling import inlined, kernel
+from streamrnn.kernels import plan
+from streamrnn.kernels.scalar import asinh, sinh
+from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
+
+WINDOW = 16  # values that start a channel's scale: enough for a median to outvote 7 bad ones
+SPAN = 4000.0
+REACH = 30.0  # scales: far beyond any tail, near enough to recover within days
+FLOOR = 1e-6  # of the largest magnitude seen: below it a float32 sensor is constant
+FARTHEST = 1e6  # bound of (v - mean) / scale
+LARGEST = 1e100  # magnitudes beyond are no measurement: treated as missing; squares stay finite
+_CONSISTENT = 1.4826  # median absolute deviation of a normal distribution, inverted
+
+
+@inlined
+def usable(value):  # type: ignore[no-untyped-def]
+    """Whether a value is a measurement: finite, and within 1e100."""
+    return isfinite(value) and abs(value) <= LARGEST
+
+
+@inlined
+def scale_of(variance, magnitude):  # type: ignore[no-untyped-def]
+    """The scale that belongs to a channel's variance and largest magnitude."""
+    return max(square_root(variance), FLOOR * magnitude)
+
+
+@inlined
+def to_scaled(value, mean, scale):  # type: ignore[no-untyped-def]
+    """asinh((v - mean) / scale); NaN where mean is NaN: the channel has no scale yet."""
+    if isnan(mean):
+        return nan
+    distance = value - mean
+    if distance == 0.0:
+        return 0.0
+    if scale == 0.0:
+        return asinh(FARTHEST if distance > 0.0 else -FARTHEST)
+    return asinh(min(max(distance / scale, -FARTHEST), FARTHEST))
+
+
+@inlined
+def from_scaled(u, mean, scale):  # type: ignore[no-untyped-def]
+    """The sensor's value of a scaled one."""
+    return mean + scale * sinh(min(max(u, -15.0), 15.0))
+
+
+@inlined
+def _insert(window, count, value):  # type: ignore[no-untyped-def]
+    """Put a value into its place among ``count`` sorted ones."""
+    i = count
+    while i > 0 and load(window, i - 1) > value:
+        store(window, i, load(window, i - 1))
+        i -= 1
+    store(window, i, value)
+
+
+@inlined
+def _middle(window):  # type: ignore[no-untyped-def]
+    return 0.5 * load(window, WINDOW // 2 - 1) + 0.5 * load(window, WINDOW // 2)
+
+
+@kernel
+def learn_scale(model, row, d, value):  # type: ignore[no-untyped-def]
+    """Let channel ``d`` learn one usable value."""
+    table = int64_at(model)
+    seen = int64_at(row + load(table, plan.MODEL_SEEN))
+    mean, variance = float64_at(row + load(table, plan.MODEL_MEAN)), float64_at(row + load(table, plan.MODEL_VARIANCE))
+    magnitude = float64_at(row + load(table, plan.MODEL_MAGNITUDE))
+    n = load(seen, d)
+    store(seen, d, n + 1)
+    if n < WINDOW:
+        window = shift(float64_at(row + load(table, plan.MODEL_WINDOW)), d * WINDOW)
+        _insert(window, n, value)
+        if n == WINDOW - 1:
+            middle = _middle(window)
+            # The window is of no further use: its distances from the median take its place.
+            for i in range(WINDOW):
+                x = abs(load(window, i) - middle)
+                _insert(window, i, x)
+            spread = _CONSISTENT * _middle(window)
+            store(mean, d, middle)
+            store(variance, d, spread * spread)
+            store(magnitude, d, abs(middle) + 3.0 * spread)
+        return
+    m, q = load(mean, d), load(variance, d)
+    scale = scale_of(q, load(magnitude, d))
+    gain = max(1.0 / (n + 1.0), 1.0 / SPAN)
+    distance = value - m
+    if scale > 0.0:
+        distance = min(max(distance, -REACH * scale), REACH * scale)
+    store(mean, d, m + gain * distance)
+    store(variance, d, (1.0 - gain) * (q + gain * distance * distance))
+    store(magnitude, d, max(load(magnitude, d), abs(m + distance)))

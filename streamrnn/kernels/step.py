@@ -1,0 +1,245 @@
+"""One record through one model: the heart.
+
+In this order, so that nothing is said of a record that depends on a later one:
+compare the record with the forecast that was made for it; turn the surprise into
+score, p-value and event; learn; make the next forecast.
+"""
+
+from __future__ import annotations
+
+from math import isnan, nan
+
+from streamrnn.kernels import plan
+from streamrnn.kernels.clock import observe_time, typical_step
+from streamrnn.kernels.compiling import entry_point, inlined, kernel, woven
+from streamrnn.kernels.ensemble import learn_all, step_all
+from streamrnn.kernels.features import remember, write_shared
+from streamrnn.kernels.residuals import (
+    compare,
+    gather_evidence,
+    learn_errors,
+    open_slot,
+    usual_error,
+    write_interval,
+)
+from streamrnn.kernels.scalar import log
+from streamrnn.kernels.scaler import learn_scale, scale_of, to_scaled, usable
+from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
+from streamrnn.scoring import alert, residual, tail
+
+_LOG10 = 2.302585092994046
+_CALIBRATED_AFTER = 3.0  # normal records, in units of 1 / level
+
+
+@inlined
+def _column(call, name):  # type: ignore[no-untyped-def]
+    return float64_at(load(int64_at(call), name))
+
+
+@kernel
+def _write_nothing(model, call, i, status):  # type: ignore[no-untyped-def]
+    """The outputs of a record of which nothing can be said."""
+    channels = load(int64_at(model), plan.MODEL_CHANNELS)
+    for d in range(channels):
+        for name in (plan.CALL_YHAT, plan.CALL_LOWER, plan.CALL_UPPER, plan.CALL_SHARE):
+            store(_column(call, name), i * channels + d, nan)
+    for name in (plan.CALL_SCORE, plan.CALL_P_VALUE, plan.CALL_SURPRISE):
+        store(_column(call, name), i, nan)
+    store(_column(call, plan.CALL_STRENGTH), i, 0.0)
+    store(_column(call, plan.CALL_LEVEL), i, nan)
+    table = int64_at(call)
+    store(int64_at(load(table, plan.CALL_STATUS)), i, status)
+    store(int64_at(load(table, plan.CALL_DETECTION)), i, 0)
+    store(int64_at(load(table, plan.CALL_EVENT_PARTITION)), i, -1)
+    store(int64_at(load(table, plan.CALL_EVENT_OFFSET)), i, -1)
+
+
+@kernel
+def _write_forecast(model, row, call, i):  # type: ignore[no-untyped-def]
+    """The forecast that was made for this record, before anything is learned from it."""
+    table = int64_at(model)
+    channels = load(table, plan.MODEL_CHANNELS)
+    slot = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_SLOT)
+    out = float64_at(load(int64_at(call), plan.CALL_SCRATCH) + load(table, plan.MODEL_INTERVAL))
+    for d in range(channels):
+        write_interval(model, row, 0, d, slot, out)
+        store(_column(call, plan.CALL_YHAT), i * channels + d, load(out, 0))
+        store(_column(call, plan.CALL_LOWER), i * channels + d, load(out, 1))
+        store(_column(call, plan.CALL_UPPER), i * channels + d, load(out, 2))
+
+
+@kernel
+def _write_ahead(model, row, call, i):  # type: ignore[no-untyped-def]
+    """The forecasts made at this record for the horizons beyond the first."""
+    table = int64_at(model)
+    channels, ahead = load(table, plan.MODEL_CHANNELS), load(table, plan.MODEL_HORIZONS) - 1
+    slot = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_SLOT)
+    for d in range(channels):
+        for k in range(ahead):
+            place = shift(_column(call, plan.CALL_AHEAD), ((i * channels + d) * ahead + k) * 3)
+            write_interval(model, row, k + 1, d, slot, place)
+
+
+@inlined
+def _disorder(model, row, time, values):  # type: ignore[no-untyped-def]
+    """``LATE`` or ``DUPLICATE`` for a record that must not be learned, else -1."""
+    table = int64_at(model)
+    last = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_TIME)
+    if time == plan.NO_TIME or last == plan.NO_TIME or time > last:
+        return -1
+    if time < last:
+        return plan.LATE
+    raw = float64_at(row + load(table, plan.MODEL_RAW))
+    for d in range(load(table, plan.MODEL_CHANNELS)):
+        a, b = load(raw, d), load(values, d)
+        if a != b and not (isnan(a) and isnan(b)):
+            return -1
+    return plan.DUPLICATE
+
+
+@kernel
+def _judge(model, row, scratch, call, i, odd_step):  # type: ignore[no-untyped-def]
+    """Score, p-value, event and status of a record that has values; whether it is a detection."""
+    table, numbers, columns = int64_at(model), float64_at(model), int64_at(call)
+    state = float64_at(row + load(table, plan.MODEL_ALERT))
+    event = int64_at(row + load(table, plan.MODEL_EVENT))
+    alert.end_if_calm(event)
+    mean, largest = gather_evidence(model, row, scratch, odd_step)
+    if isnan(mean):
+        return False
+    score = residual.combine(float64_at(row + load(table, plan.MODEL_EVIDENCE)), mean, largest)
+    surprise = tail.judge(float64_at(row + load(table, plan.MODEL_TAIL)), score)
+    if surprise < 0.0:
+        return False
+    allowed = load(numbers, plan.MODEL_BUDGET) * typical_step(model, row)
+    fixed = load(numbers, plan.MODEL_LEVEL)
+    level = alert.level_now(state, fixed, allowed)
+    position = (
+        load(int64_at(load(columns, plan.CALL_PARTITIONS)), i),
+        load(int64_at(load(columns, plan.CALL_OFFSETS)), i),
+    )
+    normal = load(state, alert.NORMAL)
+    detection, strength = alert.judge_event(state, event, surprise, -log(level) / _LOG10, allowed, position)
+    store(_column(call, plan.CALL_SCORE), i, score)
+    store(_column(call, plan.CALL_SURPRISE), i, surprise)
+    store(_column(call, plan.CALL_P_VALUE), i, tail.p_value(surprise))
+    store(_column(call, plan.CALL_STRENGTH), i, strength)
+    store(_column(call, plan.CALL_LEVEL), i, level)
+    store(int64_at(load(columns, plan.CALL_DETECTION)), i, 1 if detection else 0)
+    sure = normal >= _CALIBRATED_AFTER / (min(allowed, 0.05) if allowed > 0.0 else fixed)
+    store(int64_at(load(columns, plan.CALL_STATUS)), i, plan.CALIBRATED if sure else plan.PROVISIONAL)
+    channels = load(table, plan.MODEL_CHANNELS)
+    parts = float64_at(scratch + load(table, plan.MODEL_SURPRISES))
+    total = 0.0
+    for d in range(channels):
+        total += 0.0 if isnan(load(parts, d)) else load(parts, d)
+    for d in range(channels):
+        share = load(parts, d) / total if total > 0.0 else 1.0 / channels
+        store(_column(call, plan.CALL_SHARE), i * channels + d, share)
+    return detection
+
+
+@inlined
+def _write_event(model, row, call, i):  # type: ignore[no-untyped-def]
+    event = int64_at(row + load(int64_at(model), plan.MODEL_EVENT))
+    if load(event, alert.OPEN):
+        columns = int64_at(call)
+        store(int64_at(load(columns, plan.CALL_EVENT_PARTITION)), i, load(event, alert.PARTITION))
+        store(int64_at(load(columns, plan.CALL_EVENT_OFFSET)), i, load(event, alert.OFFSET))
+
+
+@woven
+def _learn(cells, model, row, scratch, values, known):  # type: ignore[no-untyped-def]
+    """Learn the record: errors, readouts, networks, scales."""
+    table = int64_at(model)
+    newest = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_SLOT)
+    learn_errors(model, row, scratch)
+    horizons = int64_at(model + load(table, plan.MODEL_HORIZON_LIST))
+    learn_all(cells, 0, model, row, scratch, (newest, known, horizons, load(table, plan.MODEL_SLOTS)))
+    for d in range(load(table, plan.MODEL_CHANNELS)):
+        if usable(load(values, d)):
+            learn_scale(model, row, d, load(values, d))
+
+
+@kernel
+def _take_in(model, row, scratch, values, time, odd_step):  # type: ignore[no-untyped-def]
+    """Scale the record's values, with forecasts in the place of missing ones; write the inputs."""
+    table = int64_at(model)
+    channels, horizons = load(table, plan.MODEL_CHANNELS), load(table, plan.MODEL_HORIZONS)
+    slot = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_SLOT)
+    forecast = shift(float64_at(row + load(table, plan.MODEL_PAST_FORECAST)), slot * horizons * channels)
+    mean, variance = float64_at(row + load(table, plan.MODEL_MEAN)), float64_at(row + load(table, plan.MODEL_VARIANCE))
+    magnitude = float64_at(row + load(table, plan.MODEL_MAGNITUDE))
+    raw = float64_at(row + load(table, plan.MODEL_RAW))
+    inputs = float64_at(scratch + load(table, plan.MODEL_INPUTS))
+    for d in range(channels):
+        value = load(values, d)
+        store(raw, d, value)
+        missing = not usable(value) or isnan(load(mean, d))
+        u = load(forecast, d)
+        if not missing:
+            u = to_scaled(value, load(mean, d), scale_of(load(variance, d), load(magnitude, d)))
+        remember(model, row, d, u, missing, inputs)
+    write_shared(channels, time, odd_step, inputs)
+
+
+@woven
+def process_record(cells, model, call, row, i):  # type: ignore[no-untyped-def]
+    """Record ``i`` of a call through the model in ``row``."""
+    table, columns = int64_at(model), int64_at(call)
+    scratch = load(columns, plan.CALL_SCRATCH)
+    channels = load(table, plan.MODEL_CHANNELS)
+    time = load(int64_at(load(columns, plan.CALL_TIMES)), i)
+    values = shift(_column(call, plan.CALL_VALUES), i * channels)
+    counters = int64_at(row + load(table, plan.MODEL_COUNTERS))
+    store(counters, plan.STEP_RECORDS, load(counters, plan.STEP_RECORDS) + 1)
+    disorder = _disorder(model, row, time, values)
+    if disorder >= 0:
+        _write_nothing(model, call, i, disorder)
+        return
+    absent = True
+    for d in range(channels):
+        absent = absent and not usable(load(values, d))
+    _write_nothing(model, call, i, plan.MISSING if absent else plan.WARMING)
+    _write_forecast(model, row, call, i)
+    odd_step = observe_time(model, row, time)
+    known = compare(model, row, scratch, values)
+    detection = False
+    if not absent:
+        detection = _judge(model, row, scratch, call, i, odd_step)
+    _write_event(model, row, call, i)
+    if not detection or load(table, plan.MODEL_LEARN_ANOMALIES):
+        _learn(cells, model, row, scratch, values, known)
+    _take_in(model, row, scratch, values, time, odd_step)
+    inputs = float64_at(scratch + load(table, plan.MODEL_INPUTS))
+    slot = open_slot(model, row)
+    step_all(cells, 0, model, row, inputs, slot, absent)
+    _write_ahead(model, row, call, i)
+
+
+@entry_point
+def process_batch(cells, model, call):  # type: ignore[no-untyped-def]
+    """Every record of a call, in order, each through the row of its series.
+
+    ``cells`` is the tuple of the networks' tags; ``model`` and ``call`` are the
+    addresses of the tables of ``plan.py``.
+    """
+    columns = int64_at(call)
+    rows, size = load(columns, plan.CALL_ROWS), load(int64_at(model), plan.MODEL_ROW_BYTES)
+    series = int64_at(load(columns, plan.CALL_SERIES))
+    for i in range(load(columns, plan.CALL_RECORDS)):
+        process_record(cells, model, call, rows + load(series, i) * size, i)
+
+
+@entry_point
+def newest_forecasts(model, row, out):  # type: ignore[no-untyped-def]
+    """Forecasts made at the newest record: (channels, horizons, 4) of mean, scale, lower, upper."""
+    table, place = int64_at(model), float64_at(out)
+    channels, horizons = load(table, plan.MODEL_CHANNELS), load(table, plan.MODEL_HORIZONS)
+    slot = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_SLOT)
+    for d in range(channels):
+        for k in range(horizons):
+            at = shift(place, (d * horizons + k) * 4)
+            write_interval(model, row, k, d, slot, shift(at, 1))
+            store(at, 0, load(at, 1))
+            store(at, 1, usual_error(model, row, k, d, slot))

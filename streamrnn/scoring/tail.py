@@ -1,0 +1,134 @@
+"""From a score to a p-value: how often would this stream look at least this odd?
+
+The score in units of its own running mean and deviation falls into one of 80
+bins whose counts decay with memory 2000. Below their .97 quantile the
+tail probability is read off the histogram, above it a Lomax (Pareto II)
+distribution continues it: the predictive distribution of exponential excesses
+with K of them seen. Three trackers of the levels .1, .01 and .001 then map what
+this gives onto what the stream realises (stochastic quantile estimation: Robbins
+and Monro 1951). Memory is fixed; a score is judged before it is learned.
+"""
+
+from __future__ import annotations
+
+from math import sqrt as square_root
+
+from streamrnn.kernels.compiling import inlined, kernel
+from streamrnn.kernels.scalar import exp, log
+from streamrnn.kernels.vector import load, shift, store
+
+BINS = 80
+MEMORY = 2000.0
+START = 16  # scores before the first p-value: mean and deviation need a few
+(MEAN, VARIANCE, COUNT, TOTAL, LEVELS) = range(5)
+HISTOGRAM = LEVELS + 3
+STATE = HISTOGRAM + BINS
+
+_LOW, _WIDTH = -4.0, 0.15
+_PRIOR = 50.0  # counts of a normal distribution that the histogram starts from
+_TAIL = 0.03
+_PRIOR_EXCESSES, _PRIOR_MEAN = 3.0, 0.35
+_WINSOR = 6.0  # deviations: beyond, a score moves mean and deviation no further
+_LOG10 = 2.302585092994046
+_SMALLEST = 1e-300
+_RATES = (0.01, 0.05, 0.2)  # of the trackers: rarer levels see fewer hits and need longer steps
+_PROBABILITIES = (0.1, 0.01, 0.001)
+
+
+def initial_state() -> list[float]:
+    """The state before any score: a normal distribution and exact levels."""
+    middles = [_LOW + (i + 0.5) * _WIDTH for i in range(BINS)]
+    # 0.3989422804014327 = 1 / sqrt(2 pi)
+    counts = [_PRIOR * _WIDTH * 0.3989422804014327 * 2.718281828459045 ** (-0.5 * z * z) for z in middles]
+    return [0.0, 0.0, 0.0, sum(counts), 1.0, 2.0, 3.0, *counts]
+
+
+@inlined
+def _bin(z):  # type: ignore[no-untyped-def]
+    """Bin of a standardised score, within the histogram even where z is NaN."""
+    if not z > _LOW:
+        return 0
+    return int(min((z - _LOW) / _WIDTH, BINS - 1.0))
+
+
+@kernel
+def _raw_surprise(state, z):  # type: ignore[no-untyped-def]
+    """-log10 of the tail probability before the trackers."""
+    counts = shift(state, HISTOGRAM)
+    total = load(state, TOTAL)
+    tail = _TAIL * total
+    # Walk down from the top until the tail's share is reached: its start is u.
+    above, moment, j = 0.0, 0.0, BINS - 1
+    while j > 0 and above + load(counts, j) < tail:
+        above += load(counts, j)
+        moment += load(counts, j) * (_LOW + (j + 0.5) * _WIDTH)
+        j -= 1
+    top = _LOW + (j + 1) * _WIDTH
+    part = tail - above
+    u = top - part / max(load(counts, j), 1e-9) * _WIDTH
+    if z > u:
+        moment += part * 0.5 * (u + top)
+        excesses = above + part + _PRIOR_EXCESSES
+        mean = (moment - (above + part) * u + _PRIOR_EXCESSES * _PRIOR_MEAN) / excesses
+        return (excesses * log(1.0 + (z - u) / (excesses * mean)) - log(_TAIL)) / _LOG10
+    b = _bin(z)
+    inside = min(max((z - _LOW) / _WIDTH - b, 0.0), 1.0)
+    probability = (1.0 - inside) * load(counts, b) + 0.5
+    for i in range(b + 1, BINS):
+        probability += load(counts, i)
+    return -log(max(probability / (total + 1.0), _SMALLEST)) / _LOG10
+
+
+@inlined
+def _track(state, raw):  # type: ignore[no-untyped-def]
+    """Map -log10 p onto what is realised, piecewise linearly, and move the trackers."""
+    levels = shift(state, LEVELS)
+    first, second, third = load(levels, 0), load(levels, 1), load(levels, 2)
+    if raw < first:
+        surprise = raw / first
+    elif raw < second:
+        surprise = 1.0 + (raw - first) / (second - first)
+    else:
+        surprise = 2.0 + (raw - second) / (third - second)
+    for i in range(3):
+        hit = 1.0 if raw > load(levels, i) else 0.0
+        moved = load(levels, i) + _RATES[i] * (hit - _PROBABILITIES[i])
+        store(levels, i, min(max(moved, 0.5 * (i + 1)), 3.0 * (i + 1)))
+    store(levels, 1, max(load(levels, 1), load(levels, 0) + 0.3))
+    store(levels, 2, max(load(levels, 2), load(levels, 1) + 0.3))
+    return surprise
+
+
+@kernel
+def judge(state, score):  # type: ignore[no-untyped-def]
+    """-log10 p of a score, then learn it; -1 while fewer than ``START`` have been seen."""
+    count = load(state, COUNT)
+    mean, variance = load(state, MEAN), load(state, VARIANCE)
+    deviation = square_root(variance) + 1e-3
+    surprise = -1.0
+    if count >= START:
+        z = (score - mean) / deviation
+        surprise = max(_track(state, _raw_surprise(state, z)), 0.0)
+        counts = shift(state, HISTOGRAM)
+        if load(state, TOTAL) > MEMORY:
+            keep = 1.0 - 1.0 / MEMORY
+            for i in range(BINS):
+                store(counts, i, load(counts, i) * keep)
+            store(state, TOTAL, load(state, TOTAL) * keep)
+        b = _bin(z)
+        store(counts, b, load(counts, b) + 1.0)
+        store(state, TOTAL, load(state, TOTAL) + 1.0)
+    distance = score - mean
+    if count >= START:
+        distance = min(distance, _WINSOR * deviation)
+    gain = 1.0 / min(count + 1.0, MEMORY)
+    store(state, COUNT, count + 1.0)
+    store(state, MEAN, mean + gain * distance)
+    store(state, VARIANCE, (1.0 - gain) * (variance + gain * distance * distance))
+    return surprise
+
+
+@inlined
+def p_value(surprise):  # type: ignore[no-untyped-def]
+    """10^-surprise."""
+    return exp(-surprise * _LOG10)

@@ -1,0 +1,202 @@
+"""Every setting of a model.
+
+Structural settings say what the numbers of a state mean: changing one needs a
+new state. Tunable settings may change under a running model.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from streamrnn.errors import SettingsError
+
+__all__ = ["Settings"]
+
+# A budget is counted in the series' own time; months and years are the usual averages.
+_PERIODS_NS = {
+    "hour": 3_600_000_000_000,
+    "day": 86_400_000_000_000,
+    "week": 604_800_000_000_000,
+    "month": 2_592_000_000_000_000,
+    "year": 31_536_000_000_000_000,
+}
+_DEFAULT_BUDGET = "1/week"
+_DEFAULT_RATE = 1e-3
+_CELL_NAMES = ("lstm", "gru")
+_LAG_UNIT = 8  # lags fill whole vectors of float64
+_STRUCTURAL = ("channels", "networks", "hidden", "k1", "k2", "recompute", "horizons", "lags", "seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Settings of a detector or a fleet.
+
+    Parameters
+    ----------
+    channels : sequence of str
+        Structural. Names of a record's values, in order.
+    networks : sequence of str
+        Structural. The cell of each network, ``"lstm"`` or ``"gru"``; forecasts
+        are averaged over the networks.
+    hidden : int
+        Structural. Hidden units of each network, 1 to 512.
+    k1, k2 : int
+        Structural. Truncated backpropagation through time: every ``k1`` records,
+        through the last ``k2`` steps; 1 <= k1 <= k2 <= 4096.
+    recompute : bool
+        Structural. Go back through activations recomputed under the current
+        weights instead of those stored when each step was made.
+    horizons : sequence of int
+        Structural. How many records ahead to forecast; 1 is always among them.
+    lags : int
+        Structural. Past values of its own channel that a readout sees; a
+        multiple of 8, at most 64.
+    seed : int
+        Structural. Seed of the initial weights, 0 to 2^63 - 1.
+    false_alarms : str, float or None
+        Tunable. A budget of events in the series' own time (``"1/week"``,
+        ``"3/day"``) or the share of normal records that may alarm (``1e-4``).
+        None is one a week where records have times and 1e-3 where they don't.
+    coverage : float
+        Tunable. Share of values that forecast intervals should hold, .5 to .999.
+    learn_anomalies : bool
+        Tunable. Whether records that alarm are learned from, after they are scored.
+    learning_rate : float
+        Tunable. Step size of Adam.
+
+    Raises
+    ------
+    SettingsError
+        Where a value is out of range; the message names it and says what fits.
+
+    Examples
+    --------
+    >>> Settings(channels=["temperature"], false_alarms="2/day").hidden
+    12
+    >>> Settings(hidden=0)
+    Traceback (most recent call last):
+    ...
+    streamrnn.errors.SettingsError: hidden is 0; give a whole number from 1 to 512
+    """
+
+    channels: tuple[str, ...] = ("value",)
+    networks: tuple[str, ...] = ("lstm",)
+    hidden: int = 12
+    k1: int = 1
+    k2: int = 16
+    recompute: bool = False
+    horizons: tuple[int, ...] = (1,)
+    lags: int = 8
+    seed: int = 0
+    false_alarms: str | float | None = None
+    coverage: float = 0.95
+    learn_anomalies: bool = True
+    learning_rate: float = 1.5e-3
+
+    def __post_init__(self) -> None:
+        _set(self, "channels", _names("channels", self.channels))
+        _set(self, "networks", _names("networks", self.networks))
+        if len(set(self.channels)) != len(self.channels):
+            raise SettingsError(f"channels names one channel twice: {list(self.channels)}")
+        for cell in self.networks:
+            if cell not in _CELL_NAMES:
+                raise SettingsError(f"networks has {cell!r}; give cells of {', '.join(_CELL_NAMES)}")
+        _whole("hidden", self.hidden, 1, 512)
+        _whole("k2", self.k2, 1, 4096)
+        _whole("k1", self.k1, 1, self.k2)
+        _whole("seed", self.seed, 0, 2**63 - 1)
+        _whole("lags", self.lags, _LAG_UNIT, 64)
+        if self.lags % _LAG_UNIT:
+            raise SettingsError(f"lags is {self.lags}; give a multiple of {_LAG_UNIT}")
+        given = [self.horizons] if isinstance(self.horizons, int) else list(self.horizons)
+        for horizon in given:
+            _whole("horizons", horizon, 1, 100_000)
+        _set(self, "horizons", tuple(sorted({1, *given})))
+        _fraction("coverage", self.coverage, 0.5, 0.999)
+        _fraction("learning_rate", self.learning_rate, 0.0, 1.0)
+        for name in ("recompute", "learn_anomalies"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"{name} is {getattr(self, name)!r}; give True or False")
+        self.alarm_rate()
+
+    def alarm_rate(self) -> tuple[float, float]:
+        """(p-value that alarms, events a nanosecond) that ``false_alarms`` asks for.
+
+        With a budget the second is positive and rules wherever the series'
+        own time is known; the first serves where it is not.
+        """
+        asked = self.false_alarms
+        if isinstance(asked, str) and "/" in asked:
+            return _DEFAULT_RATE, _budget(asked)
+        if asked is None:
+            return _DEFAULT_RATE, _budget(_DEFAULT_BUDGET)
+        try:
+            rate = float(asked)
+        except ValueError:
+            raise SettingsError(_false_alarms_help(asked)) from None
+        if isinstance(asked, bool) or not 1e-9 <= rate <= 0.5:
+            raise SettingsError(_false_alarms_help(asked))
+        return rate, 0.0
+
+    def structural(self) -> dict[str, Any]:
+        """The structural settings, by name."""
+        return {name: getattr(self, name) for name in _STRUCTURAL}
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings, by name, of types that JSON knows."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Settings:
+        """Settings from names and values; an unknown name is refused with the nearest one."""
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else f"; settings are {', '.join(known)}"
+                raise SettingsError(f"there is no setting {name!r}{hint}")
+        return cls(**values)
+
+
+def _set(settings: Settings, name: str, value: object) -> None:
+    object.__setattr__(settings, name, value)
+
+
+def _names(name: str, given: str | Iterable[str]) -> tuple[str, ...]:
+    values = (given,) if isinstance(given, str) else tuple(given)
+    if not values or not all(isinstance(value, str) for value in values):
+        raise SettingsError(f"{name} is {given!r}; give one name or several")
+    return values
+
+
+def _whole(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise SettingsError(f"{name} is {value!r}; give a whole number from {low} to {high}")
+
+
+def _fraction(name: str, value: object, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise SettingsError(f"{name} is {value!r}; give a number from {low:g} to {high:g}")
+
+
+def _false_alarms_help(asked: object) -> str:
+    return (
+        f"false_alarms is {asked!r}; give a budget such as '1/week' (periods: {', '.join(_PERIODS_NS)}) "
+        "or the share of normal records that may alarm, from 1e-9 to 0.5"
+    )
+
+
+def _budget(asked: str) -> float:
+    """Events a nanosecond of a budget such as ``"3/day"``."""
+    count, _, period = asked.partition("/")
+    try:
+        events = float(count)
+        length = _PERIODS_NS[period.strip()]
+    except (ValueError, KeyError):
+        raise SettingsError(_false_alarms_help(asked)) from None
+    if not 0.0 < events <= 1e6:
+        raise SettingsError(_false_alarms_help(asked))
+    return events / length
