@@ -13,7 +13,7 @@ _SLOWEST = 0.01  # the tracker's smallest move, in logarithms
 
 
 @kernel
-def observe_time(model, row, time):  # type: ignore[no-untyped-def]
+def observe_time(model, row, time):
     """log(step / typical step) of a record in order; NaN where that is not known.
 
     The typical step is the running median of the logarithms (a stochastic
@@ -45,6 +45,6 @@ def observe_time(model, row, time):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def typical_step(model, row):  # type: ignore[no-untyped-def]
+def typical_step(model, row):
     """Typical time between records, ns; 0 before it is known."""
     return load(float64_at(row + load(int64_at(model), plan.MODEL_CLOCK)), plan.CLOCK_STEP)

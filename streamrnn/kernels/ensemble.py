@@ -37,23 +37,23 @@ def step_all(cells: Any, i: int, model: int, row: int, inputs: Any, slot: int, m
 
 
 @inlined
-def _network_table(model, i):  # type: ignore[no-untyped-def]
+def _network_table(model, i):
     return model + load(int64_at(model), plan.MODEL_NETWORK_TABLES) + 8 * i * plan.NET_SIZE
 
 
 @inlined
-def _read_table(model, i):  # type: ignore[no-untyped-def]
+def _read_table(model, i):
     return model + load(int64_at(model), plan.MODEL_READ_TABLES) + 8 * i * plan.READ_SIZE
 
 
 @inlined
-def target_ring(cell, row, net):  # type: ignore[no-untyped-def]
+def target_ring(cell, row, net):
     """The ring of a network's targets."""
     return pointer_like(row + load(int64_at(net), plan.NET_TARGET), cell.one)
 
 
 @woven
-def learn_first(cell, i, model, row, scratch, places):  # type: ignore[no-untyped-def]
+def learn_first(cell, i, model, row, scratch, places):
     """Network ``i`` learns: gains, weights of each horizon, then backpropagation."""
     newest, any_target, horizons, slots = places
     table, net, read = int64_at(model), _network_table(model, i), _read_table(model, i)
@@ -73,7 +73,7 @@ def learn_first(cell, i, model, row, scratch, places):  # type: ignore[no-untype
 
 
 @woven
-def step_first(cell, i, model, row, inputs, slot, masked):  # type: ignore[no-untyped-def]
+def step_first(cell, i, model, row, inputs, slot, masked):
     """Network ``i`` takes one step and its readouts forecast."""
     table, net, read = int64_at(model), _network_table(model, i), _read_table(model, i)
     net_table = int64_at(net)
@@ -105,7 +105,7 @@ def _learn_all(cells: Any, i: Any, model: Any, row: Any, scratch: Any, places: A
     if len(cells) == 0:
         return lambda cells, i, model, row, scratch, places: None
 
-    def both(cells, i, model, row, scratch, places):  # type: ignore[no-untyped-def]
+    def both(cells, i, model, row, scratch, places):
         learn_first(cells[0], i, model, row, scratch, places)
         learn_all(cells[1:], i + 1, model, row, scratch, places)
 
@@ -117,7 +117,7 @@ def _step_all(cells: Any, i: Any, model: Any, row: Any, inputs: Any, slot: Any, 
     if len(cells) == 0:
         return lambda cells, i, model, row, inputs, slot, masked: None
 
-    def both(cells, i, model, row, inputs, slot, masked):  # type: ignore[no-untyped-def]
+    def both(cells, i, model, row, inputs, slot, masked):
         step_first(cells[0], i, model, row, inputs, slot, masked)
         step_all(cells[1:], i + 1, model, row, inputs, slot, masked)
 

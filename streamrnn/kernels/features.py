@@ -17,7 +17,7 @@ _FARTHEST_STEP = 3.0  # |log(step / typical step)|: 20 steps missed look like 20
 
 
 @kernel
-def remember(model, row, d, u, missing, inputs):  # type: ignore[no-untyped-def]
+def remember(model, row, d, u, missing, inputs):
     """Take channel ``d``'s scaled value as its newest and write its network inputs.
 
     ``u`` is the forecast where the value is missing. Reads and writes the newest
@@ -45,7 +45,7 @@ def remember(model, row, d, u, missing, inputs):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def write_shared(channels, time, log_step, inputs):  # type: ignore[no-untyped-def]
+def write_shared(channels, time, log_step, inputs):
     """Write the inputs that all channels share; zeros where there are no times."""
     at = channels * PER_CHANNEL
     sine, cosine = 0.0, 0.0

@@ -20,7 +20,7 @@ _COLUMN_BLOCKS = ((16, 1), (8, 2), (4, 4), (1, 4))  # (vectors, chains)
 _GRADIENT_ROWS = {4: (6, 4, 1), 1: (4, 1)}  # 24 + 4 + 1 vectors fit 32 registers
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def matvec(_t: Any, matrix: Any, stride: Any, v: Any, rows: Any, out: Any, columns: Any, backwards: Any) -> Any:
     """out[j] = sum_k v[k] matrix[k, j], k < rows, j < columns.
 
@@ -97,7 +97,7 @@ def _column_block(
         emitter.store(total, out, builder.add(column, index(emitter.lanes * n)))
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def matvec_transposed(
     _t: Any, matrix: Any, stride: Any, d: Any, columns: Any, out: Any, rows: Any, backwards: Any
 ) -> Any:
@@ -127,7 +127,7 @@ def matvec_transposed(
     return types.void(matrix, i, d, i, out, i, i), emit
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def weight_gradient(
     _t: Any, v: Any, v_stride: Any, d: Any, d_stride: Any, steps: Any, out: Any, rows: Any, columns: Any
 ) -> Any:

@@ -40,7 +40,7 @@ from streamrnn.kernels.vector import (
 
 
 @inlined
-def input_address(cell, net, row, slot):  # type: ignore[no-untyped-def]
+def input_address(cell, net, row, slot):
     """Pointer to the inputs of a slot, to be written before the step."""
     table = int64_at(net)
     v = pointer_like(row + load(table, plan.NET_V), cell.one)
@@ -48,7 +48,7 @@ def input_address(cell, net, row, slot):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def hidden_address(cell, net, row, slot):  # type: ignore[no-untyped-def]
+def hidden_address(cell, net, row, slot):
     """Pointer to the h that the step of a slot computed."""
     table = int64_at(net)
     v = pointer_like(row + load(table, plan.NET_V), cell.one)
@@ -56,7 +56,7 @@ def hidden_address(cell, net, row, slot):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _head(cell, net, row, slot):  # type: ignore[no-untyped-def]
+def _head(cell, net, row, slot):
     """Linear head: y = W_out h + b_out, to the slot's outputs."""
     table = int64_at(net)
     h_size, outputs = load(table, plan.NET_PADDED), load(table, plan.NET_OUTPUTS)
@@ -71,7 +71,7 @@ def _head(cell, net, row, slot):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def step(cell, net, row, masked):  # type: ignore[no-untyped-def]
+def step(cell, net, row, masked):
     """Advance to the next slot, whose inputs are written, and compute h and the outputs.
 
     A masked step carries the state through and is passed over on the way back.
@@ -91,7 +91,7 @@ def step(cell, net, row, masked):  # type: ignore[no-untyped-def]
 
 
 @woven
-def learn(cell, net, row, scratch):  # type: ignore[no-untyped-def]
+def learn(cell, net, row, scratch):
     """Count one output whose targets are now in the ring; train when k1 have come."""
     table = int64_at(net)
     counters = int64_at(row + load(table, plan.NET_COUNTERS))
@@ -103,7 +103,7 @@ def learn(cell, net, row, scratch):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _recompute(cell, net, row, first, steps):  # type: ignore[no-untyped-def]
+def _recompute(cell, net, row, first, steps):
     """Run the window again under the current weights, from its stored start."""
     never_inline()
     table = int64_at(net)
@@ -119,14 +119,14 @@ def _recompute(cell, net, row, first, steps):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _clear(pointer, count):  # type: ignore[no-untyped-def]
+def _clear(pointer, count):
     zero = splat(pointer, 0.0)
     for i in range(0, count, lanes(pointer)):
         store_vector(pointer, i, zero)
 
 
 @inlined
-def _head_backward(cell, net, row, scratch, slot):  # type: ignore[no-untyped-def]
+def _head_backward(cell, net, row, scratch, slot):
     """Add the losses of a slot's outputs to dL/dh and to the head's gradient; how many there were."""
     table = int64_at(net)
     h_size, outputs = load(table, plan.NET_PADDED), load(table, plan.NET_OUTPUTS)
@@ -155,7 +155,7 @@ def _head_backward(cell, net, row, scratch, slot):  # type: ignore[no-untyped-de
 
 
 @woven
-def _go_back(cell, net, row, scratch, newest, steps):  # type: ignore[no-untyped-def]
+def _go_back(cell, net, row, scratch, newest, steps):
     """From the newest slot to the window's start: every slot's errors; the number of losses."""
     table = int64_at(net)
     slots, k1 = load(table, plan.NET_SLOTS), load(table, plan.NET_K1)
@@ -175,7 +175,7 @@ def _go_back(cell, net, row, scratch, newest, steps):  # type: ignore[no-untyped
 
 
 @kernel
-def gradient_of_window(cell, net, row, scratch):  # type: ignore[no-untyped-def]
+def gradient_of_window(cell, net, row, scratch):
     """Gradient of the newest losses, to the scratch; its sum of squares and the number of losses."""
     never_inline()
     table = int64_at(net)
@@ -207,7 +207,7 @@ def gradient_of_window(cell, net, row, scratch):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def update(cell, net, row, scratch):  # type: ignore[no-untyped-def]
+def update(cell, net, row, scratch):
     """One training step on the current window; none where no loss of it is known."""
     never_inline()
     squares, losses = gradient_of_window(cell, net, row, scratch)

@@ -22,7 +22,7 @@ from streamrnn.kernels.vector import (
 
 
 @inlined
-def adam(cell, net, row, scratch, squares, losses):  # type: ignore[no-untyped-def]
+def adam(cell, net, row, scratch, squares, losses):
     """Update all parameters of a network from the gradient in the scratch.
 
     The gradient is that of the sum of ``losses`` losses and ``squares`` its sum

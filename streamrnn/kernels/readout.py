@@ -44,7 +44,7 @@ from streamrnn.kernels.vector import (
 
 
 @inlined
-def _dot(a, b, n):  # type: ignore[no-untyped-def]
+def _dot(a, b, n):
     """a . b over n elements, a multiple of the lanes."""
     total = splat(a, 0.0)
     for j in range(0, n, lanes(a)):
@@ -53,27 +53,27 @@ def _dot(a, b, n):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _add_scaled(out, factor, vector, n):  # type: ignore[no-untyped-def]
+def _add_scaled(out, factor, vector, n):
     """out += factor vector over n elements, a multiple of the lanes."""
     for j in range(0, n, lanes(out)):
         store_vector(out, j, fma(splat(out, factor), load_vector(vector, j), load_vector(out, j)))
 
 
 @kernel
-def _product(matrix, stride, v, rows, out):  # type: ignore[no-untyped-def]
+def _product(matrix, stride, v, rows, out):
     """``matvec`` forwards over whole rows, compiled once for the many places that need it."""
     never_inline()
     matvec(matrix, stride, v, rows, out, stride, 0)
 
 
 @inlined
-def _fill(pointer, value, n):  # type: ignore[no-untyped-def]
+def _fill(pointer, value, n):
     for j in range(0, n, lanes(pointer)):
         store_vector(pointer, j, splat(pointer, value))
 
 
 @kernel
-def reset_inverse(inverse, terms, stride, prior):  # type: ignore[no-untyped-def]
+def reset_inverse(inverse, terms, stride, prior):
     """Set an inverse correlation matrix to ``prior`` times the identity."""
     _fill(inverse, 0.0, terms * stride)
     for k in range(terms):
@@ -81,7 +81,7 @@ def reset_inverse(inverse, terms, stride, prior):  # type: ignore[no-untyped-def
 
 
 @inlined
-def _update_inverse(inverse, x, gain, product, shape, weight, constants):  # type: ignore[no-untyped-def]
+def _update_inverse(inverse, x, gain, product, shape, weight, constants):
     """One step of recursive least squares on an inverse correlation matrix P.
 
     g = P x / (lambda / weight + x' P x) goes to ``gain``; P becomes
@@ -116,7 +116,7 @@ def _update_inverse(inverse, x, gain, product, shape, weight, constants):  # typ
 
 
 @kernel
-def update_gains(read, row, scratch, slot, targets):  # type: ignore[no-untyped-def]
+def update_gains(read, row, scratch, slot, targets):
     """Learn from the regressors of ``slot``: both inverse correlations and the gains.
 
     ``targets`` (channels): channels whose value is NaN are left as they are.
@@ -146,7 +146,7 @@ def update_gains(read, row, scratch, slot, targets):  # type: ignore[no-untyped-
 
 
 @kernel
-def update_weights(read, row, scratch, slot, horizon, targets):  # type: ignore[no-untyped-def]
+def update_weights(read, row, scratch, slot, horizon, targets):
     """Move the weights of one horizon towards the changes that came true.
 
     ``slot`` held the regressors, ``targets`` (channels) the changes, NaN where
@@ -181,7 +181,7 @@ def update_weights(read, row, scratch, slot, horizon, targets):  # type: ignore[
 
 
 @kernel
-def predict(read, row, slot, h, lag_values, values):  # type: ignore[no-untyped-def]
+def predict(read, row, slot, h, lag_values, values):
     """Forecasts of every horizon from the newest h and lags; keeps the regressors in ``slot``.
 
     ``lag_values`` (width) are the channels' lags and ``values`` (channels) their

@@ -25,14 +25,14 @@ _MOST_INFLATION = 16.0
 
 
 @inlined
-def forecast_slot(newest, horizon, slots):  # type: ignore[no-untyped-def]
+def forecast_slot(newest, horizon, slots):
     """Where the forecast for now lies that was made ``horizon`` records ago."""
     slot = newest - horizon + 1
     return slot if slot >= 0 else slot + slots
 
 
 @kernel
-def compare(model, row, scratch, values):  # type: ignore[no-untyped-def]
+def compare(model, row, scratch, values):
     """Scale a record's values as each forecast for it was; whether a one-step change is known.
 
     Writes ``MODEL_ACTUAL`` and ``MODEL_CHANGES``: NaN where a value is missing
@@ -61,14 +61,14 @@ def compare(model, row, scratch, values):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _spread_at(model, row, k, d):  # type: ignore[no-untyped-def]
+def _spread_at(model, row, k, d):
     table = int64_at(model)
     spread = float64_at(row + load(table, plan.MODEL_SPREAD))
     return max(load(spread, k * load(table, plan.MODEL_CHANNELS) + d), _SMALLEST_SPREAD)
 
 
 @inlined
-def _error(model, row, scratch, k, d):  # type: ignore[no-untyped-def]
+def _error(model, row, scratch, k, d):
     """Actual minus forecast of horizon ``k``, channel ``d``."""
     table = int64_at(model)
     channels, horizons = load(table, plan.MODEL_CHANNELS), load(table, plan.MODEL_HORIZONS)
@@ -81,7 +81,7 @@ def _error(model, row, scratch, k, d):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def gather_evidence(model, row, scratch, odd_step):  # type: ignore[no-untyped-def]
+def gather_evidence(model, row, scratch, odd_step):
     """(mean, largest) evidence over the channels that are ready; (NaN, NaN) where none is.
 
     ``odd_step`` = log(step / typical step): after a gap errors are allowed to be
@@ -110,7 +110,7 @@ def gather_evidence(model, row, scratch, odd_step):  # type: ignore[no-untyped-d
 
 
 @kernel
-def learn_errors(model, row, scratch):  # type: ignore[no-untyped-def]
+def learn_errors(model, row, scratch):
     """Let the usual size of the errors and the intervals' quantiles learn the newest errors."""
     table, numbers = int64_at(model), float64_at(model)
     channels = load(table, plan.MODEL_CHANNELS)
@@ -141,7 +141,7 @@ def learn_errors(model, row, scratch):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def write_interval(model, row, k, d, slot, out):  # type: ignore[no-untyped-def]
+def write_interval(model, row, k, d, slot, out):
     """(forecast, lower, upper) of horizon ``k``, channel ``d`` made in ``slot``, in sensor units."""
     table = int64_at(model)
     channels, horizons = load(table, plan.MODEL_CHANNELS), load(table, plan.MODEL_HORIZONS)
@@ -160,7 +160,7 @@ def write_interval(model, row, k, d, slot, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def usual_error(model, row, k, d, slot):  # type: ignore[no-untyped-def]
+def usual_error(model, row, k, d, slot):
     """Half the width of one spread to either side of a forecast, in sensor units."""
     table = int64_at(model)
     channels, horizons = load(table, plan.MODEL_CHANNELS), load(table, plan.MODEL_HORIZONS)
@@ -171,7 +171,7 @@ def usual_error(model, row, k, d, slot):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def open_slot(model, row):  # type: ignore[no-untyped-def]
+def open_slot(model, row):
     """Take the ring's next slot for the forecasts of this record; keeps mean and scale there."""
     table = int64_at(model)
     channels = load(table, plan.MODEL_CHANNELS)

@@ -10,7 +10,7 @@ from streamrnn.kernels.vector import int64_at, load, pointer_like, shift, store
 
 
 @entry_point
-def run_network(cell, net, row, scratch, inputs, observed, outputs, n, learning):  # type: ignore[no-untyped-def]
+def run_network(cell, net, row, scratch, inputs, observed, outputs, n, learning):
     """Feed n records to one network.
 
     ``inputs`` (n, inputs), ``observed`` (n, outputs; the truth of the output made
@@ -40,7 +40,7 @@ def run_network(cell, net, row, scratch, inputs, observed, outputs, n, learning)
 
 
 @entry_point
-def run_one(cell, net, row, x):  # type: ignore[no-untyped-def]
+def run_one(cell, net, row, x):
     """One forward step of a network with one input and one output."""
     table = int64_at(net)
     slot = next_slot(load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT), load(table, plan.NET_SLOTS))
@@ -50,6 +50,6 @@ def run_one(cell, net, row, x):  # type: ignore[no-untyped-def]
 
 
 @entry_point
-def window_gradient(cell, net, row, scratch):  # type: ignore[no-untyped-def]
+def window_gradient(cell, net, row, scratch):
     """The gradient that an update would use now, left in the scratch; (squares, losses)."""
     return gradient_of_window(cell, net, row, scratch)

@@ -21,7 +21,7 @@ _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _MANTISSA, _ONE_BITS, _ROOT_HALF_BITS = 0x000FFFFFFFFFFFFF, 0x3FF0000000000000, 0x3FE6A09E667F3BCD
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def bits_of(_typing: Any, x: Any) -> Any:
     """The bit pattern of a float64."""
 
@@ -31,7 +31,7 @@ def bits_of(_typing: Any, x: Any) -> Any:
     return types.int64(types.float64), emit
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def from_bits(_typing: Any, bits: Any) -> Any:
     """The float64 with that bit pattern."""
 
@@ -42,7 +42,7 @@ def from_bits(_typing: Any, bits: Any) -> Any:
 
 
 @kernel
-def log(x):  # type: ignore[no-untyped-def]
+def log(x):
     """Natural logarithm of a positive normal number (fdlibm, e_log.c)."""
     bits = bits_of(x) + (_ONE_BITS - _ROOT_HALF_BITS)
     k = float((bits >> 52) - 1023)
@@ -60,7 +60,7 @@ def log(x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def exp(x):  # type: ignore[no-untyped-def]
+def exp(x):
     """Exponential (fdlibm, e_exp.c), of x held within [-708, 709]."""
     x = min(max(x, -708.0), 709.0)
     k = floor(x * 1.44269504088896338700 + 0.5)
@@ -82,14 +82,14 @@ def exp(x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def log1p(x):  # type: ignore[no-untyped-def]
+def log1p(x):
     """log(1 + x) for x >= 0: the rounding of 1 + x is put back (Goldberg 1991, theorem 4)."""
     u = 1.0 + x
     return log(u) - ((u - 1.0) - x) / u
 
 
 @inlined
-def asinh(x):  # type: ignore[no-untyped-def]
+def asinh(x):
     """Inverse hyperbolic sine, accurate near 0."""
     a = abs(x)
     y = log1p(a + a * a / (1.0 + square_root(1.0 + a * a)))
@@ -97,7 +97,7 @@ def asinh(x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def sinh(x):  # type: ignore[no-untyped-def]
+def sinh(x):
     """Hyperbolic sine; near 0 its series, where the difference of exponentials would cancel."""
     if abs(x) < 0.3:
         z = x * x
@@ -108,7 +108,7 @@ def sinh(x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _sin_octant(x):  # type: ignore[no-untyped-def]
+def _sin_octant(x):
     z = x * x
     return x + x * z * (
         -1.66666666666666324348e-01
@@ -121,7 +121,7 @@ def _sin_octant(x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _cos_octant(x):  # type: ignore[no-untyped-def]
+def _cos_octant(x):
     z = x * x
     return (
         1.0
@@ -140,7 +140,7 @@ def _cos_octant(x):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def turn(fraction):  # type: ignore[no-untyped-def]
+def turn(fraction):
     """(sine, cosine) of a fraction of a full turn, 0 <= fraction < 1."""
     quarter = floor(fraction * 4.0 + 0.5)
     x = (fraction - 0.25 * quarter) * 6.283185307179586476925

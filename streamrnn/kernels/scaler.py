@@ -31,19 +31,19 @@ _CONSISTENT = 1.4826  # median absolute deviation of a normal distribution, inve
 
 
 @inlined
-def usable(value):  # type: ignore[no-untyped-def]
+def usable(value):
     """Whether a value is a measurement: finite, and within 1e100."""
     return isfinite(value) and abs(value) <= LARGEST
 
 
 @inlined
-def scale_of(variance, magnitude):  # type: ignore[no-untyped-def]
+def scale_of(variance, magnitude):
     """The scale that belongs to a channel's variance and largest magnitude."""
     return max(square_root(variance), FLOOR * magnitude)
 
 
 @inlined
-def to_scaled(value, mean, scale):  # type: ignore[no-untyped-def]
+def to_scaled(value, mean, scale):
     """asinh((v - mean) / scale); NaN where mean is NaN: the channel has no scale yet."""
     if isnan(mean):
         return nan
@@ -56,13 +56,13 @@ def to_scaled(value, mean, scale):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def from_scaled(u, mean, scale):  # type: ignore[no-untyped-def]
+def from_scaled(u, mean, scale):
     """The sensor's value of a scaled one."""
     return mean + scale * sinh(min(max(u, -15.0), 15.0))
 
 
 @inlined
-def _insert(window, count, value):  # type: ignore[no-untyped-def]
+def _insert(window, count, value):
     """Put a value into its place among ``count`` sorted ones."""
     i = count
     while i > 0 and load(window, i - 1) > value:
@@ -72,12 +72,12 @@ def _insert(window, count, value):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _middle(window):  # type: ignore[no-untyped-def]
+def _middle(window):
     return 0.5 * load(window, WINDOW // 2 - 1) + 0.5 * load(window, WINDOW // 2)
 
 
 @kernel
-def learn_scale(model, row, d, value):  # type: ignore[no-untyped-def]
+def learn_scale(model, row, d, value):
     """Let channel ``d`` learn one usable value."""
     table = int64_at(model)
     seen = int64_at(row + load(table, plan.MODEL_SEEN))

@@ -9,18 +9,18 @@ _CACHED = 2048
 
 
 @inlined
-def next_slot(slot, slots):  # type: ignore[no-untyped-def]
+def next_slot(slot, slots):
     """The slot after this one."""
     return slot + 1 if slot < slots - 1 else 0
 
 
 @inlined
-def previous_slot(slot, slots):  # type: ignore[no-untyped-def]
+def previous_slot(slot, slots):
     """The slot before this one."""
     return slot - 1 if slot > 0 else slots - 1
 
 
 @inlined
-def alternate(slot, units_by_rows):  # type: ignore[no-untyped-def]
+def alternate(slot, units_by_rows):
     """Direction in which to walk the weights at this slot: 1 is backwards (see ``matvec``)."""
     return slot & 1 if units_by_rows > _CACHED else 0

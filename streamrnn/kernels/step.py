@@ -32,12 +32,12 @@ _CALIBRATED_AFTER = 3.0  # normal records, in units of 1 / level
 
 
 @inlined
-def _column(call, name):  # type: ignore[no-untyped-def]
+def _column(call, name):
     return float64_at(load(int64_at(call), name))
 
 
 @kernel
-def _write_nothing(model, call, i, status):  # type: ignore[no-untyped-def]
+def _write_nothing(model, call, i, status):
     """The outputs of a record of which nothing can be said."""
     channels = load(int64_at(model), plan.MODEL_CHANNELS)
     for d in range(channels):
@@ -55,7 +55,7 @@ def _write_nothing(model, call, i, status):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _write_forecast(model, row, call, i):  # type: ignore[no-untyped-def]
+def _write_forecast(model, row, call, i):
     """The forecast that was made for this record, before anything is learned from it."""
     table = int64_at(model)
     channels = load(table, plan.MODEL_CHANNELS)
@@ -69,7 +69,7 @@ def _write_forecast(model, row, call, i):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _write_ahead(model, row, call, i):  # type: ignore[no-untyped-def]
+def _write_ahead(model, row, call, i):
     """The forecasts made at this record for the horizons beyond the first."""
     table = int64_at(model)
     channels, ahead = load(table, plan.MODEL_CHANNELS), load(table, plan.MODEL_HORIZONS) - 1
@@ -81,7 +81,7 @@ def _write_ahead(model, row, call, i):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _disorder(model, row, time, values):  # type: ignore[no-untyped-def]
+def _disorder(model, row, time, values):
     """``LATE`` or ``DUPLICATE`` for a record that must not be learned, else -1."""
     table = int64_at(model)
     last = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_TIME)
@@ -98,7 +98,7 @@ def _disorder(model, row, time, values):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _judge(model, row, scratch, call, i, odd_step):  # type: ignore[no-untyped-def]
+def _judge(model, row, scratch, call, i, odd_step):
     """Score, p-value, event and status of a record that has values; whether it is a detection."""
     table, numbers, columns = int64_at(model), float64_at(model), int64_at(call)
     state = float64_at(row + load(table, plan.MODEL_ALERT))
@@ -140,7 +140,7 @@ def _judge(model, row, scratch, call, i, odd_step):  # type: ignore[no-untyped-d
 
 
 @inlined
-def _write_event(model, row, call, i):  # type: ignore[no-untyped-def]
+def _write_event(model, row, call, i):
     event = int64_at(row + load(int64_at(model), plan.MODEL_EVENT))
     if load(event, alert.OPEN):
         columns = int64_at(call)
@@ -149,7 +149,7 @@ def _write_event(model, row, call, i):  # type: ignore[no-untyped-def]
 
 
 @woven
-def _learn(cells, model, row, scratch, values, known):  # type: ignore[no-untyped-def]
+def _learn(cells, model, row, scratch, values, known):
     """Learn the record: errors, readouts, networks, scales."""
     table = int64_at(model)
     newest = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_SLOT)
@@ -162,7 +162,7 @@ def _learn(cells, model, row, scratch, values, known):  # type: ignore[no-untype
 
 
 @kernel
-def _take_in(model, row, scratch, values, time, odd_step):  # type: ignore[no-untyped-def]
+def _take_in(model, row, scratch, values, time, odd_step):
     """Scale the record's values, with forecasts in the place of missing ones; write the inputs."""
     table = int64_at(model)
     channels, horizons = load(table, plan.MODEL_CHANNELS), load(table, plan.MODEL_HORIZONS)
@@ -184,7 +184,7 @@ def _take_in(model, row, scratch, values, time, odd_step):  # type: ignore[no-un
 
 
 @woven
-def process_record(cells, model, call, row, i):  # type: ignore[no-untyped-def]
+def process_record(cells, model, call, row, i):
     """Record ``i`` of a call through the model in ``row``."""
     table, columns = int64_at(model), int64_at(call)
     scratch = load(columns, plan.CALL_SCRATCH)
@@ -218,7 +218,7 @@ def process_record(cells, model, call, row, i):  # type: ignore[no-untyped-def]
 
 
 @entry_point
-def process_batch(cells, model, call):  # type: ignore[no-untyped-def]
+def process_batch(cells, model, call):
     """Every record of a call, in order, each through the row of its series.
 
     ``cells`` is the tuple of the networks' tags; ``model`` and ``call`` are the
@@ -232,7 +232,7 @@ def process_batch(cells, model, call):  # type: ignore[no-untyped-def]
 
 
 @entry_point
-def newest_forecasts(model, row, out):  # type: ignore[no-untyped-def]
+def newest_forecasts(model, row, out):
     """Forecasts made at the newest record: (channels, horizons, 4) of mean, scale, lower, upper."""
     table, place = int64_at(model), float64_at(out)
     channels, horizons = load(table, plan.MODEL_CHANNELS), load(table, plan.MODEL_HORIZONS)

@@ -23,7 +23,7 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 from streamrnn.kernels.emit import INT64, Emitter
 
 
-class Vector(types.Type):  # type: ignore[misc]
+class Vector(types.Type):
     """Numba's type of a 64-byte vector of float32 or float64."""
 
     def __init__(self, element: types.Float) -> None:
@@ -32,7 +32,7 @@ class Vector(types.Type):  # type: ignore[misc]
 
 
 @register_model(Vector)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, vector: Vector) -> None:
         super().__init__(manager, vector, Emitter(None, vector.element).type)
 
@@ -41,7 +41,7 @@ class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
 
 
 def _pointer_maker(element: types.Type) -> Any:
-    @intrinsic  # type: ignore[misc]
+    @intrinsic
     def pointer(_typing: Any, address: Any) -> Any:
         def emit(_context: Any, builder: Any, sig: Any, args: Any) -> Any:
             target = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
@@ -57,7 +57,7 @@ float64_at = _pointer_maker(types.float64)
 int64_at = _pointer_maker(types.int64)
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def pointer_like(_typing: Any, address: Any, like: Any) -> Any:
     """A pointer to elements of the type of ``like``, a float32 or a float64."""
 
@@ -67,7 +67,7 @@ def pointer_like(_typing: Any, address: Any, like: Any) -> Any:
     return types.CPointer(like)(types.int64, like), emit
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def address_of(_typing: Any, pointer: Any) -> Any:
     """The pointer as a plain number."""
 
@@ -77,7 +77,7 @@ def address_of(_typing: Any, pointer: Any) -> Any:
     return types.int64(pointer), emit
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def shift(_typing: Any, pointer: Any, offset: Any) -> Any:
     """The pointer, ``offset`` elements further."""
 
@@ -87,7 +87,7 @@ def shift(_typing: Any, pointer: Any, offset: Any) -> Any:
     return pointer(pointer, types.int64), emit
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def load(_typing: Any, pointer: Any, offset: Any) -> Any:
     """Element ``offset`` of the pointer."""
 
@@ -97,7 +97,7 @@ def load(_typing: Any, pointer: Any, offset: Any) -> Any:
     return pointer.dtype(pointer, types.int64), emit
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def store(_typing: Any, pointer: Any, offset: Any, value: Any) -> Any:
     """Put a number, rounded to the pointer's type, at element ``offset``."""
     if not isinstance(value, (types.Number, types.Boolean)):
@@ -111,7 +111,7 @@ def store(_typing: Any, pointer: Any, offset: Any, value: Any) -> Any:
     return types.void(pointer, types.int64, value), emit
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def load_vector(_typing: Any, pointer: Any, offset: Any) -> Any:
     """A vector of the elements from ``offset`` on."""
 
@@ -121,7 +121,7 @@ def load_vector(_typing: Any, pointer: Any, offset: Any) -> Any:
     return Vector(pointer.dtype)(pointer, types.int64), emit
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def store_vector(_typing: Any, pointer: Any, offset: Any, vector: Any) -> Any:
     """Put a vector at the elements from ``offset`` on."""
 
@@ -132,7 +132,7 @@ def store_vector(_typing: Any, pointer: Any, offset: Any, vector: Any) -> Any:
     return types.void(pointer, types.int64, vector), emit
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def lanes(_typing: Any, pointer: Any) -> Any:
     """How many elements of the pointer's type make one vector: 16 or 8."""
 
@@ -142,7 +142,7 @@ def lanes(_typing: Any, pointer: Any) -> Any:
     return types.int64(pointer), emit
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def splat(_typing: Any, pointer: Any, value: Any) -> Any:
     """A vector of the pointer's type with ``value`` in every lane."""
 
@@ -153,7 +153,7 @@ def splat(_typing: Any, pointer: Any, value: Any) -> Any:
     return Vector(pointer.dtype)(pointer, value), emit
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def never_inline(_typing: Any) -> Any:
     """Keep the function that calls this out of its callers.
 
@@ -182,7 +182,7 @@ def _define_operator(symbol: Callable[..., Any], instruction: str) -> None:
     """Vector with vector, or with a number, which is rounded to the vector's type first."""
 
     @infer_global(symbol)
-    class _Typing(AbstractTemplate):  # type: ignore[misc]
+    class _Typing(AbstractTemplate):
         def generic(self, args: Any, _kwargs: Any) -> Any:
             vectors = [kind for kind in args if isinstance(kind, Vector)]
             if not vectors or any(
@@ -209,7 +209,7 @@ _define_operator(operator.mul, "fmul")
 _define_operator(operator.truediv, "fdiv")
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def fma(_typing: Any, a: Any, b: Any, c: Any) -> Any:
     """a * b + c with one rounding; any of the three may be a number."""
     vectors = [kind for kind in (a, b, c) if isinstance(kind, Vector)]
@@ -225,7 +225,7 @@ def fma(_typing: Any, a: Any, b: Any, c: Any) -> Any:
     return vectors[0](a, b, c), emit
 
 
-@intrinsic  # type: ignore[misc]
+@intrinsic
 def vector_sum(_typing: Any, vector: Any) -> Any:
     """Sum over the lanes, as a fixed tree."""
 
@@ -236,7 +236,7 @@ def vector_sum(_typing: Any, vector: Any) -> Any:
 
 
 def _elementwise(emit_one: Callable[[Emitter, Any], Any]) -> Any:
-    @intrinsic  # type: ignore[misc]
+    @intrinsic
     def function(_typing: Any, vector: Any) -> Any:
         if not isinstance(vector, Vector):
             return None

@@ -34,7 +34,7 @@ _LARGEST_LEVEL = 0.05
 
 
 @inlined
-def level_now(state, fixed, allowed):  # type: ignore[no-untyped-def]
+def level_now(state, fixed, allowed):
     """The p-value at which a record is a detection; ``allowed`` events a record, or 0."""
     if allowed > 0.0:
         return min(allowed * exp(load(state, STEER)), _LARGEST_LEVEL)
@@ -42,7 +42,7 @@ def level_now(state, fixed, allowed):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def judge_event(state, event, surprise, level_surprise, allowed, position):  # type: ignore[no-untyped-def]
+def judge_event(state, event, surprise, level_surprise, allowed, position):
     """(detection, alert_strength) of a scored record; opens and ends the series' event.
 
     ``position`` is (partition, offset) of the record: it becomes the event's name.
@@ -78,7 +78,7 @@ def judge_event(state, event, surprise, level_surprise, allowed, position):  # t
 
 
 @inlined
-def end_if_calm(event):  # type: ignore[no-untyped-def]
+def end_if_calm(event):
     """End the open event after enough quiet; called before a record is judged."""
     if load(event, OPEN) and load(event, CALM) >= QUIET:
         store(event, OPEN, 0)

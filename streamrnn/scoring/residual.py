@@ -18,13 +18,13 @@ STATE = 1  # float64: the average
 
 
 @inlined
-def channel_evidence(z_squared):  # type: ignore[no-untyped-def]
+def channel_evidence(z_squared):
     """log(1 + z^2)."""
     return log1p(z_squared)
 
 
 @inlined
-def combine(state, mean, largest):  # type: ignore[no-untyped-def]
+def combine(state, mean, largest):
     """The record's score from its channels' mean and largest evidence; learns the average.
 
     Range: 0 and up, high = anomalous.

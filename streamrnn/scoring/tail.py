@@ -44,7 +44,7 @@ def initial_state() -> list[float]:
 
 
 @inlined
-def _bin(z):  # type: ignore[no-untyped-def]
+def _bin(z):
     """Bin of a standardised score, within the histogram even where z is NaN."""
     if not z > _LOW:
         return 0
@@ -52,7 +52,7 @@ def _bin(z):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _raw_surprise(state, z):  # type: ignore[no-untyped-def]
+def _raw_surprise(state, z):
     """-log10 of the tail probability before the trackers."""
     counts = shift(state, HISTOGRAM)
     total = load(state, TOTAL)
@@ -80,7 +80,7 @@ def _raw_surprise(state, z):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _track(state, raw):  # type: ignore[no-untyped-def]
+def _track(state, raw):
     """Map -log10 p onto what is realised, piecewise linearly, and move the trackers."""
     levels = shift(state, LEVELS)
     first, second, third = load(levels, 0), load(levels, 1), load(levels, 2)
@@ -100,7 +100,7 @@ def _track(state, raw):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def judge(state, score):  # type: ignore[no-untyped-def]
+def judge(state, score):
     """-log10 p of a score, then learn it; -1 while fewer than ``START`` have been seen."""
     count = load(state, COUNT)
     mean, variance = load(state, MEAN), load(state, VARIANCE)
@@ -129,6 +129,6 @@ def judge(state, score):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def p_value(surprise):  # type: ignore[no-untyped-def]
+def p_value(surprise):
     """10^-surprise."""
     return exp(-surprise * _LOG10)

@@ -47,7 +47,7 @@ SPEC = CellSpec("gru", GRU, ("r", "z", "n"), saved=6, errors=6, state=(), bias={
 
 
 @implements(cell_forward, GRU)
-def forward(cell, net, row, slot):  # type: ignore[no-untyped-def]
+def forward(cell, net, row, slot):
     table = int64_at(net)
     h_size, v_stride = load(table, plan.NET_PADDED), load(table, plan.NET_V_STRIDE)
     x_rows = load(table, plan.NET_INPUTS) + 1
@@ -74,7 +74,7 @@ def forward(cell, net, row, slot):  # type: ignore[no-untyped-def]
 
 
 @implements(cell_hold, GRU)
-def hold(cell, net, row, slot):  # type: ignore[no-untyped-def]
+def hold(cell, net, row, slot):
     table = int64_at(net)
     v_stride = load(table, plan.NET_V_STRIDE)
     v = pointer_like(row + load(table, plan.NET_V), cell.one)
@@ -85,7 +85,7 @@ def hold(cell, net, row, slot):  # type: ignore[no-untyped-def]
 
 
 @implements(cell_backward, GRU)
-def backward(cell, net, row, scratch, slot, last):  # type: ignore[no-untyped-def]
+def backward(cell, net, row, scratch, slot, last):
     table = int64_at(net)
     h_size = load(table, plan.NET_PADDED)
     columns = 3 * h_size
@@ -117,7 +117,7 @@ def backward(cell, net, row, scratch, slot, last):  # type: ignore[no-untyped-de
 
 
 @implements(cell_gradient, GRU)
-def gradient(cell, net, row, scratch, first, steps):  # type: ignore[no-untyped-def]
+def gradient(cell, net, row, scratch, first, steps):
     table = int64_at(net)
     h_size, v_stride = load(table, plan.NET_PADDED), load(table, plan.NET_V_STRIDE)
     stride = load(table, plan.NET_ERRORS_STRIDE)
@@ -134,7 +134,7 @@ def gradient(cell, net, row, scratch, first, steps):  # type: ignore[no-untyped-
 
 
 @implements(cell_input_gradient, GRU)
-def input_gradient(cell, net, row, scratch, slot, out):  # type: ignore[no-untyped-def]
+def input_gradient(cell, net, row, scratch, slot, out):
     table = int64_at(net)
     columns = 3 * load(table, plan.NET_PADDED)
     weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)

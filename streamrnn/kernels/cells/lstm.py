@@ -48,7 +48,7 @@ SPEC = CellSpec("lstm", LSTM, ("i", "f", "g", "o"), saved=6, errors=4, state=(4,
 
 
 @implements(cell_forward, LSTM)
-def forward(cell, net, row, slot):  # type: ignore[no-untyped-def]
+def forward(cell, net, row, slot):
     table = int64_at(net)
     h_size, stride = load(table, plan.NET_PADDED), load(table, plan.NET_SAVED_STRIDE)
     slots, v_stride = load(table, plan.NET_SLOTS), load(table, plan.NET_V_STRIDE)
@@ -77,7 +77,7 @@ def forward(cell, net, row, slot):  # type: ignore[no-untyped-def]
 
 
 @implements(cell_hold, LSTM)
-def hold(cell, net, row, slot):  # type: ignore[no-untyped-def]
+def hold(cell, net, row, slot):
     table = int64_at(net)
     h_size, stride = load(table, plan.NET_PADDED), load(table, plan.NET_SAVED_STRIDE)
     slots, v_stride = load(table, plan.NET_SLOTS), load(table, plan.NET_V_STRIDE)
@@ -90,7 +90,7 @@ def hold(cell, net, row, slot):  # type: ignore[no-untyped-def]
 
 
 @implements(cell_backward, LSTM)
-def backward(cell, net, row, scratch, slot, last):  # type: ignore[no-untyped-def]
+def backward(cell, net, row, scratch, slot, last):
     table = int64_at(net)
     h_size, stride = load(table, plan.NET_PADDED), load(table, plan.NET_SAVED_STRIDE)
     saved = pointer_like(row + load(table, plan.NET_SAVED), cell.one)
@@ -116,7 +116,7 @@ def backward(cell, net, row, scratch, slot, last):  # type: ignore[no-untyped-de
 
 
 @implements(cell_gradient, LSTM)
-def gradient(cell, net, row, scratch, first, steps):  # type: ignore[no-untyped-def]
+def gradient(cell, net, row, scratch, first, steps):
     table = int64_at(net)
     h_size, v_stride = load(table, plan.NET_PADDED), load(table, plan.NET_V_STRIDE)
     errors_stride = load(table, plan.NET_ERRORS_STRIDE)
@@ -131,7 +131,7 @@ def gradient(cell, net, row, scratch, first, steps):  # type: ignore[no-untyped-
 
 
 @implements(cell_input_gradient, LSTM)
-def input_gradient(cell, net, row, scratch, slot, out):  # type: ignore[no-untyped-def]
+def input_gradient(cell, net, row, scratch, slot, out):
     table = int64_at(net)
     h_size = load(table, plan.NET_PADDED)
     weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
