@@ -13,7 +13,9 @@ from streamrnn.settings import Settings
 _STATUS_NAMES = np.array(STATUSES, object)
 
 
-def output_columns(results: Results, batch: Batch, settings: Settings, source: str) -> dict[str, NDArray[Any]]:
+def output_columns(
+    results: Results, batch: Batch, settings: Settings, source: str
+) -> dict[str, NDArray[Any]]:
     """The output columns, in their order, as DESIGN fixes them.
 
     With several channels the per-channel columns carry the channel's name.

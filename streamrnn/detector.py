@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -241,7 +240,7 @@ class Detector:
         horizons = self.settings.horizons
         if horizon not in horizons:
             raise SettingsError(
-                f"horizon {horizon} is not forecast; ask for it with horizons=({', '.join(map(str, horizons))}, {horizon})"
+                f"horizon {horizon} is not forecast; ask for it with horizons={(*horizons, horizon)}"
             )
         if self._fleet is None:
             raise DataError("there is nothing to forecast from: no record has come yet")
@@ -304,7 +303,9 @@ class Detector:
     def _check_names(self, names: list[str]) -> tuple[str, ...]:
         channels = self.settings.channels
         if set(names) != set(channels):
-            raise DataError(f"the data has channels {', '.join(names)}; this detector has {', '.join(channels)}")
+            raise DataError(
+                f"the data has channels {', '.join(names)}; this detector has {', '.join(channels)}"
+            )
         return channels
 
     def _one_record(self, x: Any, time: Any) -> Batch:

@@ -15,7 +15,7 @@ _HEAD_SCALE = 0.3  # a head that starts small starts near the last value
 
 
 def uniform(seed: int, n: int) -> NDArray[np.float64]:
-    """n numbers from [0, 1) by SplitMix64 (Steele, Lea and Flood 2014).
+    """N numbers from [0, 1) by SplitMix64 (Steele, Lea and Flood 2014).
 
     Our own, because NumPy does not promise the same stream from one version to
     the next and initial weights must never change.

@@ -165,7 +165,9 @@ def aligned_bytes(size: int) -> NDArray[np.uint8]:
     return memory[start : start + size]
 
 
-def read_table(shape: NetworkShape, lags: int, horizons: tuple[int, ...], row: Space, scratch: Space, name: str) -> Int64Array:
+def read_table(
+    shape: NetworkShape, lags: int, horizons: tuple[int, ...], row: Space, scratch: Space, name: str
+) -> Int64Array:
     """Reserve the segments of a network's readout and return its table."""
     terms = shape.hidden + 1
     stride, outputs = round_up(terms, LANES), round_up(shape.outputs, LANES)

@@ -66,10 +66,12 @@ class Batch:
             )
         for name in ("series", "times", "partitions", "offsets"):
             if getattr(self, name).shape != (len(self),):
-                raise DataError(f"{name} has shape {getattr(self, name).shape}, values has {len(self)} records")
+                raise DataError(
+                    f"{name} has shape {getattr(self, name).shape}, values has {len(self)} records"
+                )
         if len(self) and not 0 <= self.series.min() <= self.series.max() < n_series:
             raise DataError(
-                f"series runs from {self.series.min()} to {self.series.max()}; the fleet has {n_series} series"
+                f"series runs from {self.series.min()} to {self.series.max()}; there are {n_series} series"
             )
 
 

@@ -22,7 +22,7 @@ def _named(x: Any) -> bool:
 def channels_of(x: Any) -> tuple[str, ...]:
     """Names of a record's channels: its keys, or ``value``, or places in an array."""
     if _named(x):
-        return tuple(str(key) for key in x.keys())
+        return tuple(str(key) for key in list(x.keys()))
     if np.ndim(x) == 0:
         return ("value",)
     return tuple(str(i) for i in range(len(x)))
@@ -39,7 +39,9 @@ def _number(value: Any, channel: str) -> float:
         # pandas' NA is neither a float nor None.
         if type(value).__name__ in ("NAType", "NaTType"):
             return float("nan")
-        raise DataError(f"channel {channel!r} is {value!r}; give a number, or None where it is missing") from None
+        raise DataError(
+            f"channel {channel!r} is {value!r}; give a number, or None where it is missing"
+        ) from None
 
 
 def values_of(x: Any, channels: tuple[str, ...]) -> Float64Array:
@@ -50,10 +52,12 @@ def values_of(x: Any, channels: tuple[str, ...]) -> Float64Array:
     values : (channels,) float64
     """
     if _named(x):
-        given = {str(key): x[key] for key in x.keys()}
+        given = {str(key): x[key] for key in list(x.keys())}
         unknown = [key for key in given if key not in channels]
         if unknown:
-            raise DataError(f"the record has a channel {unknown[0]!r}; this detector has {', '.join(channels)}")
+            raise DataError(
+                f"the record has a channel {unknown[0]!r}; this detector has {', '.join(channels)}"
+            )
         return np.array([_number(given.get(channel), channel) for channel in channels])
     if x is None or np.ndim(x) == 0:
         x = [x]
@@ -102,7 +106,11 @@ def frame_columns(frame: Any, time: Any) -> tuple[list[str], Float64Array, Int64
                 f"column {column!r} is {frame[column].dtype}, not numbers; leave it out, or name it as time=..."
             )
     # One array needs no names; two columns may not share one.
-    names = [str(column) for column in frame.columns] if frame.shape[1] != 1 or frame.columns[0] != 0 else ["value"]
+    names = (
+        [str(column) for column in frame.columns]
+        if frame.shape[1] != 1 or frame.columns[0] != 0
+        else ["value"]
+    )
     if len(set(names)) != len(names):
         raise DataError(f"two columns have the same name: {names}")
     values = np.ascontiguousarray(frame.to_numpy(np.float64, na_value=np.nan))

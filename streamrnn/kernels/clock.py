@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import nan
 
-from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels import plan
+from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.scalar import exp, log
 from streamrnn.kernels.vector import float64_at, int64_at, load, store
 

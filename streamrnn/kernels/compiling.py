@@ -65,7 +65,7 @@ def cache_folder() -> Path | None:
     parents = [os.environ.get("STREAMRNN_CACHE_DIR"), os.environ.get("XDG_CACHE_HOME")]
     named = [Path(parent) for parent in parents if parent]
     user = getattr(os, "getuid", lambda: 0)()
-    named.append(Path(os.path.expanduser("~/.cache")))
+    named.append(Path("~/.cache").expanduser())
     named.append(Path(tempfile.gettempdir()) / f"streamrnn-{user}")
     for parent in named:
         folder = parent / "streamrnn" / f"kernels-{source_hash()}"

@@ -59,9 +59,7 @@ class Emitter:
 
     def store(self, value: Any, pointer: Any, offset: Any) -> None:
         address = self.builder.gep(pointer, [offset])
-        stored = self.builder.store(
-            value, self.builder.bitcast(address, self.type.as_pointer())
-        )
+        stored = self.builder.store(value, self.builder.bitcast(address, self.type.as_pointer()))
         stored.align = self.item_bytes
 
     def load_splat(self, pointer: Any, offset: Any) -> Any:
@@ -75,7 +73,7 @@ class Emitter:
         return self.builder.call(function, arguments)
 
     def fma(self, a: Any, b: Any, c: Any) -> Any:
-        """a * b + c with one rounding (llvm.fma; llvm.fmuladd may round twice)."""
+        """A * b + c with one rounding (llvm.fma; llvm.fmuladd may round twice)."""
         return self.call("fma", a, b, c)
 
     def polynomial(self, x: Any, coefficients: Sequence[float]) -> Any:
@@ -92,7 +90,7 @@ class Emitter:
         return terms[0]
 
     def clamp(self, x: Any, low: float, high: float) -> Any:
-        """x within [low, high]; a NaN becomes ``high``."""
+        """X within [low, high]; a NaN becomes ``high``."""
         low_vector, high_vector = self.constant(low), self.constant(high)
         below = self.builder.fcmp_ordered("<", x, high_vector)
         x = self.builder.select(below, x, high_vector)
@@ -100,7 +98,7 @@ class Emitter:
         return self.builder.select(above, x, low_vector)
 
     def lane_by_lane(self, name: str, x: Any) -> Any:
-        """libm's function of a float64 vector; for gradient checks, not for the record path."""
+        """Libm's function of a float64 vector; for gradient checks, not for the record path."""
         signature = ir.FunctionType(self.scalar_type, [self.scalar_type])
         function = cgutils.get_or_insert_function(self.builder.module, signature, name)
         result = self.zero
@@ -111,9 +109,7 @@ class Emitter:
         return result
 
     def shuffle(self, a: Any, b: Any, lanes: Sequence[int]) -> Any:
-        return self.builder.shuffle_vector(
-            a, b, ir.Constant(ir.VectorType(INT32, len(lanes)), list(lanes))
-        )
+        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(INT32, len(lanes)), list(lanes)))
 
     def sum(self, x: Any) -> Any:
         """Sum over the lanes as a fixed tree: upper half onto lower half, and again."""
@@ -163,9 +159,7 @@ def _tree_order(lanes: int) -> list[int]:
     while len(held) > 1:
         low, _ = _pair_lanes(lanes, width)
         half = len(held) // 2
-        held = [
-            [(a + b)[lane] for lane in low] for a, b in zip(held[:half], held[half:], strict=True)
-        ]
+        held = [[(a + b)[lane] for lane in low] for a, b in zip(held[:half], held[half:], strict=True)]
         width //= 2
     return held[0]
 
@@ -178,7 +172,7 @@ class CountedLoop:
     and ``i`` the first index that was not run.
     """
 
-    def __init__(self, builder: Any, start: Any, stop: Any, step: int, carried: Sequence[Any]):
+    def __init__(self, builder: Any, start: Any, stop: Any, step: int, carried: Sequence[Any]) -> None:
         self.builder, self.start, self.stop, self.step = builder, start, stop, step
         self.initial = list(carried)
         self.next_values: list[Any] = []

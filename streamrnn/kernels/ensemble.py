@@ -7,21 +7,20 @@ Numba compiles one version for each length.
 
 from __future__ import annotations
 
-from math import isnan
 from math import nan
 from typing import Any
 
 from numba.extending import overload
 
+from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, woven
 from streamrnn.kernels.network import hidden_address, input_address, learn, step
-from streamrnn.kernels import plan
 from streamrnn.kernels.readout import predict, update_gains, update_weights
 from streamrnn.kernels.residuals import forecast_slot
 from streamrnn.kernels.slots import next_slot
 from streamrnn.kernels.vector import float64_at, int64_at, load, pointer_like, shift, store
 
-_FLAGS = {"error_model": "numpy"}
+_FLAGS: Any = {"error_model": "numpy"}
 
 
 def learn_all(cells: Any, i: int, model: int, row: int, scratch: int, places: Any) -> None:

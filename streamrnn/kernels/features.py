@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import isnan
 
-from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels import plan
+from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.scalar import turn
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
 

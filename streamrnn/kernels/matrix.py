@@ -21,7 +21,9 @@ _GRADIENT_ROWS = {4: (6, 4, 1), 1: (4, 1)}  # 24 + 4 + 1 vectors fit 32 register
 
 
 @intrinsic
-def matvec(_t: Any, matrix: Any, stride: Any, v: Any, rows: Any, out: Any, columns: Any, backwards: Any) -> Any:
+def matvec(
+    _t: Any, matrix: Any, stride: Any, v: Any, rows: Any, out: Any, columns: Any, backwards: Any
+) -> Any:
     """out[j] = sum_k v[k] matrix[k, j], k < rows, j < columns.
 
     ``stride`` is the length of a row, ``columns`` a multiple of the lanes.
@@ -41,7 +43,11 @@ def matvec(_t: Any, matrix: Any, stride: Any, v: Any, rows: Any, out: Any, colum
             stop = builder.sub(columns_, index(width - 1))
             with CountedLoop(builder, column, stop, width, []) as loop:
                 _column_block(
-                    emitter, (matrix_, stride_, v_, rows_, out_), loop.i, (vectors, chains), (first, direction)
+                    emitter,
+                    (matrix_, stride_, v_, rows_, out_),
+                    loop.i,
+                    (vectors, chains),
+                    (first, direction),
                 )
             column = loop.i
         return context.get_dummy_value()
@@ -152,10 +158,17 @@ def weight_gradient(
                     bound = builder.sub(rows_, index(height - 1))
                     with CountedLoop(builder, row, bound, height, [total]) as inner:
                         block = _gradient_block(
-                            emitter, (v_, v_stride_, d_, d_stride_, steps_), (inner.i, loop.i), (height, vectors)
+                            emitter,
+                            (v_, v_stride_, d_, d_stride_, steps_),
+                            (inner.i, loop.i),
+                            (height, vectors),
                         )
                         inner.carry(
-                            [_store_block(emitter, block, out_, columns_, (inner.i, loop.i), inner.carried[0])]
+                            [
+                                _store_block(
+                                    emitter, block, out_, columns_, (inner.i, loop.i), inner.carried[0]
+                                )
+                            ]
                         )
                     row, total = inner.i, inner.carried[0]
                 loop.carry([total])

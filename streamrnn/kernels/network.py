@@ -12,6 +12,7 @@ that is NaN has none.
 
 from __future__ import annotations
 
+from streamrnn.kernels import plan
 from streamrnn.kernels.cells.protocol import (
     cell_backward,
     cell_forward,
@@ -20,7 +21,6 @@ from streamrnn.kernels.cells.protocol import (
 )
 from streamrnn.kernels.compiling import inlined, kernel, woven
 from streamrnn.kernels.optimizer import adam
-from streamrnn.kernels import plan
 from streamrnn.kernels.slots import next_slot, previous_slot
 from streamrnn.kernels.vector import (
     float64_at,

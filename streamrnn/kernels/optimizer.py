@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import sqrt as square_root
 
-from streamrnn.kernels.compiling import inlined
 from streamrnn.kernels import plan
+from streamrnn.kernels.compiling import inlined
 from streamrnn.kernels.vector import (
     float64_at,
     fma,
@@ -54,4 +54,6 @@ def adam(cell, net, row, scratch, squares, losses):
         v = fma(load_vector(second, i), keep_2, g * g * add_2)
         store_vector(first, i, m)
         store_vector(second, i, v)
-        store_vector(weights, i, fma(m * rate, 1.0 / (sqrt(v * correction) + epsilon), load_vector(weights, i)))
+        store_vector(
+            weights, i, fma(m * rate, 1.0 / (sqrt(v * correction) + epsilon), load_vector(weights, i))
+        )

@@ -24,9 +24,9 @@ from __future__ import annotations
 
 from math import isfinite, isnan
 
+from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.matrix import matvec
-from streamrnn.kernels import plan
 from streamrnn.kernels.vector import (
     float64_at,
     fma,
@@ -45,7 +45,7 @@ from streamrnn.kernels.vector import (
 
 @inlined
 def _dot(a, b, n):
-    """a . b over n elements, a multiple of the lanes."""
+    """A . b over n elements, a multiple of the lanes."""
     total = splat(a, 0.0)
     for j in range(0, n, lanes(a)):
         total = fma(load_vector(a, j), load_vector(b, j), total)
@@ -54,7 +54,7 @@ def _dot(a, b, n):
 
 @inlined
 def _add_scaled(out, factor, vector, n):
-    """out += factor vector over n elements, a multiple of the lanes."""
+    """Out += factor vector over n elements, a multiple of the lanes."""
     for j in range(0, n, lanes(out)):
         store_vector(out, j, fma(splat(out, factor), load_vector(vector, j), load_vector(out, j)))
 
@@ -124,7 +124,11 @@ def update_gains(read, row, scratch, slot, targets):
     table, numbers = int64_at(read), float64_at(read)
     terms, stride = load(table, plan.READ_TERMS), load(table, plan.READ_STRIDE)
     lags, width = load(table, plan.READ_LAGS), load(table, plan.READ_WIDTH)
-    constants = load(numbers, plan.READ_FORGET), load(numbers, plan.READ_TRACE), load(numbers, plan.READ_PRIOR)
+    constants = (
+        load(numbers, plan.READ_FORGET),
+        load(numbers, plan.READ_TRACE),
+        load(numbers, plan.READ_PRIOR),
+    )
     x = shift(float64_at(row + load(table, plan.READ_X)), slot * stride)
     gain = shift(float64_at(row + load(table, plan.READ_SHARED_GAIN)), slot * stride)
     rest = shift(float64_at(row + load(table, plan.READ_REST)), slot * width)
@@ -141,7 +145,13 @@ def update_gains(read, row, scratch, slot, targets):
         for k in range(terms):
             _add_scaled(shift(cross, k * width + at), load(gain, k), shift(rest, at), lags)
         _update_inverse(
-            shift(own, at * lags), shift(rest, at), shift(own_gain, at), product, (lags, lags), remains, constants
+            shift(own, at * lags),
+            shift(rest, at),
+            shift(own_gain, at),
+            product,
+            (lags, lags),
+            remains,
+            constants,
         )
 
 
@@ -154,7 +164,11 @@ def update_weights(read, row, scratch, slot, horizon, targets):
     """
     table, numbers = int64_at(read), float64_at(read)
     terms, stride = load(table, plan.READ_TERMS), load(table, plan.READ_STRIDE)
-    lags, width, outputs = load(table, plan.READ_LAGS), load(table, plan.READ_WIDTH), load(table, plan.READ_OUTPUTS)
+    lags, width, outputs = (
+        load(table, plan.READ_LAGS),
+        load(table, plan.READ_WIDTH),
+        load(table, plan.READ_OUTPUTS),
+    )
     x = shift(float64_at(row + load(table, plan.READ_X)), slot * stride)
     gain = shift(float64_at(row + load(table, plan.READ_SHARED_GAIN)), slot * stride)
     rest = shift(float64_at(row + load(table, plan.READ_REST)), slot * width)
@@ -188,8 +202,16 @@ def predict(read, row, slot, h, lag_values, values):
     newest scaled values.
     """
     table = int64_at(read)
-    terms, stride, hidden = load(table, plan.READ_TERMS), load(table, plan.READ_STRIDE), load(table, plan.READ_HIDDEN)
-    lags, width, outputs = load(table, plan.READ_LAGS), load(table, plan.READ_WIDTH), load(table, plan.READ_OUTPUTS)
+    terms, stride, hidden = (
+        load(table, plan.READ_TERMS),
+        load(table, plan.READ_STRIDE),
+        load(table, plan.READ_HIDDEN),
+    )
+    lags, width, outputs = (
+        load(table, plan.READ_LAGS),
+        load(table, plan.READ_WIDTH),
+        load(table, plan.READ_OUTPUTS),
+    )
     x = shift(float64_at(row + load(table, plan.READ_X)), slot * stride)
     rest = shift(float64_at(row + load(table, plan.READ_REST)), slot * width)
     # No gain yet: a record that is never learned from must not move later horizons either.

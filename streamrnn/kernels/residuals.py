@@ -179,7 +179,10 @@ def open_slot(model, row):
     slot = load(counters, plan.STEP_SLOT) + 1
     slot = 0 if slot >= load(table, plan.MODEL_SLOTS) else slot
     store(counters, plan.STEP_SLOT, slot)
-    mean, variance = float64_at(row + load(table, plan.MODEL_MEAN)), float64_at(row + load(table, plan.MODEL_VARIANCE))
+    mean, variance = (
+        float64_at(row + load(table, plan.MODEL_MEAN)),
+        float64_at(row + load(table, plan.MODEL_VARIANCE)),
+    )
     magnitude = float64_at(row + load(table, plan.MODEL_MAGNITUDE))
     value = float64_at(row + load(table, plan.MODEL_VALUE))
     means = shift(float64_at(row + load(table, plan.MODEL_PAST_MEAN)), slot * channels)

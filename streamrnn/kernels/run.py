@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import entry_point
 from streamrnn.kernels.network import gradient_of_window, input_address, learn, step
-from streamrnn.kernels import plan
 from streamrnn.kernels.slots import next_slot
 from streamrnn.kernels.vector import int64_at, load, pointer_like, shift, store
 
@@ -43,7 +43,9 @@ def run_network(cell, net, row, scratch, inputs, observed, outputs, n, learning)
 def run_one(cell, net, row, x):
     """One forward step of a network with one input and one output."""
     table = int64_at(net)
-    slot = next_slot(load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT), load(table, plan.NET_SLOTS))
+    slot = next_slot(
+        load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT), load(table, plan.NET_SLOTS)
+    )
     store(input_address(cell, net, row, slot), 0, x)
     step(cell, net, row, 0)
     return float(load(shift(pointer_like(row + load(table, plan.NET_Y), cell.one), slot), 0))

@@ -16,8 +16,8 @@ from __future__ import annotations
 from math import isfinite, isnan, nan
 from math import sqrt as square_root
 
-from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels import plan
+from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.scalar import asinh, sinh
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
 
@@ -81,7 +81,10 @@ def learn_scale(model, row, d, value):
     """Let channel ``d`` learn one usable value."""
     table = int64_at(model)
     seen = int64_at(row + load(table, plan.MODEL_SEEN))
-    mean, variance = float64_at(row + load(table, plan.MODEL_MEAN)), float64_at(row + load(table, plan.MODEL_VARIANCE))
+    mean, variance = (
+        float64_at(row + load(table, plan.MODEL_MEAN)),
+        float64_at(row + load(table, plan.MODEL_VARIANCE)),
+    )
     magnitude = float64_at(row + load(table, plan.MODEL_MAGNITUDE))
     n = load(seen, d)
     store(seen, d, n + 1)

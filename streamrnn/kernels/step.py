@@ -168,7 +168,10 @@ def _take_in(model, row, scratch, values, time, odd_step):
     channels, horizons = load(table, plan.MODEL_CHANNELS), load(table, plan.MODEL_HORIZONS)
     slot = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_SLOT)
     forecast = shift(float64_at(row + load(table, plan.MODEL_PAST_FORECAST)), slot * horizons * channels)
-    mean, variance = float64_at(row + load(table, plan.MODEL_MEAN)), float64_at(row + load(table, plan.MODEL_VARIANCE))
+    mean, variance = (
+        float64_at(row + load(table, plan.MODEL_MEAN)),
+        float64_at(row + load(table, plan.MODEL_VARIANCE)),
+    )
     magnitude = float64_at(row + load(table, plan.MODEL_MAGNITUDE))
     raw = float64_at(row + load(table, plan.MODEL_RAW))
     inputs = float64_at(scratch + load(table, plan.MODEL_INPUTS))

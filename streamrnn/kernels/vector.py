@@ -185,17 +185,14 @@ def _define_operator(symbol: Callable[..., Any], instruction: str) -> None:
     class _Typing(AbstractTemplate):
         def generic(self, args: Any, _kwargs: Any) -> Any:
             vectors = [kind for kind in args if isinstance(kind, Vector)]
-            if not vectors or any(
-                kind != vectors[0] and not isinstance(kind, types.Number) for kind in args
-            ):
+            if not vectors or any(kind != vectors[0] and not isinstance(kind, types.Number) for kind in args):
                 return None
             return signature(vectors[0], *args)
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         emitter = Emitter(builder, sig.return_type.element)
         operands = [
-            _as_vector(emitter, context, kind, value)
-            for kind, value in zip(sig.args, args, strict=True)
+            _as_vector(emitter, context, kind, value) for kind, value in zip(sig.args, args, strict=True)
         ]
         return getattr(builder, instruction)(*operands)
 
@@ -211,16 +208,14 @@ _define_operator(operator.truediv, "fdiv")
 
 @intrinsic
 def fma(_typing: Any, a: Any, b: Any, c: Any) -> Any:
-    """a * b + c with one rounding; any of the three may be a number."""
+    """A * b + c with one rounding; any of the three may be a number."""
     vectors = [kind for kind in (a, b, c) if isinstance(kind, Vector)]
     if not vectors:
         return None
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         emitter = Emitter(builder, vectors[0].element)
-        return emitter.fma(
-            *(_as_vector(emitter, context, k, x) for k, x in zip(sig.args, args, strict=True))
-        )
+        return emitter.fma(*(_as_vector(emitter, context, k, x) for k, x in zip(sig.args, args, strict=True)))
 
     return vectors[0](a, b, c), emit
 

@@ -1,4 +1,4 @@
-"""From a score to a p-value: how often would this stream look at least this odd?
+"""From a score to a p-value: how often this stream would look at least this odd.
 
 The score in units of its own running mean and deviation falls into one of 80
 bins whose counts decay with memory 2000. Below their .97 quantile the

@@ -1,14 +1,15 @@
 """Gated recurrent unit (Cho et al. 2014), reset after the product, as PyTorch computes it.
 
-    r, z = sigmoid(W_ir x + b_ir + W_hr h + b_hr, W_iz x + b_iz + W_hz h + b_hz)
-    n = tanh(W_in x + b_in + r (W_hn h + b_hn))
-    h' = (1 - z) n + z h
+r, z = sigmoid(W_ir x + b_ir + W_hr h + b_hr, W_iz x + b_iz + W_hz h + b_hz)
+n = tanh(W_in x + b_in + r (W_hn h + b_hn))
+h' = (1 - z) n + z h
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from streamrnn.kernels import plan
 from streamrnn.kernels.cells.protocol import (
     CellSpec,
     cell_backward,
@@ -19,7 +20,6 @@ from streamrnn.kernels.cells.protocol import (
     implements,
 )
 from streamrnn.kernels.matrix import matvec, matvec_transposed, weight_gradient
-from streamrnn.kernels import plan
 from streamrnn.kernels.slots import alternate, next_slot
 from streamrnn.kernels.vector import (
     fma,
@@ -89,11 +89,18 @@ def backward(cell, net, row, scratch, slot, last):
     table = int64_at(net)
     h_size = load(table, plan.NET_PADDED)
     columns = 3 * h_size
-    now = shift(pointer_like(row + load(table, plan.NET_SAVED), cell.one), slot * load(table, plan.NET_SAVED_STRIDE))
-    h_before = shift(pointer_like(row + load(table, plan.NET_V), cell.one), slot * load(table, plan.NET_V_STRIDE))
+    now = shift(
+        pointer_like(row + load(table, plan.NET_SAVED), cell.one), slot * load(table, plan.NET_SAVED_STRIDE)
+    )
+    h_before = shift(
+        pointer_like(row + load(table, plan.NET_V), cell.one), slot * load(table, plan.NET_V_STRIDE)
+    )
     dh = pointer_like(scratch + load(table, plan.NET_DH), cell.one)
     direct = shift(dh, h_size)  # what reaches h past the gates: z dh
-    dz = shift(pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one), slot * load(table, plan.NET_ERRORS_STRIDE))
+    dz = shift(
+        pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one),
+        slot * load(table, plan.NET_ERRORS_STRIDE),
+    )
     for j in range(0, h_size, lanes(now)):
         r, z = load_vector(now, j), load_vector(now, h_size + j)
         from_h, n = load_vector(now, 2 * h_size + j), load_vector(now, 5 * h_size + j)
@@ -138,7 +145,10 @@ def input_gradient(cell, net, row, scratch, slot, out):
     table = int64_at(net)
     columns = 3 * load(table, plan.NET_PADDED)
     weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
-    dz = shift(pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one), slot * load(table, plan.NET_ERRORS_STRIDE))
+    dz = shift(
+        pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one),
+        slot * load(table, plan.NET_ERRORS_STRIDE),
+    )
     first = shift(weights, (load(table, plan.NET_PADDED) + 1) * columns)
     rows = (load(table, plan.NET_INPUTS) + 15) // 16 * 16  # the surplus reads on in the row; nobody uses it
     matvec_transposed(first, columns, shift(dz, columns), columns, out, rows, 0)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from streamrnn.kernels import plan
 from streamrnn.kernels.cells.protocol import (
     CellSpec,
     cell_backward,
@@ -21,7 +22,6 @@ from streamrnn.kernels.cells.protocol import (
     implements,
 )
 from streamrnn.kernels.matrix import matvec, matvec_transposed, weight_gradient
-from streamrnn.kernels import plan
 from streamrnn.kernels.slots import alternate, next_slot, previous_slot
 from streamrnn.kernels.vector import (
     fma,
@@ -59,7 +59,9 @@ def forward(cell, net, row, slot):
     now = shift(saved, slot * stride)
     c_before = shift(saved, previous_slot(slot, slots) * stride + 4 * h_size)
     h_out = shift(v, next_slot(slot, slots) * v_stride)
-    matvec(weights, 4 * h_size, shift(v, slot * v_stride), rows, now, 4 * h_size, alternate(slot, rows * h_size))
+    matvec(
+        weights, 4 * h_size, shift(v, slot * v_stride), rows, now, 4 * h_size, alternate(slot, rows * h_size)
+    )
     for j in range(0, h_size, lanes(now)):
         i = sigmoid(load_vector(now, j))
         f = sigmoid(load_vector(now, h_size + j))
@@ -98,7 +100,10 @@ def backward(cell, net, row, scratch, slot, last):
     c_before = shift(saved, previous_slot(slot, load(table, plan.NET_SLOTS)) * stride + 4 * h_size)
     dh = pointer_like(scratch + load(table, plan.NET_DH), cell.one)
     dc = pointer_like(scratch + load(table, plan.NET_CARRY), cell.one)
-    dz = shift(pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one), slot * load(table, plan.NET_ERRORS_STRIDE))
+    dz = shift(
+        pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one),
+        slot * load(table, plan.NET_ERRORS_STRIDE),
+    )
     for j in range(0, h_size, lanes(now)):
         i, f = load_vector(now, j), load_vector(now, h_size + j)
         g, o = load_vector(now, 2 * h_size + j), load_vector(now, 3 * h_size + j)
@@ -135,7 +140,10 @@ def input_gradient(cell, net, row, scratch, slot, out):
     table = int64_at(net)
     h_size = load(table, plan.NET_PADDED)
     weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
-    dz = shift(pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one), slot * load(table, plan.NET_ERRORS_STRIDE))
+    dz = shift(
+        pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one),
+        slot * load(table, plan.NET_ERRORS_STRIDE),
+    )
     first = shift(weights, (h_size + 1) * 4 * h_size)
     rows = (load(table, plan.NET_INPUTS) + 15) // 16 * 16  # the surplus reads on in the row; nobody uses it
     matvec_transposed(first, 4 * h_size, dz, 4 * h_size, out, rows, 0)

@@ -85,7 +85,7 @@ def implements(stub: Callable[..., Any], tag: type) -> Callable[[Callable[..., A
             matches = isinstance(cell, types.BaseNamedTuple) and cell.instance_class is tag
             return function if matches else None
 
-        choose.__signature__ = signature(stub)  # type: ignore[attr-defined]
+        choose.__signature__ = signature(stub)
         overload(stub, jit_options={"forceinline": True, "error_model": "numpy"}, strict=False)(choose)
         return function
 
