@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.kernels import plan
+from streamrnn.kernels.scaler import REACH
 from streamrnn.layout import PRIOR, ModelLayout, NetworkShape, aligned_bytes
 from streamrnn.scoring import tail
 
@@ -67,6 +68,7 @@ def initial_row(layout: ModelLayout) -> NDArray[np.uint8]:
     layout.segment(row, "counters", np.int64)[plan.STEP_TIME] = plan.NO_TIME
     for name in ("mean", "past_mean", "raw"):
         layout.segment(row, name, np.float64)[:] = np.nan
+    layout.segment(row, "reach", np.float64)[:] = REACH
     layout.segment(row, "spread", np.float64)[:] = 1.0
     layout.segment(row, "quantile", np.float64)[:] = NormalDist().inv_cdf(0.5 + 0.5 * settings.coverage)
     layout.segment(row, "tail", np.float64)[:] = tail.initial_state()

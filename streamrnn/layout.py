@@ -263,6 +263,7 @@ class ModelLayout:
             (plan.MODEL_MEAN, "mean", channels),
             (plan.MODEL_VARIANCE, "variance", channels),
             (plan.MODEL_MAGNITUDE, "magnitude", channels),
+            (plan.MODEL_REACH, "reach", channels),
             (plan.MODEL_VALUE, "value", channels),
             (plan.MODEL_SLOW, "slow", 3 * channels),
             (plan.MODEL_LAG_VALUES, "lag_values", channels * lags),

@@ -115,6 +115,7 @@ from __future__ import annotations
     MODEL_MEAN,  # float64 (channels)
     MODEL_VARIANCE,
     MODEL_MAGNITUDE,
+    MODEL_REACH,
     MODEL_VALUE,  # newest scaled values (channels)
     MODEL_SLOW,  # slow means of the scaled values (3, channels)
     MODEL_LAG_VALUES,  # (channels, lags)
@@ -141,7 +142,7 @@ from __future__ import annotations
     MODEL_LEVEL,  # false alarms as a p-value; 0: by the budget
     MODEL_BUDGET,  # false alarms a nanosecond; 0: by the level
     MODEL_SIZE,
-) = range(41)
+) = range(42)
 
 # a model's int64 counters, in its row
 (

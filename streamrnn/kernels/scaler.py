@@ -1,9 +1,11 @@
 """Robust online scaling: a value in units of its channel's own spread.
 
 After the first 16 values give a median and a median absolute deviation, mean and
-variance follow with exponential forgetting (span 4000). A value further than 30
-scales from the mean counts as 30 scales away, so that one absurd reading cannot
-blind the detector for days. The scaled value is asinh((v - mean) / scale).
+variance follow with exponential forgetting (span 4000). A value further than 4
+scales from the mean counts as 4 scales away, so that an absurd reading cannot
+blind the detector for days; the reach grows by a twentieth with each value in a
+row that is beyond it, so that a channel that has changed for good is itself
+again after some hundred. The scaled value is asinh((v - mean) / scale).
 
 Multiplying a channel by a power of two multiplies mean and scale exactly and
 changes no bit of a scaled value: the floor of the scale is relative to the
@@ -23,7 +25,9 @@ from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
 
 WINDOW = 16  # values that start a channel's scale: enough for a median to outvote 7 bad ones
 SPAN = 4000.0
-REACH = 30.0  # scales: far beyond any tail, near enough to recover within days
+REACH = 4.0  # scales from the mean that a value may count as
+REACH_GROWTH = 1.05
+_FARTHEST_REACH = 1e9
 FLOOR = 1e-6  # of the largest magnitude seen: below it a float32 sensor is constant
 FARTHEST = 1e6  # bound of (v - mean) / scale
 LARGEST = 1e100  # magnitudes beyond are no measurement: treated as missing; squares stay finite
@@ -86,6 +90,7 @@ def learn_scale(model, row, d, value):
         float64_at(row + load(table, plan.MODEL_VARIANCE)),
     )
     magnitude = float64_at(row + load(table, plan.MODEL_MAGNITUDE))
+    reaches = float64_at(row + load(table, plan.MODEL_REACH))
     n = load(seen, d)
     store(seen, d, n + 1)
     if n < WINDOW:
@@ -107,7 +112,10 @@ def learn_scale(model, row, d, value):
     gain = max(1.0 / (n + 1.0), 1.0 / SPAN)
     distance = value - m
     if scale > 0.0:
-        distance = min(max(distance, -REACH * scale), REACH * scale)
+        reach = load(reaches, d)
+        beyond = abs(distance) > reach * scale
+        distance = min(max(distance, -reach * scale), reach * scale)
+        store(reaches, d, min(reach * REACH_GROWTH, _FARTHEST_REACH) if beyond else REACH)
     store(mean, d, m + gain * distance)
     store(variance, d, (1.0 - gain) * (q + gain * distance * distance))
     store(magnitude, d, max(load(magnitude, d), abs(m + distance)))

@@ -108,9 +108,8 @@ def _judge(model, row, scratch, call, i, odd_step):
     if isnan(mean):
         return False
     score = residual.combine(float64_at(row + load(table, plan.MODEL_EVIDENCE)), mean, largest)
-    surprise = tail.judge(float64_at(row + load(table, plan.MODEL_TAIL)), score)
-    if surprise < 0.0:
-        return False
+    state_of_tail = float64_at(row + load(table, plan.MODEL_TAIL))
+    surprise = tail.judge(state_of_tail, score)
     allowed = load(numbers, plan.MODEL_BUDGET) * typical_step(model, row)
     fixed = load(numbers, plan.MODEL_LEVEL)
     level = alert.level_now(state, fixed, allowed)
@@ -118,8 +117,11 @@ def _judge(model, row, scratch, call, i, odd_step):
         load(int64_at(load(columns, plan.CALL_PARTITIONS)), i),
         load(int64_at(load(columns, plan.CALL_OFFSETS)), i),
     )
+    level_surprise = -log(level) / _LOG10
+    if alert.is_normal(state, surprise, level_surprise):
+        tail.learn(state_of_tail, score)
     normal = load(state, alert.NORMAL)
-    detection, strength = alert.judge_event(state, event, surprise, -log(level) / _LOG10, allowed, position)
+    detection, strength = alert.judge_event(state, event, surprise, level_surprise, allowed, position)
     store(_column(call, plan.CALL_SCORE), i, score)
     store(_column(call, plan.CALL_SURPRISE), i, surprise)
     store(_column(call, plan.CALL_P_VALUE), i, tail.p_value(surprise))

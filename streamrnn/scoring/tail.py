@@ -19,12 +19,12 @@ from streamrnn.kernels.vector import load, shift, store
 
 BINS = 80
 MEMORY = 2000.0
-START = 16  # scores before the first p-value: mean and deviation need a few
 (MEAN, VARIANCE, COUNT, TOTAL, LEVELS) = range(5)
 HISTOGRAM = LEVELS + 3
 STATE = HISTOGRAM + BINS
 
 _LOW, _WIDTH = -4.0, 0.15
+_PRIOR_SCORE, _PRIOR_VARIANCE, _PRIOR_COUNT = 1.25, 0.6, 20.0  # of the score where errors are normal
 _PRIOR = 50.0  # counts of a normal distribution that the histogram starts from
 _TAIL = 0.03
 _PRIOR_EXCESSES, _PRIOR_MEAN = 3.0, 0.35
@@ -40,7 +40,7 @@ def initial_state() -> list[float]:
     middles = [_LOW + (i + 0.5) * _WIDTH for i in range(BINS)]
     # 0.3989422804014327 = 1 / sqrt(2 pi)
     counts = [_PRIOR * _WIDTH * 0.3989422804014327 * 2.718281828459045 ** (-0.5 * z * z) for z in middles]
-    return [0.0, 0.0, 0.0, sum(counts), 1.0, 2.0, 3.0, *counts]
+    return [_PRIOR_SCORE, _PRIOR_VARIANCE, _PRIOR_COUNT, sum(counts), 1.0, 2.0, 3.0, *counts]
 
 
 @inlined
@@ -99,33 +99,35 @@ def _track(state, raw):
     return surprise
 
 
+@inlined
+def _standardise(state, score):  # type: ignore[no-untyped-def]
+    return (score - load(state, MEAN)) / (square_root(load(state, VARIANCE)) + 1e-3)
+
+
 @kernel
-def judge(state, score):
-    """-log10 p of a score, then learn it; -1 while fewer than ``START`` have been seen."""
-    count = load(state, COUNT)
-    mean, variance = load(state, MEAN), load(state, VARIANCE)
-    deviation = square_root(variance) + 1e-3
-    surprise = -1.0
-    if count >= START:
-        z = (score - mean) / deviation
-        surprise = max(_track(state, _raw_surprise(state, z)), 0.0)
-        counts = shift(state, HISTOGRAM)
-        if load(state, TOTAL) > MEMORY:
-            keep = 1.0 - 1.0 / MEMORY
-            for i in range(BINS):
-                store(counts, i, load(counts, i) * keep)
-            store(state, TOTAL, load(state, TOTAL) * keep)
-        b = _bin(z)
-        store(counts, b, load(counts, b) + 1.0)
-        store(state, TOTAL, load(state, TOTAL) + 1.0)
-    distance = score - mean
-    if count >= START:
-        distance = min(distance, _WINSOR * deviation)
-    gain = 1.0 / min(count + 1.0, MEMORY)
-    store(state, COUNT, count + 1.0)
+def judge(state, score):  # type: ignore[no-untyped-def]
+    """-log10 p of a score, at least 0; moves the trackers."""
+    return max(_track(state, _raw_surprise(state, _standardise(state, score))), 0.0)
+
+
+@kernel
+def learn(state, score):  # type: ignore[no-untyped-def]
+    """Take a score for a normal one: histogram, mean and deviation."""
+    counts = shift(state, HISTOGRAM)
+    if load(state, TOTAL) > MEMORY:
+        keep = 1.0 - 1.0 / MEMORY
+        for i in range(BINS):
+            store(counts, i, load(counts, i) * keep)
+        store(state, TOTAL, load(state, TOTAL) * keep)
+    b = _bin(_standardise(state, score))
+    store(counts, b, load(counts, b) + 1.0)
+    store(state, TOTAL, load(state, TOTAL) + 1.0)
+    mean, variance, count = load(state, MEAN), load(state, VARIANCE), load(state, COUNT) + 1.0
+    distance = min(score - mean, _WINSOR * (square_root(variance) + 1e-3))
+    gain = 1.0 / min(count, MEMORY)
+    store(state, COUNT, count)
     store(state, MEAN, mean + gain * distance)
     store(state, VARIANCE, (1.0 - gain) * (variance + gain * distance * distance))
-    return surprise
 
 
 @inlined
