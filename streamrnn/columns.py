@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from streamrnn.records import STATUSES, Batch, Results
 from streamrnn.settings import Settings
 
+TEXT_COLUMNS = ("status", "event_id", "record_id")
+
 _STATUS_NAMES = np.array(STATUSES, object)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamrnn.columns import output_columns
+from streamrnn.columns import TEXT_COLUMNS, output_columns
 from streamrnn.errors import DataError, SettingsError
 from streamrnn.fleet import Fleet
 from streamrnn.kernels import plan
@@ -227,7 +227,8 @@ class Detector:
         batch = Batch.of_one_series(values[:, order], times, self.n_records)
         found = output_columns(fleet.process(batch), batch, fleet.settings, self.name)
         kept = {f"input.{c}" if c in found else str(c): frame[c].to_numpy() for c in frame.columns}
-        return pd.DataFrame({**kept, **found}, index=frame.index)
+        texts = {name: pd.array(found[name], dtype="str") for name in TEXT_COLUMNS}
+        return pd.DataFrame({**kept, **found, **texts}, index=frame.index)
 
     def forecast(self, horizon: int = 1) -> dict[str, Forecast]:
         """Each channel's value ``horizon`` records after the newest one.

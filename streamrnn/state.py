@@ -123,7 +123,7 @@ def check_rows(layout: ModelLayout, rows: NDArray[np.uint8]) -> None:
             value = layout.segment(row, name, np.int64)[index]
             if np.any(value < 0) or np.any(value > largest):
                 raise StateError(
-                    f"series {code} has {name}[{index}] = {value}, not from 0 to {largest}; the state is damaged"
+                    f"the state is damaged: series {code} has {name} = {value}, not from 0 to {largest}"
                 )
 
 

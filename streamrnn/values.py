@@ -100,11 +100,6 @@ def frame_columns(frame: Any, time: Any) -> tuple[list[str], Float64Array, Int64
         times = time
     elif isinstance(frame.index, pd.DatetimeIndex):
         times = frame.index
-    for column in frame.columns:
-        if not pd.api.types.is_numeric_dtype(frame[column].dtype):
-            raise DataError(
-                f"column {column!r} is {frame[column].dtype}, not numbers; leave it out, or name it as time=..."
-            )
     # One array needs no names; two columns may not share one.
     names = (
         [str(column) for column in frame.columns]
@@ -113,6 +108,11 @@ def frame_columns(frame: Any, time: Any) -> tuple[list[str], Float64Array, Int64
     )
     if len(set(names)) != len(names):
         raise DataError(f"two columns have the same name: {names}")
+    for column in frame.columns:
+        if not pd.api.types.is_numeric_dtype(frame[column].dtype):
+            raise DataError(
+                f"column {column!r} holds {frame[column].dtype}, not numbers; leave it out, or name it with time="
+            )
     values = np.ascontiguousarray(frame.to_numpy(np.float64, na_value=np.nan))
     return names, values, None if times is None else _stamps(times)
 
@@ -121,8 +121,14 @@ def _stamps(times: Any) -> Int64Array:
     """Any column of times as int64 nanoseconds UTC, NaT where missing."""
     import pandas as pd
 
+    column = pd.Series(times)
+    text = not pd.api.types.is_datetime64_any_dtype(column.dtype)
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        raise DataError(
+            "the times are numbers; pandas.to_datetime(times, unit='s') makes times of epoch seconds"
+        )
     try:
-        index = pd.DatetimeIndex(pd.to_datetime(times, utc=True))
+        index = pd.DatetimeIndex(pd.to_datetime(column, utc=True, format="ISO8601" if text else None))
     except (ValueError, TypeError) as error:
         raise DataError(f"the times cannot be read: {error}") from None
     return np.ascontiguousarray(index.as_unit("ns").asi8, np.int64)

@@ -43,6 +43,9 @@ def _write_nothing(model, call, i, status):
     for d in range(channels):
         for name in (plan.CALL_YHAT, plan.CALL_LOWER, plan.CALL_UPPER, plan.CALL_SHARE):
             store(_column(call, name), i * channels + d, nan)
+    ahead = channels * (load(int64_at(model), plan.MODEL_HORIZONS) - 1) * 3
+    for j in range(ahead):
+        store(_column(call, plan.CALL_AHEAD), i * ahead + j, nan)
     for name in (plan.CALL_SCORE, plan.CALL_P_VALUE, plan.CALL_SURPRISE):
         store(_column(call, name), i, nan)
     store(_column(call, plan.CALL_STRENGTH), i, 0.0)

@@ -1,0 +1,241 @@
+"""The library's front door."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from datetime import UTC, datetime, timedelta, timezone
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from streamrnn import DataError, Detector, SettingsError
+from streamrnn.values import nanoseconds
+
+START = pd.Timestamp("2024-03-31T00:00:00Z")
+
+
+def wave(n=200, channels=("a", "b"), seed=0):
+    rng = np.random.default_rng(seed)
+    t = np.arange(n)
+    data = {c: np.sin(0.1 * (i + 1) * t) + 0.1 * rng.normal(size=n) for i, c in enumerate(channels)}
+    return pd.DataFrame(data, index=pd.date_range(START, periods=n, freq="1min"))
+
+
+def scores(results):
+    return [result.anomaly_score for result in results]
+
+
+def test_numbers_mappings_arrays_and_rows_of_pandas_give_the_same_scores():
+    frame = wave()
+    by_name, by_row, by_place = Detector(), Detector(), Detector()
+    expected = scores(by_name.process_one(dict(row)) for _, row in frame.iterrows())
+    assert np.isfinite(expected[-1])
+    np.testing.assert_array_equal(scores(by_row.process_one(row) for _, row in frame.iterrows()), expected)
+    np.testing.assert_array_equal(scores(by_place.process_one(x) for x in frame.to_numpy()), expected)
+
+
+def test_process_many_equals_process_one_in_every_column():
+    frame = wave()
+    many = Detector().process_many(frame)
+    one = Detector()
+    for (time, row), (_, expected) in zip(frame.iterrows(), many.iterrows(), strict=True):
+        result = one.process_one(row, time)
+        assert (result.status, result.record_id) == (expected["status"], expected["record_id"])
+        for name in ("anomaly_score", "p_value", "surprise", "alert_strength"):
+            np.testing.assert_array_equal(getattr(result, name), expected[name])
+        for channel, expectation in result.channels.items():
+            np.testing.assert_array_equal(expectation.yhat, expected[f"{channel}.yhat"])
+            np.testing.assert_array_equal(expectation.share, expected[f"{channel}.share"])
+
+
+def test_the_frame_that_comes_back_has_the_index_and_columns_that_were_promised():
+    frame = wave(100, ["level"])
+    out = Detector(horizons=(1, 6)).process_many(frame)
+    assert out.index.equals(frame.index)
+    assert list(out.columns) == [
+        "level", "yhat", "yhat_lower", "yhat_upper", "yhat_h6", "yhat_h6_lower", "yhat_h6_upper",
+        "anomaly_score", "p_value", "surprise", "is_anomaly", "alert_strength", "status", "event_id", "record_id",
+    ]  # fmt: skip
+    assert out["is_anomaly"].dtype == bool
+    assert out["record_id"].iloc[7] == "series-0-7"
+
+
+def test_a_column_named_like_an_output_is_kept_under_another_name():
+    out = Detector().process_many(wave(50, ["p_value"]))
+    assert "input.p_value" in out and "p_value" in out
+
+
+def test_series_arrays_and_time_columns_are_read():
+    frame = wave(120, ["x"])
+    expected = Detector().process_many(frame)
+    moved = frame.reset_index(names="when")
+    for found in (
+        Detector().process_many(moved, time="when"),
+        Detector().process_many(frame["x"]),
+        Detector(channels=["x"]).process_many(frame.reset_index(drop=True), time=frame.index),
+    ):
+        np.testing.assert_array_equal(found["anomaly_score"], expected["anomaly_score"])
+    alone = Detector().process_many(frame["x"].to_numpy())
+    assert "value" in Detector().process_many([1.0, 2.0]).columns or "0" in alone.columns
+
+
+def test_a_missing_channel_is_missing_and_not_zero():
+    detector = Detector()
+    for x in ({"a": 1.0, "b": 2.0}, {"a": 1.0}, {"a": None, "b": float("nan")}, {"a": pd.NA, "b": 1}):
+        result = detector.process_one(x)
+    assert np.isnan(result.channels["a"].actual)
+    assert detector.process_one({}).status == "missing"
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        ({"a": "hot", "b": 1.0}, "channel 'a' is 'hot'"),
+        ({"a": 1.0, "c": 1.0}, "channel 'c'; this detector has a, b"),
+        ([1.0, 2.0, 3.0], "3 values; this detector has channels a, b"),
+        ({"a": [1, 2], "b": 1.0}, "channel 'a' is"),
+    ],
+)
+def test_a_record_that_cannot_be_read_is_refused_and_changes_nothing(x, words):
+    detector = Detector(channels=["a", "b"])
+    detector.process_one([1.0, 2.0])
+    before = detector.to_bytes()
+    with pytest.raises(DataError, match=words):
+        detector.process_one(x)
+    assert detector.to_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        datetime(2024, 3, 31, 2, 30),  # noqa: DTZ001 - naive is UTC
+        datetime(2024, 3, 31, 2, 30, tzinfo=UTC),
+        datetime(2024, 3, 31, 4, 30, tzinfo=timezone(timedelta(hours=2))),
+        np.datetime64("2024-03-31T02:30"),
+        pd.Timestamp("2024-03-31T02:30"),
+        pd.Timestamp("2024-03-31T04:30+02:00"),
+        pd.Timestamp("2024-03-31T04:30", tz="Europe/Berlin"),
+    ],
+)
+def test_every_kind_of_time_is_the_same_nanosecond(time):
+    assert nanoseconds(time) == 1_711_852_200_000_000_000
+
+
+@pytest.mark.parametrize("time", [1711852200, "2024-03-31", np.datetime64("NaT"), pd.NaT, object()])
+def test_a_time_that_could_mean_several_things_is_refused(time):
+    with pytest.raises(DataError, match="time is"):
+        Detector().process_one(1.0, time)
+
+
+def test_frames_that_cannot_be_read_are_refused_with_what_to_do():
+    frame = wave(10)
+    with pytest.raises(DataError, match="no column 'when'; columns are a, b"):
+        Detector().process_many(frame, time="when")
+    with pytest.raises(DataError, match="column 'c' holds .* not numbers"):
+        Detector().process_many(frame.assign(c="x"))
+    with pytest.raises(DataError, match="has channels a; this detector has a, b"):
+        Detector(channels=["a", "b"]).process_many(frame[["a"]])
+    with pytest.raises(DataError, match="times cannot be read"):
+        Detector().process_many(frame, time=["yesterday"] * 10)
+    with pytest.raises(DataError, match="two columns have the same name"):
+        Detector().process_many(pd.DataFrame([[1.0, 2.0]], columns=["a", "a"]))
+
+
+def test_score_one_is_pure_and_tells_what_process_one_will_say():
+    detector = Detector()
+    for x in wave(150, ["x"])["x"]:
+        detector.learn_one(x)
+    before = detector.to_bytes()
+    foretold = detector.score_one(4.0)
+    assert detector.to_bytes() == before
+    assert foretold > detector.score_one(0.0)
+    assert detector.process_one(4.0).anomaly_score == foretold
+
+
+def test_score_one_is_nan_while_there_is_nothing_to_score_with():
+    assert np.isnan(Detector().score_one(1.0))
+
+
+def test_copies_go_on_alike_and_apart():
+    detector = Detector(name="tank")
+    frame = wave(150)
+    detector.process_many(frame)
+    copies = [detector.clone(), copy.deepcopy(detector), pickle.loads(pickle.dumps(detector))]
+    expected = detector.process_one({"a": 1.0, "b": 2.0})
+    for other in copies:
+        assert other.process_one({"a": 1.0, "b": 2.0}) == expected
+    assert pickle.dumps(copies[0]) == pickle.dumps(copies[1])
+
+
+def test_forecasts_bracket_the_values_to_come_at_every_horizon():
+    frame = wave(1500, ["x"])
+    detector = Detector(horizons=(1, 6), coverage=0.9)
+    out = detector.process_many(frame)
+    inside = (out["yhat_lower"] <= frame["x"]) & (frame["x"] <= out["yhat_upper"])
+    assert 0.86 < inside[200:].mean() < 0.94
+    later = frame["x"].shift(-6)
+    inside = (out["yhat_h6_lower"] <= later) & (later <= out["yhat_h6_upper"])
+    assert 0.86 < inside[200:-6].mean() < 0.94
+    forecast = detector.forecast(6)["x"]
+    assert forecast.mean == out["yhat_h6"].iloc[-1]
+    assert forecast.lower == out["yhat_h6_lower"].iloc[-1]
+    assert 0 < forecast.scale < forecast.upper - forecast.lower
+
+
+def test_the_forecast_beats_the_last_value_on_a_wave():
+    frame = wave(2000, ["x"])
+    out = Detector().process_many(frame)
+    error = (out["yhat"] - frame["x"]).abs()[500:].mean()
+    naive = frame["x"].diff().abs()[500:].mean()
+    assert error < 0.9 * naive
+
+
+def test_a_horizon_that_was_not_asked_for_is_refused():
+    with pytest.raises(SettingsError, match=r"horizons=\(1, 24\)"):
+        Detector().forecast(24)
+    with pytest.raises(DataError, match="no record has come yet"):
+        Detector().forecast()
+
+
+def test_a_univariate_result_speaks_for_itself_and_others_say_where_to_look():
+    result = Detector().process_one(1.0)
+    assert np.isnan(result.yhat) and np.isnan(result.yhat_lower) and np.isnan(result.yhat_upper)
+    with pytest.raises(DataError, match="channels a, b; take one from .channels"):
+        _ = Detector().process_one({"a": 1.0, "b": 2.0}).yhat
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"hiden": 3}, "did you mean 'hidden'"),
+        ({"hidden": 513}, "1 to 512"),
+        ({"k1": 20}, "k1 is 20; give a whole number from 1 to 16"),
+        ({"networks": ["lstn"]}, "'lstn'; give cells of lstm, gru"),
+        ({"false_alarms": "1/fortnight"}, "periods: hour, day, week, month, year"),
+        ({"false_alarms": 0.7}, "from 1e-9 to 0.5"),
+        ({"false_alarms": "often"}, "a budget such as '1/week'"),
+        ({"false_alarms": "0/day"}, "false_alarms is '0/day'"),
+        ({"lags": 9}, "multiple of 8"),
+        ({"horizons": [0]}, "horizons is 0"),
+        ({"coverage": 1.0}, "coverage"),
+        ({"channels": ["a", "a"]}, "one channel twice"),
+        ({"learn_anomalies": "yes"}, "give True or False"),
+    ],
+)
+def test_a_wrong_setting_is_refused_at_once_with_what_fits(settings, words):
+    with pytest.raises(SettingsError, match=words):
+        Detector(**settings)
+
+
+def test_a_budget_is_kept_on_a_quiet_stream_and_the_alarm_rate_too():
+    rng = np.random.default_rng(5)
+    n = 40_000
+    index = pd.date_range(START, periods=n, freq="1min")
+    values = pd.Series(np.sin(np.arange(n) / 50) + 0.2 * rng.normal(size=n), index, name="x")
+    out = Detector(false_alarms="5/week").process_many(values)
+    alerts = ((out["alert_strength"] >= 0.5) & out["is_anomaly"]).sum()
+    assert 10 <= alerts <= 40  # four weeks: 20 asked
+    rate = Detector(false_alarms=1e-2).process_many(values)["is_anomaly"].mean()
+    assert 0.5 < rate / 1e-2 < 2
