@@ -111,7 +111,7 @@ def frame_columns(frame: Any, time: Any) -> tuple[list[str], Float64Array, Int64
     for column in frame.columns:
         if not pd.api.types.is_numeric_dtype(frame[column].dtype):
             raise DataError(
-                f"column {column!r} holds {frame[column].dtype}, not numbers; leave it out, or name it with time="
+                f"column {column!r} holds {frame[column].dtype}, not numbers; drop it, or pass it as time="
             )
     values = np.ascontiguousarray(frame.to_numpy(np.float64, na_value=np.nan))
     return names, values, None if times is None else _stamps(times)

@@ -110,7 +110,7 @@ def test_a_record_that_cannot_be_read_is_refused_and_changes_nothing(x, words):
 @pytest.mark.parametrize(
     "time",
     [
-        datetime(2024, 3, 31, 2, 30),  # noqa: DTZ001 - naive is UTC
+        datetime(2024, 3, 31, 2, 30),
         datetime(2024, 3, 31, 2, 30, tzinfo=UTC),
         datetime(2024, 3, 31, 4, 30, tzinfo=timezone(timedelta(hours=2))),
         np.datetime64("2024-03-31T02:30"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -77,7 +79,7 @@ def test_cutting_a_stream_into_batches_changes_no_bit(networks, cuts):
     expected = run(whole, values, times)
     fleet = Fleet(make_settings(networks))
     bounds = [0, *sorted(cuts), 300]
-    for start, stop in zip(bounds, bounds[1:], strict=False):
+    for start, stop in pairwise(bounds):
         if start < stop:
             found = run(fleet, values[start:stop], times[start:stop], start)
             assert_same(expected, found, slice(start, stop))
