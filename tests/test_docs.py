@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import doctest
 import importlib
-import pkgutil
+from pathlib import Path
 
 import pytest
 
-import streamrnn
+ROOT = Path(__file__).resolve().parents[1]
+HOMES = {"streamrnn": "streamrnn", "connectors": "streamrnn.connectors", "pipelines": "streamrnn.pipelines"}
 
 
 def modules():
-    return [info.name for info in pkgutil.walk_packages(streamrnn.__path__, "streamrnn.")]
+    for folder, name in HOMES.items():
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            yield ".".join([name, *(part for part in parts if part != "__init__")])
 
 
 @pytest.mark.parametrize("name", [name for name in modules() if not name.endswith("__main__")])
