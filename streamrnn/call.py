@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.kernels import plan
+from streamrnn.layout import address
 from streamrnn.records import Batch, Results
 
 
@@ -48,8 +49,8 @@ class Call:
         self.table = np.zeros(plan.CALL_SIZE, np.int64)
         self.table[plan.CALL_RECORDS] = n
         for i, column in self.columns.items():
-            self.table[i] = column.ctypes.data
-        self.address = self.table.ctypes.data
+            self.table[i] = address(column)
+        self.address = address(self.table)
 
     def fill(self, batch: Batch) -> None:
         """Copy a batch's columns in."""

@@ -11,7 +11,8 @@ from streamrnn.columns import TEXT_COLUMNS, output_columns
 from streamrnn.errors import DataError, SettingsError
 from streamrnn.fleet import Fleet
 from streamrnn.kernels import plan
-from streamrnn.records import STATUSES, Batch, Results
+from streamrnn.layout import aligned_bytes
+from streamrnn.records import STATUSES, Batch
 from streamrnn.settings import Settings
 from streamrnn.state import SavedState, decode, encode, merge_settings
 from streamrnn.values import channels_of, frame_columns, nanoseconds, values_of
@@ -20,6 +21,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Detector", "Expectation", "Forecast", "Result"]
+
+
+_WIDE = (plan.CALL_VALUES, plan.CALL_YHAT, plan.CALL_LOWER, plan.CALL_UPPER, plan.CALL_SHARE)
+_FLAT = (
+    plan.CALL_STATUS,
+    plan.CALL_SCORE,
+    plan.CALL_P_VALUE,
+    plan.CALL_SURPRISE,
+    plan.CALL_DETECTION,
+    plan.CALL_STRENGTH,
+    plan.CALL_EVENT_OFFSET,
+    plan.CALL_OFFSETS,
+)
 
 
 @dataclass(frozen=True)
@@ -160,9 +174,9 @@ class Detector:
             settings.pop("channels", None)
         self._options = dict(settings)
         checked = Settings.from_dict(settings)  # say at once what is wrong
-        self._fleet: Fleet | None = Fleet(checked) if "channels" in settings else None
-        if self._fleet is not None:
-            self._fleet.series([name])
+        self._fleet: Fleet | None = None
+        if "channels" in settings:
+            self._take(Fleet(checked))
 
     @property
     def settings(self) -> Settings:
@@ -172,10 +186,7 @@ class Detector:
     @property
     def n_records(self) -> int:
         """How many records have come."""
-        if self._fleet is None:
-            return 0
-        counters = self._fleet.layout.segment(self._fleet.row(0), "counters", np.int64)
-        return int(counters[plan.STEP_RECORDS])
+        return int(self._counters[plan.STEP_RECORDS]) if self._fleet else 0
 
     def process_one(self, x: Any, time: Any = None) -> Result:
         """Score one record, then learn it.
@@ -192,17 +203,23 @@ class Detector:
             Where x or time cannot be read; nothing is learned then.
         """
         fleet = self._started(x)
-        batch = self._one_record(x, time)
-        return self._result(batch, fleet.process(batch))
+        self._fill(x, time)
+        fleet.run(self._call)
+        return self._result()
 
     def learn_one(self, x: Any, time: Any = None) -> None:
         """``process_one`` without its result."""
-        self.process_one(x, time)
+        fleet = self._started(x)
+        self._fill(x, time)
+        fleet.run(self._call)
 
     def score_one(self, x: Any, time: Any = None) -> float:
         """The ``anomaly_score`` that the record would get now, learning nothing; NaN while warming."""
         fleet = self._started(x)
-        return float(fleet.score(self._one_record(x, time)).anomaly_score[0])
+        self._fill(x, time)
+        self._trial[:] = fleet.row(0)
+        fleet.run(self._call, self._trial)
+        return float(self._call.columns[plan.CALL_SCORE][0])
 
     def process_many(self, data: Any, time: Any = None) -> pd.DataFrame:
         """Score and learn many records; the same results as one by one.
@@ -280,7 +297,7 @@ class Detector:
         name = saved.keys[0] if saved.keys else "series"
         detector = cls(name=name, **{**merge_settings(saved.settings, changes), "channels": None})
         if saved.settings["channels"] is not None:
-            detector._fleet = Fleet.from_bytes(data, **changes)
+            detector._take(Fleet.from_bytes(data, **changes))
         return detector
 
     def clone(self) -> Detector:
@@ -297,9 +314,19 @@ class Detector:
     def _started(self, x: Any) -> Fleet:
         """The fleet of one; the first record names its channels."""
         if self._fleet is None:
-            self._fleet = Fleet(Settings.from_dict({**self._options, "channels": channels_of(x)}))
-            self._fleet.series([self.name])
+            return self._take(Fleet(Settings.from_dict({**self._options, "channels": channels_of(x)})))
         return self._fleet
+
+    def _take(self, fleet: Fleet) -> Fleet:
+        """Work on this fleet of one, with room for one record at hand."""
+        fleet.series([self.name])
+        self._fleet = fleet
+        self._call = fleet.new_call(1)
+        self._trial = aligned_bytes(fleet.layout.row_bytes)
+        self._counters = fleet.layout.segment(fleet.row(0), "counters", np.int64)
+        for name in (plan.CALL_SERIES, plan.CALL_PARTITIONS):
+            self._call.columns[name][0] = 0
+        return fleet
 
     def _check_names(self, names: list[str]) -> tuple[str, ...]:
         channels = self.settings.channels
@@ -309,31 +336,30 @@ class Detector:
             )
         return channels
 
-    def _one_record(self, x: Any, time: Any) -> Batch:
+    def _fill(self, x: Any, time: Any) -> None:
+        """Put one record into the call; where it cannot be read, nothing has changed."""
         values = values_of(x, self.settings.channels)
-        times = np.array([plan.NO_TIME if time is None else nanoseconds(time)], np.int64)
-        return Batch.of_one_series(values[None, :], times, self.n_records)
+        stamp = plan.NO_TIME if time is None else nanoseconds(time)
+        columns = self._call.columns
+        columns[plan.CALL_VALUES][0] = values
+        columns[plan.CALL_TIMES][0] = stamp
+        columns[plan.CALL_OFFSETS][0] = self.n_records
 
-    def _result(self, batch: Batch, found: Results) -> Result:
-        event = int(found.event_offset[0])
-        channels = {
-            channel: Expectation(
-                float(batch.values[0, d]),
-                float(found.yhat[0, d]),
-                float(found.yhat_lower[0, d]),
-                float(found.yhat_upper[0, d]),
-                float(found.share[0, d]),
-            )
-            for d, channel in enumerate(self.settings.channels)
-        }
+    def _result(self) -> Result:
+        wide = [self._call.columns[name][0].tolist() for name in _WIDE]
+        flat = [self._call.columns[name].item(0) for name in _FLAT]
+        status, score, p_value, surprise, detection, strength, event, offset = flat
         return Result(
-            status=STATUSES[found.status[0]],
-            anomaly_score=float(found.anomaly_score[0]),
-            p_value=float(found.p_value[0]),
-            surprise=float(found.surprise[0]),
-            is_anomaly=bool(found.is_anomaly[0]),
-            alert_strength=float(found.alert_strength[0]),
+            status=STATUSES[status],
+            anomaly_score=score,
+            p_value=p_value,
+            surprise=surprise,
+            is_anomaly=bool(detection),
+            alert_strength=strength,
             event_id=f"{self.name}-0-{event}" if event >= 0 else None,
-            record_id=f"{self.name}-0-{int(batch.offsets[0])}",
-            channels=channels,
+            record_id=f"{self.name}-0-{offset}",
+            channels={
+                channel: Expectation(*values)
+                for channel, *values in zip(self.settings.channels, *wide, strict=True)
+            },
         )

@@ -13,7 +13,7 @@ from streamrnn.initial import initial_row
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import bind
 from streamrnn.kernels.step import newest_forecasts, process_batch
-from streamrnn.layout import ModelLayout, aligned_bytes
+from streamrnn.layout import ModelLayout, address, aligned_bytes
 from streamrnn.records import Batch, Results
 from streamrnn.settings import Settings
 from streamrnn.state import SavedState, check_rows, decode, encode, merge_settings
@@ -51,7 +51,9 @@ class Fleet:
         self._codes: dict[str, int] = {}
         self._slab = aligned_bytes(0)
         self._scratch = aligned_bytes(self.layout.scratch.size)
-        self._process = bind(process_batch, self.layout.cells, 0, 0)
+        self._scratch_address, self._table_address = address(self._scratch), address(self.layout.table)
+        self._cells = self.layout.cells
+        self._process = bind(process_batch, self._cells, 0, 0)
         self._filled = 0
 
     @property
@@ -90,11 +92,8 @@ class Fleet:
         """
         if not self._codes:
             self.series([""])
-        channels = len(self.settings.channels)
-        batch.check(len(self._codes), channels)
-        call = Call(len(batch), channels, len(self.settings.horizons) - 1)
-        call.fill(batch)
-        self._run(call, self._slab)
+        call = self._call_for(batch)
+        self.run(call)
         return call.results()
 
     def row(self, code: int) -> NDArray[np.uint8]:
@@ -102,17 +101,21 @@ class Fleet:
         size = self.layout.row_bytes
         return self._slab[code * size : (code + 1) * size]
 
+    def new_call(self, n: int) -> Call:
+        """Room for n records of this fleet."""
+        return Call(n, len(self.settings.channels), len(self.settings.horizons) - 1)
+
+    def run(self, call: Call, rows: NDArray[np.uint8] | None = None) -> None:
+        """Process a call's records on the fleet's states, or on other ``rows`` of them."""
+        call.table[plan.CALL_ROWS] = address(self._slab if rows is None else rows)
+        call.table[plan.CALL_SCRATCH] = self._scratch_address
+        self._process(self._cells, self._table_address, call.address)
+
     def score(self, batch: Batch) -> Results:
-        """What ``process`` would say of one record of each series, changing nothing."""
-        channels = len(self.settings.channels)
-        batch.check(len(self._codes), channels)
-        call = Call(len(batch), channels, len(self.settings.horizons) - 1)
-        call.fill(batch)
-        rows = aligned_bytes(len(batch) * self.layout.row_bytes)
-        for i, code in enumerate(batch.series):
-            rows[i * self.layout.row_bytes : (i + 1) * self.layout.row_bytes] = self.row(int(code))
-        call.columns[plan.CALL_SERIES][:] = range(len(batch))
-        self._run(call, rows)
+        """What ``process`` would say of a batch, changing nothing."""
+        call, rows = self._call_for(batch), aligned_bytes(self.state_bytes)
+        rows[:] = self._slab[: self.state_bytes]
+        self.run(call, rows)
         return call.results()
 
     def forecast(self, code: int) -> NDArray[np.float64]:
@@ -125,7 +128,7 @@ class Fleet:
         """
         shape = (len(self.settings.channels), len(self.settings.horizons), 4)
         out = np.empty(shape)
-        newest_forecasts(self.layout.table.ctypes.data, self.row(code).ctypes.data, out.ctypes.data)
+        newest_forecasts(self._table_address, address(self.row(code)), address(out))
         return out
 
     def to_bytes(self) -> bytes:
@@ -158,10 +161,11 @@ class Fleet:
         fleet._slab[: fleet.state_bytes] = saved.rows.ravel()
         return fleet
 
-    def _run(self, call: Call, rows: NDArray[np.uint8]) -> None:
-        call.table[plan.CALL_ROWS] = rows.ctypes.data
-        call.table[plan.CALL_SCRATCH] = self._scratch.ctypes.data
-        self._process(self.layout.cells, self.layout.table.ctypes.data, call.address)
+    def _call_for(self, batch: Batch) -> Call:
+        batch.check(len(self._codes), len(self.settings.channels))
+        call = self.new_call(len(batch))
+        call.fill(batch)
+        return call
 
     def _make_room(self, count: int) -> None:
         """Grow the slab by half again, so that adding series one by one copies little."""

@@ -158,10 +158,15 @@ def network_table(
     return table
 
 
+def address(array: NDArray[Any]) -> int:
+    """Where an array's memory starts; keep the array alive while a kernel uses it."""
+    return int(array.__array_interface__["data"][0])
+
+
 def aligned_bytes(size: int) -> NDArray[np.uint8]:
     """Zeroed bytes that start at a multiple of 64; slices keep the memory alive."""
     memory = np.zeros(size + ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
+    start = -address(memory) % ALIGNMENT
     return memory[start : start + size]
 
 

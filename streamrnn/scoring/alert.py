@@ -83,7 +83,7 @@ def judge_event(state, event, surprise, level_surprise, allowed, position):
 
 
 @inlined
-def is_normal(state, surprise, level_surprise):  # type: ignore[no-untyped-def]
+def is_normal(state, surprise, level_surprise):
     """Whether the tail may take a record for a normal one.
 
     p-values speak of a normal stream, so what is clearly not normal stays out:

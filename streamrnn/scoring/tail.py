@@ -100,18 +100,18 @@ def _track(state, raw):
 
 
 @inlined
-def _standardise(state, score):  # type: ignore[no-untyped-def]
+def _standardise(state, score):
     return (score - load(state, MEAN)) / (square_root(load(state, VARIANCE)) + 1e-3)
 
 
 @kernel
-def judge(state, score):  # type: ignore[no-untyped-def]
+def judge(state, score):
     """-log10 p of a score, at least 0; moves the trackers."""
     return max(_track(state, _raw_surprise(state, _standardise(state, score))), 0.0)
 
 
 @kernel
-def learn(state, score):  # type: ignore[no-untyped-def]
+def learn(state, score):
     """Take a score for a normal one: histogram, mean and deviation."""
     counts = shift(state, HISTOGRAM)
     if load(state, TOTAL) > MEMORY:
