@@ -56,6 +56,18 @@ class Fleet:
         self._process = bind(process_batch, self._cells, 0, 0)
         self._filled = 0
 
+    @staticmethod
+    def bytes_per_series(settings: Settings) -> int:
+        """Memory of one series' state, known before anything runs.
+
+        Examples
+        --------
+        >>> from streamrnn import Fleet, Settings
+        >>> Fleet.bytes_per_series(Settings()) < 40_000
+        True
+        """
+        return ModelLayout(settings).row_bytes
+
     @property
     def settings(self) -> Settings:
         """The settings that all series share."""

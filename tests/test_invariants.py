@@ -209,6 +209,23 @@ def test_memory_is_the_formula_and_does_not_grow_with_the_stream(networks):
     assert before - fleet.layout.row_bytes < 1000  # the header
 
 
+@pytest.mark.parametrize(
+    ("channels", "hidden", "horizons", "gates"), [(1, 12, 1, 4), (38, 12, 1, 4), (38, 64, 24, 3), (1, 512, 1, 4)]
+)
+def test_the_memory_formula_of_the_documentation_holds(channels, hidden, horizons, gates):
+    asked = make_settings(
+        ("lstm" if gates == 4 else "gru",),
+        channels=[str(i) for i in range(channels)], hidden=hidden, horizons=horizons,
+    )  # fmt: skip
+    padded, inputs = -(-hidden // 16) * 16, 6 * channels + 3
+    rows, k = padded + inputs + 2, len(asked.horizons)
+    network = 3 * (rows * gates * padded + channels * padded) + 17 * (rows + 6 * padded + 2 * channels)
+    readout = (hidden + 1) ** 2 + 8 * channels * (hidden + 1) + 64 * channels + k * channels * (hidden + 9)
+    readout += 2 * horizons * (hidden + 1 + 8 * channels)
+    rest = 160 + 50 * channels + horizons * channels * (3 + k)
+    assert Fleet.bytes_per_series(asked) == pytest.approx(4 * network + 8 * (readout + rest), rel=0.08)
+
+
 @networks_matrix
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(powers=st.tuples(st.integers(-250, 250), st.integers(-250, 250)))
