@@ -288,6 +288,7 @@ class ModelLayout:
         for index, name, count in (
             (plan.MODEL_ACTUAL, "actual", horizons * channels),
             (plan.MODEL_CHANGES, "changes", horizons * channels),
+            (plan.MODEL_LIMITED, "limited", horizons * channels),
             (plan.MODEL_SURPRISES, "surprises", channels),
             (plan.MODEL_INPUTS, "inputs", PER_CHANNEL * channels + SHARED),
             (plan.MODEL_INTERVAL, "interval", 3),

@@ -133,6 +133,7 @@ from __future__ import annotations
     # byte offsets into the scratch
     MODEL_ACTUAL,  # what came true, scaled as when it was forecast (horizons, channels)
     MODEL_CHANGES,  # the same as changes since the forecast was made (horizons, channels)
+    MODEL_LIMITED,  # the changes, with errors limited, that the readouts learn (horizons, channels)
     MODEL_SURPRISES,  # each channel's part of the evidence (channels)
     MODEL_INPUTS,  # the networks' inputs
     MODEL_INTERVAL,  # room for (forecast, lower, upper)
@@ -142,7 +143,7 @@ from __future__ import annotations
     MODEL_LEVEL,  # false alarms as a p-value; 0: by the budget
     MODEL_BUDGET,  # false alarms a nanosecond; 0: by the level
     MODEL_SIZE,
-) = range(42)
+) = range(43)
 
 # a model's int64 counters, in its row
 (

@@ -19,6 +19,8 @@ READY = 32  # errors of a channel before they are evidence
 _SPREAD_GAIN = 0.002
 _STUDENT = 4.0  # degrees of freedom: large errors weigh less in the spread
 _SMALLEST_SPREAD = 1e-6  # variance: an error of a thousandth of the channel's scale is none
+# MASE of one-step forecasts on 29 real univariate series: .909 without, .911 at 1, .887 at 2, .886 at 4.
+_LARGEST_ERROR = 2.0
 _QUANTILE_STEP = 0.02
 _QUANTILE_BOUNDS = (0.05, 30.0)
 _MOST_INFLATION = 16.0
@@ -107,6 +109,28 @@ def gather_evidence(model, row, scratch, odd_step):
     if ready == 0:
         return nan, nan
     return total / ready, largest
+
+
+@kernel
+def limit_changes(model, row, scratch):
+    """The changes as if no error had been larger than twice the usual one (Huber 1964).
+
+    What the readouts learn from: one wild value must not bend a regression that
+    remembers thousands of records.
+    """
+    table = int64_at(model)
+    channels = load(table, plan.MODEL_CHANNELS)
+    residuals = int64_at(row + load(table, plan.MODEL_RESIDUALS))
+    changes = float64_at(scratch + load(table, plan.MODEL_CHANGES))
+    limited = float64_at(scratch + load(table, plan.MODEL_LIMITED))
+    for k in range(load(table, plan.MODEL_HORIZONS)):
+        for d in range(channels):
+            change = load(changes, k * channels + d)
+            error = _error(model, row, scratch, k, d)
+            limit = _LARGEST_ERROR * square_root(_spread_at(model, row, k, d))
+            if load(residuals, d) >= READY and abs(error) > limit:
+                change -= error - (limit if error > 0.0 else -limit)
+            store(limited, k * channels + d, change)
 
 
 @kernel

@@ -18,6 +18,7 @@ from streamrnn.kernels.residuals import (
     compare,
     gather_evidence,
     learn_errors,
+    limit_changes,
     open_slot,
     usual_error,
     write_interval,
@@ -158,6 +159,7 @@ def _learn(cells, model, row, scratch, values, known):
     """Learn the record: errors, readouts, networks, scales."""
     table = int64_at(model)
     newest = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_SLOT)
+    limit_changes(model, row, scratch)
     learn_errors(model, row, scratch)
     horizons = int64_at(model + load(table, plan.MODEL_HORIZON_LIST))
     learn_all(cells, 0, model, row, scratch, (newest, known, horizons, load(table, plan.MODEL_SLOTS)))
