@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -32,7 +33,7 @@ def uniform(seed: int, n: int) -> NDArray[np.float64]:
 def initial_parameters(shape: NetworkShape, seed: int) -> NDArray[np.float64]:
     """Weights from U(±1/sqrt H), biases 0 but where the cell says otherwise; padding 0."""
     hidden, gates = shape.hidden, len(shape.spec.gates)
-    bound = hidden**-0.5
+    bound = 1.0 / sqrt(hidden)
     cell = np.zeros((shape.rows, gates, shape.padded))
     head = np.zeros((shape.outputs, shape.padded))
     draws = 2.0 * uniform(seed, (hidden + shape.inputs) * gates * hidden + shape.outputs * hidden) - 1.0
@@ -70,7 +71,9 @@ def initial_row(layout: ModelLayout) -> NDArray[np.uint8]:
         layout.segment(row, name, np.float64)[:] = np.nan
     layout.segment(row, "reach", np.float64)[:] = REACH
     layout.segment(row, "spread", np.float64)[:] = 1.0
-    layout.segment(row, "quantile", np.float64)[:] = NormalDist().inv_cdf(0.5 + 0.5 * settings.coverage)
+    # Rounded, since libm's last bit differs between systems.
+    quantile = round(NormalDist().inv_cdf(0.5 + 0.5 * settings.coverage), 6)
+    layout.segment(row, "quantile", np.float64)[:] = quantile
     layout.segment(row, "tail", np.float64)[:] = tail.initial_state()
     for i, shape in enumerate(layout.networks):
         dtypes: dict[str, type[np.generic]] = {

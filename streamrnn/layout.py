@@ -126,7 +126,7 @@ def network_table(
     table[plan.NET_HIDDEN], table[plan.NET_PADDED] = shape.hidden, shape.padded
     table[plan.NET_INPUTS], table[plan.NET_OUTPUTS] = shape.inputs, shape.outputs
     table[plan.NET_SLOTS], table[plan.NET_K1], table[plan.NET_K2] = slots, shape.k1, shape.k2
-    table[plan.NET_RECOMPUTE] = shape.recompute
+    table[plan.NET_RECOMPUTE], table[plan.NET_FEEDBACK] = shape.recompute, spec.feedback
     table[plan.NET_V_STRIDE] = v_stride
     table[plan.NET_SAVED_STRIDE] = spec.saved * shape.padded
     table[plan.NET_ERRORS_STRIDE] = spec.errors * shape.padded

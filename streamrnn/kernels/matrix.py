@@ -16,8 +16,9 @@ from streamrnn.kernels.emit import CountedLoop, Emitter, index
 
 # Rows of a block are summed as several independent chains where few vectors are
 # in flight, since one chain would wait for each multiply-add to finish (4 cycles).
-_COLUMN_BLOCKS = ((16, 1), (8, 2), (4, 4), (1, 4))  # (vectors, chains)
-_GRADIENT_ROWS = {4: (6, 4, 1), 1: (4, 1)}  # 24 + 4 + 1 vectors fit 32 registers
+_COLUMN_BLOCKS = ((16, 1), (8, 2), (4, 4), (3, 4), (1, 4))  # (vectors, chains)
+# Three vectors are a row of a GRU of 16 units. 24 sums, 4 errors and a factor fit 32 registers.
+_GRADIENT_ROWS = {4: (6, 4, 1), 3: (8, 4, 1), 1: (4, 1)}
 
 
 @intrinsic

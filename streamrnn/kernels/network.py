@@ -109,12 +109,13 @@ def _recompute(cell, net, row, first, steps):
     table = int64_at(net)
     mask = int64_at(row + load(table, plan.NET_MASK))
     slot = first
-    for _ in range(steps):
+    for n in range(steps):
         if load(mask, slot):
             cell_hold(cell, net, row, slot)
         else:
             cell_forward(cell, net, row, slot)
-        _head(cell, net, row, slot)
+        if n >= steps - load(table, plan.NET_K1) or load(table, plan.NET_FEEDBACK):
+            _head(cell, net, row, slot)  # older outputs have no loss
         slot = next_slot(slot, load(table, plan.NET_SLOTS))
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
     NET_SLOTS,  # k2 + 1
     NET_K1,
     NET_K2,
+    NET_FEEDBACK,  # 1: the cell reads the outputs of the step before
     NET_RECOMPUTE,  # 1: go back through activations recomputed under the current weights
     NET_V_STRIDE,  # elements of v in one slot
     NET_SAVED_STRIDE,  # elements that the cell saves in one slot
@@ -51,7 +52,7 @@ from __future__ import annotations
     NET_CLIP,
     NET_HUBER,
     NET_SIZE,
-) = range(34)
+) = range(35)
 
 # a network's int64 counters, in its row
 (

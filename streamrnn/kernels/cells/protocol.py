@@ -43,6 +43,8 @@ class CellSpec:
         Which saved vectors are recurrent state besides h.
     bias : dict
         Initial value of a gate's input bias, where it is not 0.
+    feedback : bool
+        Whether a step reads the head's outputs of the step before.
     """
 
     name: str
@@ -52,6 +54,7 @@ class CellSpec:
     errors: int
     state: tuple[int, ...]
     bias: dict[str, float]
+    feedback: bool = False
 
 
 def cell_forward(cell: Any, net: int, row: int, slot: int) -> None:

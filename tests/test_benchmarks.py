@@ -1,0 +1,31 @@
+"""The benchmarks run, and count what they say they count."""
+
+import json
+import math
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def test_a_quick_run_writes_flat_finite_figures(tmp_path):
+    file = tmp_path / "step.json"
+    command = [sys.executable, BENCHMARKS / "step.py", "--hidden", "16", "--quick", "--json", file]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    figures = json.loads(file.read_text())
+    assert all(math.isfinite(value) and value > 0 for value in figures.values())
+    assert {"peak/gflops", "lstm/16/chunk/learn/us", "gru/16/one/ratio", "detector/38/full/us"} <= set(
+        figures
+    )
+    assert "lstm/16/chunk/learn/fma_share" in printed
+
+
+@pytest.mark.parametrize(("cell", "gates", "elementwise"), [("lstm", 4, 112), ("gru", 3, 72)])
+def test_a_step_forward_counts_every_weight_once(cell, gates, elementwise):
+    forward_flop = runpy.run_path(str(BENCHMARKS / "flops.py"))["forward_flop"]
+    weights, head = gates * 20 * (20 + 3 + 2), 2 * (20 + 1)
+    assert forward_flop(cell, 20, inputs=3, outputs=2) == 2 * weights + elementwise * 20 + 2 * head
