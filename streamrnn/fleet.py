@@ -130,6 +130,10 @@ class Fleet:
         self.run(call, rows)
         return call.results()
 
+    def typical_step_ns(self, code: int) -> float:
+        """Typical time between a series' records, nanoseconds; 0 before it is known."""
+        return float(self.layout.segment(self.row(code), "clock", np.float64)[plan.CLOCK_STEP])
+
     def forecast(self, code: int) -> NDArray[np.float64]:
         """Forecasts of a series made at its newest record.
 

@@ -11,6 +11,7 @@ from math import sqrt as square_root
 
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, kernel
+from streamrnn.kernels.scalar import sinh
 from streamrnn.kernels.scaler import from_scaled, scale_of, to_scaled, usable
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
 from streamrnn.scoring.residual import channel_evidence
@@ -82,6 +83,18 @@ def _error(model, row, scratch, k, d):
     return load(actual, k * channels + d) - load(ring, (slot * horizons + k) * channels + d)
 
 
+@inlined
+def _relative_error(model, row, scratch, d):
+    """z^2: channel ``d``'s error in sensor units over the usual one around that forecast, squared.
+
+    Not in scaled units, where an error of a hundred scales would count as five.
+    """
+    actual = load(float64_at(scratch + load(int64_at(model), plan.MODEL_ACTUAL)), d)
+    expected = sinh(actual - _error(model, row, scratch, 0, d))
+    error = sinh(actual) - expected
+    return error * error / (_spread_at(model, row, 0, d) * (1.0 + expected * expected))
+
+
 @kernel
 def gather_evidence(model, row, scratch, odd_step):
     """(mean, largest) evidence over the channels that are ready; (NaN, NaN) where none is.
@@ -92,16 +105,16 @@ def gather_evidence(model, row, scratch, odd_step):
     table = int64_at(model)
     channels = load(table, plan.MODEL_CHANNELS)
     residuals = int64_at(row + load(table, plan.MODEL_RESIDUALS))
+    actual = float64_at(scratch + load(table, plan.MODEL_ACTUAL))
     parts = float64_at(scratch + load(table, plan.MODEL_SURPRISES))
     inflation = 1.0
     if odd_step > 0.0:
         inflation = min(1.0 + odd_step * odd_step * 4.0, _MOST_INFLATION)
     total, largest, ready = 0.0, 0.0, 0
     for d in range(channels):
-        error = _error(model, row, scratch, 0, d)
         part = nan
-        if not isnan(error) and load(residuals, d) >= READY:
-            part = channel_evidence(error * error / (_spread_at(model, row, 0, d) * inflation))
+        if not isnan(load(actual, d)) and load(residuals, d) >= READY:
+            part = channel_evidence(_relative_error(model, row, scratch, d) / inflation)
             total += part
             largest = max(largest, part)
             ready += 1

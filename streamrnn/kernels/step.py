@@ -29,7 +29,6 @@ from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
 from streamrnn.scoring import alert, residual, tail
 
 _LOG10 = 2.302585092994046
-_CALIBRATED_AFTER = 3.0  # normal records, in units of 1 / level
 
 
 @inlined
@@ -132,7 +131,8 @@ def _judge(model, row, scratch, call, i, odd_step):
     store(_column(call, plan.CALL_STRENGTH), i, strength)
     store(_column(call, plan.CALL_LEVEL), i, level)
     store(int64_at(load(columns, plan.CALL_DETECTION)), i, 1 if detection else 0)
-    sure = normal >= _CALIBRATED_AFTER / (min(allowed, 0.05) if allowed > 0.0 else fixed)
+    base = min(allowed, alert.LARGEST_LEVEL) if allowed > 0.0 else fixed
+    sure = normal >= alert.CALIBRATED_AFTER / base
     store(int64_at(load(columns, plan.CALL_STATUS)), i, plan.CALIBRATED if sure else plan.PROVISIONAL)
     channels = load(table, plan.MODEL_CHANNELS)
     parts = float64_at(scratch + load(table, plan.MODEL_SURPRISES))

@@ -34,14 +34,15 @@ MOST_WITHHELD = 50.0
 STEP = 0.3
 _STEER_BOUNDS = (-3.4, 0.7)  # a thirtieth to twice the first guess
 _FORGET = 0.9990004998333750  # exp(-1 / 1000)
-_LARGEST_LEVEL = 0.05
+LARGEST_LEVEL = 0.05  # that a budget may stand for
+CALIBRATED_AFTER = 3.0  # normal records, in units of 1 / level
 
 
 @inlined
 def level_now(state, fixed, allowed):
     """The p-value at which a record is a detection; ``allowed`` events a record, or 0."""
     if allowed > 0.0:
-        return min(allowed * exp(load(state, STEER)), _LARGEST_LEVEL)
+        return min(allowed * exp(load(state, STEER)), LARGEST_LEVEL)
     return fixed
 
 

@@ -1,0 +1,95 @@
+"""What every source and sink offers, and how rows travel between them.
+
+A source yields batches of records together with the rows as they were read, so
+that a sink can repeat them unchanged before the columns that were found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from streamrnn.records import Batch
+
+__all__ = ["Positions", "Read", "Sink", "Source", "joined"]
+
+Positions = dict[int, int]
+"""Of each partition the offset to go on from: one after the last record polled."""
+
+Column = Sequence[Any] | NDArray[Any]
+Columns = Mapping[str, Column]
+
+
+@dataclass(frozen=True)
+class Read(Batch):
+    """A batch and the rows that it was read from.
+
+    Attributes
+    ----------
+    columns : mapping of str to sequence
+        Every column as it was read, text unchanged; as long as the batch.
+    """
+
+    columns: Columns
+
+
+class Source(Protocol):
+    """Where records come from."""
+
+    @property
+    def name(self) -> str:
+        """First part of the ids of records; never a path."""
+
+    def poll(self, timeout_s: float) -> Read | None:
+        """The next records, an empty batch where none came in time, None at the end for good.
+
+        Raises
+        ------
+        DataError
+            Where a record cannot be read; all before it have been returned.
+        """
+
+    def snapshot(self) -> Positions:
+        """Where to go on after what was polled."""
+
+    def seek(self, positions: Positions) -> None:
+        """Go on from a snapshot."""
+
+    def commit(self, positions: Positions) -> None:
+        """Say that everything before these positions is dealt with."""
+
+    def close(self) -> None:
+        """Give back what was opened; may be called twice."""
+
+
+class Sink(Protocol):
+    """Where rows go."""
+
+    def write(self, columns: Columns) -> None:
+        """Take rows, as columns of equal length in the order in which to write them."""
+
+    def flush(self, timeout_s: float) -> None:
+        """Hand on all that was written."""
+
+    def close(self) -> None:
+        """Flush and give back what was opened; may be called twice."""
+
+
+def joined(read: Columns, found: Columns) -> dict[str, Column]:
+    """The columns as read, then those found; a read column of a found one's name moves aside.
+
+    Examples
+    --------
+    >>> joined({"time": ["8:00"], "status": ["ok"]}, {"status": ["warming"]})
+    {'time': ['8:00'], 'input.status': ['ok'], 'status': ['warming']}
+    """
+    rows: dict[str, Column] = {}
+    for name, column in read.items():
+        free = name
+        while free in found or (free != name and free in read):
+            free = f"input.{free}"
+        rows[free] = column
+    return {**rows, **found}
