@@ -96,8 +96,8 @@ class Result:
     is_anomaly : bool
         Whether the p-value is at or under what ``false_alarms`` stands for.
     alert_strength : float
-        0 to 1, .5 and up is worth an alert; 0 except where an event opens or
-        clearly worsens.
+        0 to 1; 0 except where an event opens or clearly worsens. A detection of
+        .5 and up is worth an alert.
     event_id : str or None
         The event that the record belongs to: the id of the record that opened it.
     record_id : str
