@@ -145,7 +145,8 @@ def _event_lines(summary: Summary) -> list[str]:
     if not events:
         return ["No events."]
     timed = any(event.start != NO_TIME for event in events)
-    title = f"{count(summary.n_events, 'event')}, {count(summary.n_alerts, 'alert')} (detections of strength {ALERT} and up)"
+    alerts = f"{count(summary.n_alerts, 'alert')} (detections of strength {ALERT} and up)"
+    title = f"{count(summary.n_events, 'event')}, {alerts}"
     if summary.n_events > len(events):
         title += f"; the {len(events)} strongest"
     several = len(summary.channels) > 1

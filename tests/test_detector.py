@@ -56,7 +56,8 @@ def test_the_frame_that_comes_back_has_the_index_and_columns_that_were_promised(
     assert out.index.equals(frame.index)
     assert list(out.columns) == [
         "level", "yhat", "yhat_lower", "yhat_upper", "yhat_h6", "yhat_h6_lower", "yhat_h6_upper",
-        "anomaly_score", "p_value", "surprise", "is_anomaly", "alert_strength", "status", "event_id", "record_id",
+        "anomaly_score", "p_value", "surprise", "is_anomaly", "alert_strength",
+        "status", "event_id", "record_id",
     ]  # fmt: skip
     assert out["is_anomaly"].dtype == bool
     assert out["record_id"].iloc[7] == "series-0-7"
