@@ -210,7 +210,8 @@ def test_memory_is_the_formula_and_does_not_grow_with_the_stream(networks):
 
 
 @pytest.mark.parametrize(
-    ("channels", "hidden", "horizons", "gates"), [(1, 12, 1, 4), (38, 12, 1, 4), (38, 64, 24, 3), (1, 512, 1, 4)]
+    ("channels", "hidden", "horizons", "gates"),
+    [(1, 12, 1, 4), (38, 12, 1, 4), (38, 64, 24, 3), (1, 512, 1, 4)],
 )
 def test_the_memory_formula_of_the_documentation_holds(channels, hidden, horizons, gates):
     asked = make_settings(
