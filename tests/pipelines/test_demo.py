@@ -33,6 +33,7 @@ EVENT = Event(
     start=12 * HOUR,
     end=14 * HOUR,
     strength=0.6,
+    alert=True,
     calibrated=False,
     surprise=4.0,
     peak=13,

@@ -10,7 +10,7 @@ from streamrnn import Detector, Fleet, Settings
 from streamrnn.connectors.csv import CsvSink
 from streamrnn.errors import DataError
 from streamrnn.pipelines.progress import Progress
-from streamrnn.pipelines.replay import replay, typical_step
+from streamrnn.pipelines.replay import replay
 from streamrnn.pipelines.summary import summarise
 from streamrnn.pipelines.tally import Tally
 
@@ -38,7 +38,7 @@ def summary_of(source, path):
         title=source.title,
         time="time",
         left_out=(),
-        typical_step=typical_step(fleet),
+        typical_step=fleet.typical_step_ns(0),
     )
 
 
@@ -153,4 +153,4 @@ def test_rows_before_a_bad_one_are_written(table, tmp_path, opened):
 
 def test_the_typical_step_is_that_of_the_file(table, tmp_path, opened):
     _, fleet = replayed(opened(table), tmp_path / "out.csv")
-    assert typical_step(fleet) == pytest.approx(300e9, rel=0.02)
+    assert fleet.typical_step_ns(0) == pytest.approx(300e9, rel=0.02)

@@ -85,11 +85,12 @@ def test_an_event_runs_from_its_first_record_to_its_last_detection(batch_of, res
 def test_only_the_strongest_events_are_kept_but_all_are_counted(batch_of, results_of):
     log, n = EventLog(("a",)), 3 * KEPT
     strength = np.random.default_rng(0).permutation(n) / n
-    found = results_of(n, alert_strength=strength, event_offset=np.arange(n))
+    detected = np.arange(n) % 3 > 0
+    found = results_of(n, alert_strength=strength, event_offset=np.arange(n), is_anomaly=detected)
     log.add(batch_of(np.zeros(n)), found)
     log.finish()
     assert [event.strength for event in log.strongest()] == sorted(strength, reverse=True)[:KEPT]
-    assert (log.count, log.alerts) == (n, (strength >= 0.5).sum())
+    assert (log.count, log.alerts) == (n, ((strength >= 0.5) & detected).sum())
 
 
 def test_false_alarms_are_told_only_from_enough_records(batch_of, results_of):
@@ -110,6 +111,7 @@ def test_a_budget_counts_events_that_reach_the_alert_level_in_calibrated_time(ba
     found = results_of(
         960,
         alert_strength=np.where(opened, 0.6, 0.0),
+        is_anomaly=opened,
         event_offset=np.where(np.arange(960) % 240 < 5, np.arange(960) // 240 * 240, -1),
         status=np.where(np.arange(960) < 480, PROVISIONAL, CALIBRATED).astype(np.int8),
     )
