@@ -1,0 +1,241 @@
+"""Conformance of every registered cell: a new one is tested without writing a test.
+
+It needs a twin in ``naive.CELLS``, and golden arrays where PyTorch has the cell.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import naive
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import Arrays, Network, golden, random_weights, relative_error
+
+from streamrnn.kernels import plan
+from streamrnn.kernels.cells import CELLS
+from streamrnn.layout import NetworkShape, Training
+
+each_cell = pytest.mark.parametrize("cell", sorted(CELLS))
+each_golden = pytest.mark.parametrize(
+    "name", [name for cell in sorted(CELLS) for name in (cell, f"{cell}_16") if golden(name)]
+)
+few_examples = settings(derandomize=True, deadline=None, max_examples=25)
+
+SHAPES = ((1, 1, 1), (5, 3, 2), (16, 1, 1), (17, 2, 3), (33, 20, 1))  # hidden, inputs, outputs
+
+
+def make(cell: str, sizes: tuple[int, int, int], windows: tuple[int, int], **options: object) -> Network:
+    """A network with random weights, biases included."""
+    training = options.pop("training", None)
+    hidden, inputs, outputs = sizes
+    shape = NetworkShape(cell, hidden, inputs, outputs, *windows, **options)
+    net = Network(shape, training)
+    net.set_weights(random_weights(shape, np.random.default_rng(hidden + 100 * inputs)))
+    return net
+
+
+@each_cell
+def test_a_cell_has_a_plain_twin(cell):
+    assert cell in naive.CELLS
+    spec = CELLS[cell]
+    assert naive.CELLS[cell].states == 1 + len(spec.state)
+    assert set(spec.bias) <= set(spec.gates)
+
+
+@each_cell
+@pytest.mark.parametrize("sizes", SHAPES)
+@pytest.mark.parametrize(("double", "tolerance"), [(True, 1e-12), (False, 1e-5)])
+def test_forward_equals_the_plain_twin(cell, sizes, double, tolerance):
+    net = make(cell, sizes, (1, 3), double=double)
+    inputs = np.random.default_rng(1).normal(size=(30, sizes[1]))
+    outputs = net.run(inputs)
+    steps = naive.sequence(naive.CELLS[cell], net.weights, inputs)
+    assert relative_error(outputs, np.array([made.y for made in steps])) < tolerance
+    assert np.abs(net.hidden()[: sizes[0]] - steps[-1].state[0]).max() < tolerance
+
+
+@each_cell
+def test_saturated_gates_stay_finite(cell):
+    net = make(cell, (5, 3, 2), (1, 3))
+    inputs = np.full((20, 3), 3e38) * np.random.default_rng(2).choice([-1, 0, 1], size=(20, 3))
+    net.set_weights({name: w / 10 for name, w in net.weights.items()})
+    assert np.isfinite(net.run(inputs)).all()
+
+
+@each_golden
+def test_outputs_meet_pytorch(name):
+    arrays = golden(name)
+    net = golden_network(name, arrays, double=False)
+    outputs = net.run(arrays["x"])
+    assert np.abs(outputs - arrays["output"]).max() < 1e-5
+    assert np.abs(net.hidden()[: net.shape.hidden] - arrays["h_n"]).max() < 1e-5
+
+
+@each_golden
+def test_gradients_meet_pytorch(name):
+    """Of sum(output**2): twice the half squares of a head that is the identity, with targets 0."""
+    arrays = golden(name)
+    net = golden_network(name, arrays, double=True)
+    net.run(arrays["x"])
+    net.set_targets(np.zeros_like(arrays["output"]))
+    gradient, _, losses = net.gradient()
+    assert losses == arrays["output"].size
+    for key in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+        assert relative_error(2.0 * gradient[key], arrays[f"grad_{key}"]) < 1e-12, key
+    steps = len(arrays["x"])
+    by_input = np.array([net.input_gradient(steps - 1 - t) for t in range(steps)])
+    assert relative_error(2.0 * by_input, arrays["grad_x"]) < 1e-12
+
+
+def golden_network(name: str, arrays: Arrays, double: bool) -> Network:
+    """PyTorch's network, all of its h as outputs, every step within one window."""
+    hidden, (steps, inputs) = arrays["output"].shape[1], arrays["x"].shape
+    shape = NetworkShape(name.removesuffix("_16"), hidden, inputs, hidden, steps, steps, double=double)
+    net = Network(shape, Training(huber=1e9))
+    net.set_weights({**arrays, "head_weight": np.eye(hidden), "head_bias": np.zeros(hidden)})
+    return net
+
+
+# ---------------------------------------------------------------- gradients
+
+
+@st.composite
+def windows(draw):
+    """(sizes, (k1, k2), steps so far, seed): rings that are partly filled, full, and wrapped."""
+    sizes = (draw(st.integers(1, 6)), draw(st.integers(1, 4)), draw(st.integers(1, 3)))
+    k2 = draw(st.integers(1, 7))
+    k1 = draw(st.integers(1, k2))
+    return sizes, (k1, k2), draw(st.integers(1, 20)), draw(st.integers(0, 10_000))
+
+
+@each_cell
+@given(case=windows(), recompute=st.booleans())
+@few_examples
+def test_gradients_equal_complex_step_derivatives_of_the_twin(cell, case, recompute):
+    """Invariant 6, with masked steps, missing targets, errors on both sides of Huber's threshold."""
+    sizes, (k1, k2), n, seed = case
+    rng = np.random.default_rng(seed)
+    net = make(cell, sizes, (k1, k2), double=True, recompute=recompute, training=Training(huber=0.8))
+    inputs, masks = rng.normal(size=(n, sizes[1])), rng.random(n) < 0.2
+    net.step(inputs, masks)
+    filled = min(n, k2)
+    targets = rng.normal(size=(min(k1, filled), sizes[2]))
+    targets[rng.random(targets.shape) < 0.3] = np.nan
+    net.set_targets(targets)
+    gradient, squares, losses = net.gradient()
+
+    twin, p = naive.CELLS[cell], net.weights
+    before = naive.sequence(twin, p, inputs[: n - filled], masks[: n - filled])
+    start = before[-1].state if before else naive.zero_state(twin, sizes[0])
+    window = naive.Window(inputs[n - filled :], start, targets, masks[n - filled :])
+    truth = naive.complex_step(lambda q: window.loss(twin, q, 0.8), p)
+    assert losses == window.losses
+    largest = max(np.abs(array).max() for array in truth.values())
+    for name, array in truth.items():
+        allowed = 1e-10 * np.abs(array).max() + 1e-15 * largest
+        assert np.abs(gradient[name] - array).max() <= allowed, name
+    total = sum(np.sum(array**2) for array in truth.values())
+    assert squares == pytest.approx(total, rel=1e-10, abs=1e-20)
+
+
+@each_cell
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize(("double", "tolerance"), [(True, 1e-12), (False, 1e-5)])
+def test_a_learning_network_follows_its_twin(cell, recompute, double, tolerance):
+    """Stored activations too: what is differentiated is the past as it was computed."""
+    training = Training(rate=0.02, huber=0.7, clip=0.3)
+    net = make(cell, (3, 2, 2), (2, 5), double=double, recompute=recompute, training=training)
+    twin = naive.Learner(
+        naive.CELLS[cell], net.weights,
+        naive.Adam(training.rate, training.beta_1, training.beta_2, training.epsilon, training.clip),
+        k1=2, k2=5, huber=training.huber, recompute=recompute,
+    )  # fmt: skip
+    rng = np.random.default_rng(3)
+    inputs, observed = rng.normal(size=(60, 2)), rng.normal(size=(60, 2))
+    observed[rng.random(observed.shape) < 0.2] = np.nan
+    expected = np.array([twin.learn_one(x, y) for x, y in zip(inputs, observed, strict=True)])
+    outputs = net.run(inputs, observed, learning=True)
+    assert relative_error(outputs, expected) < tolerance
+    for name, array in twin.p.items():
+        assert relative_error(net.weights[name], array) < tolerance, name
+    assert net.segment("powers")[0] == pytest.approx(training.beta_1**twin.adam.t)
+
+
+# ---------------------------------------------------------------- invariants
+
+
+@each_cell
+def test_padding_stays_zero_while_learning(cell):
+    rng = np.random.default_rng(4)
+    for hidden in [*range(1, 41), 512]:
+        steps = 12 if hidden == 512 else 120
+        net = make(cell, (hidden, 2, 1), (1, 4))
+        inputs, observed = rng.normal(size=(steps, 2)), rng.normal(size=(steps, 1))
+        first = net.weights
+        net.run(inputs, observed, learning=True)
+        assert any(np.any(net.weights[name] != first[name]) for name in first)
+        for name in ("weights", "moment_1", "moment_2", "gradient"):
+            assert not np.any(net.padding(net.segment(name))), (hidden, name)
+        assert not np.any(net.hidden()[hidden:]), hidden
+
+
+@each_cell
+@given(cuts=st.lists(st.integers(0, 60), max_size=4), learning=st.booleans())
+@few_examples
+def test_chunks_of_any_size_give_the_same_bits(cell, cuts, learning):
+    rng = np.random.default_rng(5)
+    inputs, observed = rng.normal(size=(60, 3)), rng.normal(size=(60, 2))
+    whole, cut = (make(cell, (20, 3, 2), (2, 5)) for _ in range(2))
+    expected = whole.run(inputs, observed, learning)
+    edges = [0, *sorted(cuts), 60]
+    parts = [cut.run(inputs[a:b], observed[a:b], learning) for a, b in pairwise(edges)]
+    assert np.array_equal(np.concatenate(parts), expected)
+    assert np.array_equal(cut.row, whole.row)
+
+
+@each_cell
+@pytest.mark.parametrize("hidden", [5, 48])
+def test_recomputing_changes_no_bit_while_weights_stand_still(cell, hidden):
+    """48 units alternate the direction in which weights are walked; it must follow the slot."""
+    rng = np.random.default_rng(6)
+    inputs, observed = rng.normal(size=(50, 2)), rng.normal(size=(50, 1))
+    rows = []
+    for recompute in (False, True):
+        net = make(cell, (hidden, 2, 1), (3, 8), recompute=recompute, training=Training(rate=0.0))
+        rows.append((net.run(inputs, observed, learning=True), net.row))
+    assert np.array_equal(rows[0][0], rows[1][0])
+    assert np.array_equal(rows[0][1], rows[1][1])
+
+
+@each_cell
+@pytest.mark.parametrize("double", [False, True])
+def test_a_masked_step_carries_the_state(cell, double):
+    rng = np.random.default_rng(7)
+    inputs = rng.normal(size=(12, 3))
+    masks = np.array([1, 0, 0, 1, 1, 0, 0, 0, 1, 0, 1, 1])
+    masked, plain = (make(cell, (5, 3, 2), (1, 4), double=double) for _ in range(2))
+    outputs = masked.step(np.where(masks[:, None], np.nan, inputs), masks)
+    expected = plain.run(inputs[masks == 0])
+    assert np.array_equal(outputs[masks == 0], expected)
+    assert np.array_equal(outputs[4], outputs[2])  # passes two masked steps
+    assert np.array_equal(masked.hidden(), plain.hidden())
+
+
+@each_cell
+def test_without_a_known_target_nothing_is_learned(cell):
+    net = make(cell, (5, 2, 2), (2, 4))
+    first = net.segment("weights").copy()
+    net.run(np.ones((20, 2)), np.full((20, 2), np.nan), learning=True)
+    assert np.array_equal(net.segment("weights"), first)
+    assert np.all(net.segment("powers") == 1.0)
+    assert net.segment("counters")[plan.COUNT_FILLED] == 4
+
+
+@each_cell
+def test_a_float64_network_is_twice_as_large_and_the_same_otherwise(cell):
+    single, double = (NetworkShape(cell, 7, 3, 2, 1, 4, double=d) for d in (False, True))
+    assert single.parameters == double.parameters
+    assert np.dtype(double.dtype).itemsize == 2 * np.dtype(single.dtype).itemsize

@@ -1,0 +1,357 @@
+"""Plain NumPy twins of the compiled networks: slow, readable, and with the papers' equations.
+
+Parameters are dicts with PyTorch's names. Every function takes complex numbers
+and leading batch dimensions, so one call gives the derivative of a loss by every
+parameter: the complex step (Squire and Trapp 1998), exact to rounding. Branches
+look at the real part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+Tuple = tuple[np.ndarray, ...]
+
+_STEP = 1e-30
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-z))
+
+
+def _affine(p: Arrays, weight: str, bias: str, v: np.ndarray) -> np.ndarray:
+    return (p[weight] @ v[..., None])[..., 0] + p[bias]
+
+
+# ---------------------------------------------------------------- cells
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell's equations: linear products of inputs and h, then what the gates make of them."""
+
+    states: int  # h and what else recurs
+    products: Callable[[Arrays, np.ndarray, np.ndarray], Tuple]
+    activate: Callable[[Tuple, Tuple], Tuple]
+
+
+def _lstm_products(p: Arrays, x: np.ndarray, h: np.ndarray) -> Tuple:
+    """W_ih x + b_ih + W_hh h + b_hh (torch.nn.LSTM)."""
+    return (_affine(p, "weight_ih_l0", "bias_ih_l0", x) + _affine(p, "weight_hh_l0", "bias_hh_l0", h),)
+
+
+def _lstm_activate(products: Tuple, state: Tuple) -> Tuple:
+    """c' = f c + i g, h' = o tanh(c')."""
+    i, f, g, o = np.split(products[0], 4, axis=-1)
+    c = sigmoid(f) * state[1] + sigmoid(i) * np.tanh(g)
+    return sigmoid(o) * np.tanh(c), c
+
+
+def _gru_products(p: Arrays, x: np.ndarray, h: np.ndarray) -> Tuple:
+    """Those with x and those with h apart: r comes between them (torch.nn.GRU)."""
+    return _affine(p, "weight_ih_l0", "bias_ih_l0", x), _affine(p, "weight_hh_l0", "bias_hh_l0", h)
+
+
+def _gru_activate(products: Tuple, state: Tuple) -> Tuple:
+    """n = tanh(x_n + r h_n), h' = (1 - z) n + z h."""
+    x_r, x_z, x_n = np.split(products[0], 3, axis=-1)
+    h_r, h_z, h_n = np.split(products[1], 3, axis=-1)
+    z = sigmoid(x_z + h_z)
+    n = np.tanh(x_n + sigmoid(x_r + h_r) * h_n)
+    return ((1.0 - z) * n + z * state[0],)
+
+
+# A new cell needs one line here: the conformance suite asks for it.
+CELLS = {"lstm": Cell(2, _lstm_products, _lstm_activate), "gru": Cell(1, _gru_products, _gru_activate)}
+
+
+def _with_real_part(values: np.ndarray, real: np.ndarray) -> np.ndarray:
+    return real + 1j * np.imag(values)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step computed: the products, the state after it, the head's outputs."""
+
+    products: Tuple
+    state: Tuple
+    y: np.ndarray
+
+
+def step(
+    cell: Cell, p: Arrays, x: np.ndarray, state: Tuple, masked: bool = False, stored: Step | None = None
+) -> Step:
+    """One step and the linear head; a masked step carries the state.
+
+    With ``stored``, values are those of the time when the step was made and only
+    derivatives follow the weights of today: what backpropagation through stored
+    activations differentiates (Williams and Peng 1990, BPTT(h; h')).
+    """
+    products = cell.products(p, x, state[0])
+    if stored:
+        products = tuple(
+            _with_real_part(now, then) for now, then in zip(products, stored.products, strict=True)
+        )
+    state = state if masked else cell.activate(products, state)
+    y = _affine(p, "head_weight", "head_bias", state[0])
+    return Step(products, state, _with_real_part(y, stored.y) if stored else y)
+
+
+def zero_state(cell: Cell, hidden: int) -> Tuple:
+    return tuple(np.zeros(hidden) for _ in range(cell.states))
+
+
+def sequence(cell: Cell, p: Arrays, inputs: np.ndarray, masks: np.ndarray | None = None) -> list[Step]:
+    """Every step of a sequence from a state of zeros."""
+    state, steps = zero_state(cell, p["weight_hh_l0"].shape[-1]), []
+    for t, x in enumerate(inputs):
+        steps.append(step(cell, p, x, state, masks is not None and bool(masks[t])))
+        state = steps[-1].state
+    return steps
+
+
+# ---------------------------------------------------------------- gradients
+
+
+def huber(error: np.ndarray, threshold: float) -> np.ndarray:
+    """Half the square within the threshold, linear beyond (Huber 1964)."""
+    size = np.where(error.real < 0, -error, error)
+    return np.where(size.real <= threshold, 0.5 * error * error, threshold * (size - 0.5 * threshold))
+
+
+@dataclass
+class Window:
+    """The steps that one update goes back through.
+
+    ``start`` is the state before the first; it is a constant. ``targets`` are
+    those of the outputs of the newest k1 steps, NaN where none is known.
+    ``stored`` holds the steps as they were made, or is None: recomputed.
+    """
+
+    inputs: np.ndarray  # (steps, D)
+    start: Tuple
+    targets: np.ndarray  # (k1, outputs)
+    masks: np.ndarray | None = None
+    stored: list[Step] | None = None
+
+    def run(self, cell: Cell, p: Arrays) -> list[Step]:
+        state, steps = self.start, []
+        for t, x in enumerate(self.inputs):
+            masked = self.masks is not None and bool(self.masks[t])
+            steps.append(step(cell, p, x, state, masked, self.stored[t] if self.stored else None))
+            state = steps[-1].state
+        return steps
+
+    def loss(self, cell: Cell, p: Arrays, threshold: float) -> np.ndarray:
+        """Sum of the known losses of the newest outputs: each loss counts once."""
+        newest = self.run(cell, p)[-len(self.targets) :]
+        known = ~np.isnan(self.targets)
+        errors = [
+            made.y - np.where(k, t, 0.0) for made, t, k in zip(newest, self.targets, known, strict=True)
+        ]
+        return sum(
+            np.sum(np.where(k, huber(e, threshold), 0.0), axis=-1) for e, k in zip(errors, known, strict=True)
+        )
+
+    @property
+    def losses(self) -> int:
+        return int(np.sum(~np.isnan(self.targets)))
+
+
+def complex_step(loss: Callable[[Arrays], np.ndarray], p: Arrays) -> Arrays:
+    """Derivative of a loss by every parameter: Im f(p + i h e) / h for every direction e at once."""
+    count = sum(array.size for array in p.values())
+    shifted, start = {}, 0
+    for name, array in p.items():
+        stack = np.tile(array.ravel(), (count, 1)).astype(complex)
+        stack[np.arange(start, start + array.size), np.arange(array.size)] += 1j * _STEP
+        shifted[name] = stack.reshape(count, *array.shape)
+        start += array.size
+    flat = loss(shifted).imag / _STEP
+    ends = np.cumsum([array.size for array in p.values()])[:-1]
+    return {
+        name: part.reshape(array.shape)
+        for (name, array), part in zip(p.items(), np.split(flat, ends), strict=True)
+    }
+
+
+# ---------------------------------------------------------------- training
+
+
+@dataclass
+class Adam:
+    """Kingma and Ba (2015), algorithm 1, after clipping by the global norm (Pascanu et al. 2013)."""
+
+    rate: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    clip: float
+    t: int = 0
+    m: Arrays = field(default_factory=dict)
+    v: Arrays = field(default_factory=dict)
+
+    def update(self, p: Arrays, gradient: Arrays) -> Arrays:
+        """The parameters after one step along ``gradient``, that of the mean loss."""
+        self.t += 1
+        norm = np.sqrt(sum(np.sum(g * g) for g in gradient.values()))
+        shrink = min(1.0, self.clip / norm) if norm > 0 else 1.0
+        moved = {}
+        for name, array in p.items():
+            g = shrink * gradient[name]
+            self.m[name] = self.beta_1 * self.m.get(name, 0.0) + (1.0 - self.beta_1) * g
+            self.v[name] = self.beta_2 * self.v.get(name, 0.0) + (1.0 - self.beta_2) * g * g
+            m_hat = self.m[name] / (1.0 - self.beta_1**self.t)
+            v_hat = self.v[name] / (1.0 - self.beta_2**self.t)
+            moved[name] = array - self.rate * m_hat / (np.sqrt(v_hat) + self.epsilon)
+        return moved
+
+
+@dataclass
+class Learner:
+    """``run_network``: step on every record, train on the newest k2 steps every k1 records."""
+
+    cell: Cell
+    p: Arrays
+    adam: Adam
+    k1: int
+    k2: int
+    huber: float
+    recompute: bool = False
+    since: int = 0
+    inputs: list[np.ndarray] = field(default_factory=list)
+    masks: list[bool] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    targets: list[np.ndarray] = field(default_factory=list)
+
+    def _state(self, back: int) -> Tuple:
+        """State ``back`` steps ago."""
+        if back < len(self.steps):
+            return self.steps[len(self.steps) - 1 - back].state
+        return zero_state(self.cell, self.p["weight_hh_l0"].shape[-1])
+
+    def _update(self) -> None:
+        filled = min(len(self.steps), self.k2)
+        window = Window(
+            inputs=np.array(self.inputs[-filled:]),
+            start=self._state(filled),
+            targets=np.array(self.targets[-self.k1 :]),
+            masks=np.array(self.masks[-filled:]),
+            stored=None if self.recompute else self.steps[-filled:],
+        )
+        if self.recompute:
+            self.steps[-filled:] = window.run(self.cell, self.p)
+        if window.losses:
+            total = complex_step(lambda p: window.loss(self.cell, p, self.huber), self.p)
+            self.p = self.adam.update(self.p, {k: g / window.losses for k, g in total.items()})
+
+    def learn(self, truth: np.ndarray) -> None:
+        """Learn that ``truth`` followed the newest output."""
+        if self.steps:
+            self.targets[-1] = truth
+        self.since += 1
+        if self.since >= self.k1 and len(self.steps) >= self.k1:
+            self.since = 0
+            self._update()
+
+    def advance(self, x: np.ndarray, masked: bool = False) -> Step:
+        """One step, whose target is not known yet."""
+        self.inputs.append(x)
+        self.masks.append(masked)
+        self.steps.append(step(self.cell, self.p, x, self._state(0), masked))
+        self.targets.append(np.full(self.steps[-1].y.shape, np.nan))
+        return self.steps[-1]
+
+    def learn_one(self, x: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Learn, then step on x; the new output."""
+        self.learn(truth)
+        return self.advance(x).y
+
+
+# ---------------------------------------------------------------- readout
+
+
+@dataclass
+class JointLeastSquares:
+    """Recursive least squares on all regressors together, with forgetting (Haykin, table 10.1).
+
+    One inverse correlation matrix and one gain for a record's regressors; a
+    horizon's weights move by that gain once its target is known, with the error
+    clipped (Huber 1964).
+    """
+
+    regressors: int
+    horizons: int
+    forget: float
+    prior: float
+    clip: float
+
+    def __post_init__(self) -> None:
+        self.inverse = self.prior * np.eye(self.regressors)
+        self.weights = np.zeros((self.horizons, self.regressors))
+
+    def gain(self, x: np.ndarray) -> np.ndarray:
+        """g = P x / (lambda + x' P x); P becomes (P - g x' P) / lambda."""
+        product = self.inverse @ x
+        gain = product / (self.forget + x @ product)
+        inverse = (self.inverse - np.outer(gain, product)) / self.forget
+        self.inverse = 0.5 * (inverse + inverse.T)
+        return gain
+
+    def learn(self, horizon: int, x: np.ndarray, gain: np.ndarray, target: float) -> None:
+        error = target - self.weights[horizon] @ x
+        self.weights[horizon] += gain * np.clip(error, -self.clip, self.clip)
+
+
+class TwoStageLeastSquares:
+    """The same in two stages: x = [h, 1] for all channels, then what x leaves of each channel's lags.
+
+    ``shared`` and ``own`` are inverse correlations, ``cross`` the regression of
+    the lags on x. Where every channel is always known it equals the joint form.
+    """
+
+    def __init__(self, sizes: tuple[int, int, int, int], forget: float, prior: float, clip: float) -> None:
+        terms, channels, lags, horizons = sizes
+        self.forget, self.clip = forget, clip
+        self.shared = prior * np.eye(terms)
+        self.own = np.stack([prior * np.eye(lags)] * channels)
+        self.cross = np.zeros((terms, channels, lags))
+        self.a = np.zeros((horizons, terms, channels))
+        self.b = np.zeros((horizons, channels, lags))
+
+    def regressors(self, h: np.ndarray, lags: np.ndarray) -> Arrays:
+        """What a record offers: x, the lags' rest, and gains of zero until it is learned from."""
+        x = np.append(h, 1.0)
+        rest = lags - np.einsum("i,idl->dl", x, self.cross)
+        return {"x": x, "rest": rest, "gain": np.zeros_like(x), "own_gain": np.zeros_like(rest)}
+
+    def changes(self, record: Arrays) -> np.ndarray:
+        """(horizons, channels) forecasts of the change."""
+        return record["x"] @ self.a + np.einsum("kdl,dl->kd", self.b, record["rest"])
+
+    def learn_gains(self, record: Arrays, known: np.ndarray) -> None:
+        """Haykin, table 10.1, twice: the first stage's conversion factor weighs the second."""
+        x = record["x"]
+        product = self.shared @ x
+        gain = product / (self.forget + x @ product)
+        factor = self.forget / (self.forget + x @ product)
+        self.shared = (self.shared - np.outer(gain, product)) / self.forget
+        record["gain"] = gain
+        for d in np.flatnonzero(known):
+            rest = record["rest"][d]
+            self.cross[:, d] += np.outer(gain, rest)
+            product = self.own[d] @ rest
+            record["own_gain"][d] = product / (self.forget / factor + rest @ product)
+            self.own[d] = (self.own[d] - np.outer(record["own_gain"][d], product)) / self.forget
+
+    def learn_weights(self, k: int, record: Arrays, changes: np.ndarray) -> None:
+        for d in np.flatnonzero(~np.isnan(changes)):
+            partial = self.b[k, d] @ record["rest"][d]
+            error = changes[d] - record["x"] @ self.a[k, :, d] - partial
+            error = np.clip(error, -self.clip, self.clip)
+            self.b[k, d] += error * record["own_gain"][d]
+            self.a[k, :, d] += (error + partial) * record["gain"]

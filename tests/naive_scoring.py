@@ -1,0 +1,233 @@
+"""Plain twins of what turns values into surprise: scaler, evidence, tail, alerts.
+
+Constants come from the modules under test: they may be tuned, the methods may not
+change unnoticed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import asinh, exp, log10, sqrt
+
+import numpy as np
+
+from streamrnn.kernels import scaler
+from streamrnn.scoring import alert, residual, tail
+
+# ---------------------------------------------------------------- scaler
+
+
+@dataclass
+class Scaler:
+    """Median and median absolute deviation first, then exponentially weighted mean and variance."""
+
+    seen: int = 0
+    first: list[float] = field(default_factory=list)
+    mean: float = float("nan")
+    variance: float = 0.0
+    magnitude: float = 0.0
+    reach: float = scaler.REACH
+
+    @property
+    def scale(self) -> float:
+        return max(sqrt(self.variance), scaler.FLOOR * self.magnitude)
+
+    def learn(self, value: float) -> None:
+        self.seen += 1
+        if self.seen <= scaler.WINDOW:
+            self.first.append(value)
+            if self.seen == scaler.WINDOW:
+                self.mean = float(np.median(self.first))
+                spread = 1.4826 * float(np.median(np.abs(np.array(self.first) - self.mean)))
+                self.variance = spread**2
+                self.magnitude = abs(self.mean) + 3.0 * spread
+            return
+        distance = self._within_reach(value - self.mean)
+        self.magnitude = max(self.magnitude, abs(self.mean + distance))
+        gain = max(1.0 / self.seen, 1.0 / scaler.SPAN)
+        self.mean += gain * distance
+        # West (1979): the same gain for the mean and the squares.
+        self.variance = (1.0 - gain) * (self.variance + gain * distance**2)
+
+    def _within_reach(self, distance: float) -> float:
+        """At most ``reach`` scales; the reach grows with each value in a row beyond it."""
+        farthest = self.reach * self.scale
+        if farthest == 0.0:
+            return distance
+        if abs(distance) <= farthest:
+            self.reach = scaler.REACH
+            return distance
+        self.reach = min(self.reach * scaler.REACH_GROWTH, scaler._FARTHEST_REACH)
+        return float(np.copysign(farthest, distance))
+
+    def scaled(self, value: float) -> float:
+        if np.isnan(self.mean):
+            return float("nan")
+        distance, far = value - self.mean, scaler.FARTHEST
+        if distance == 0.0:
+            return 0.0
+        if self.scale == 0.0:
+            return asinh(np.copysign(far, distance))
+        return asinh(np.clip(distance / self.scale, -far, far))
+
+
+# ---------------------------------------------------------------- evidence
+
+
+@dataclass
+class Evidence:
+    """log(1 + z^2) of the channels, and its exponential average over the records."""
+
+    average: float = 0.0
+
+    def score(self, z: np.ndarray) -> float:
+        parts = np.log1p(np.square(z))
+        evidence = 0.5 * (np.mean(parts) + np.max(parts))
+        self.average += 2.0 / (residual.SPAN + 1.0) * (evidence - self.average)
+        return float(evidence + self.average)
+
+
+# ---------------------------------------------------------------- tail
+
+
+class Tail:
+    """-log10 p of a score by a decaying histogram, a Lomax tail and three level trackers."""
+
+    def __init__(self) -> None:
+        self.mean, self.variance, self.count = tail._PRIOR_SCORE, tail._PRIOR_VARIANCE, tail._PRIOR_COUNT
+        self.edges = tail._LOW + tail._WIDTH * np.arange(tail.BINS + 1)
+        self.middles = 0.5 * (self.edges[:-1] + self.edges[1:])
+        density = np.exp(-0.5 * self.middles**2) / np.sqrt(2.0 * np.pi)
+        self.counts = tail._PRIOR * tail._WIDTH * density
+        self.levels = np.array([1.0, 2.0, 3.0])
+
+    def _bin(self, z: float) -> int:
+        return int(np.clip(np.floor((z - tail._LOW) / tail._WIDTH), 0, tail.BINS - 1))
+
+    def _tail(self) -> tuple[float, float, float]:
+        """(start of the tail, excesses, their mean): the top ``_TAIL`` of the histogram."""
+        wanted = tail._TAIL * self.counts.sum()
+        above = np.concatenate([np.cumsum(self.counts[::-1])[::-1][1:], [0.0]])  # counts over each bin
+        j = max(int(np.flatnonzero(above + self.counts >= wanted).max(initial=0)), 0)
+        part = wanted - above[j]
+        start = self.edges[j + 1] - part / max(self.counts[j], 1e-9) * tail._WIDTH
+        sums = self.counts[j + 1 :] @ self.middles[j + 1 :] + part * 0.5 * (start + self.edges[j + 1])
+        excesses = wanted + tail._PRIOR_EXCESSES
+        mean = (sums - wanted * start + tail._PRIOR_EXCESSES * tail._PRIOR_MEAN) / excesses
+        return start, excesses, mean
+
+    def raw(self, z: float) -> float:
+        """-log10 of the tail probability: histogram below the tail's start, Lomax above it."""
+        start, excesses, mean = self._tail()
+        if z > start:
+            return -log10(tail._TAIL) + excesses * log10(1.0 + (z - start) / (excesses * mean))
+        b = self._bin(z)
+        share = np.clip((self.edges[b + 1] - z) / tail._WIDTH, 0.0, 1.0)
+        count = share * self.counts[b] + self.counts[b + 1 :].sum() + 0.5
+        return -log10(max(count / (self.counts.sum() + 1.0), tail._SMALLEST))
+
+    def _track(self, raw: float) -> float:
+        """Map the levels where the stream realises .1, .01 and .001 onto 1, 2 and 3."""
+        first, second, third = self.levels
+        if raw < first:
+            surprise = raw / first
+        elif raw < second:
+            surprise = 1.0 + (raw - first) / (second - first)
+        else:
+            surprise = 2.0 + (raw - second) / (third - second)
+        for i in range(3):
+            self.levels[i] += tail._RATES[i] * ((raw > self.levels[i]) - tail._PROBABILITIES[i])
+            self.levels[i] = np.clip(self.levels[i], 0.5 * (i + 1), 3.0 * (i + 1))
+        self.levels[1] = max(self.levels[1], self.levels[0] + 0.3)
+        self.levels[2] = max(self.levels[2], self.levels[1] + 0.3)
+        return surprise
+
+    @property
+    def deviation(self) -> float:
+        return sqrt(self.variance) + 1e-3
+
+    def judge(self, score: float) -> float:
+        """Surprise of a score, before it is learned."""
+        return max(self._track(self.raw((score - self.mean) / self.deviation)), 0.0)
+
+    def learn(self, score: float) -> None:
+        """Take a score for a normal one."""
+        if self.counts.sum() > tail.MEMORY:
+            self.counts *= 1.0 - 1.0 / tail.MEMORY
+        self.counts[self._bin((score - self.mean) / self.deviation)] += 1.0
+        distance = min(score - self.mean, tail._WINSOR * self.deviation)
+        self.count += 1.0
+        gain = 1.0 / min(self.count, tail.MEMORY)
+        self.mean += gain * distance
+        self.variance = (1.0 - gain) * (self.variance + gain * distance**2)
+
+
+# ---------------------------------------------------------------- alerts
+
+
+@dataclass
+class Alerts:
+    """Detections to events, and the strength with which an event speaks."""
+
+    allowed: float  # events a record, or 0: a fixed level
+    recent: float = 0.0
+    steer: float = 0.0
+    normal: float = 0.0
+    withheld: float = 0.0
+    open: bool = False
+    reached: bool = False
+    peak: float = 0.0
+    calm: int = 0
+    since: int = 0
+    position: tuple[int, int] = (0, 0)
+
+    def level(self, fixed: float) -> float:
+        if self.allowed > 0.0:
+            return min(self.allowed * exp(self.steer), alert.LARGEST_LEVEL)
+        return fixed
+
+    def end_if_calm(self) -> None:
+        self.open = self.open and self.calm < alert.QUIET
+
+    def is_normal(self, surprise: float, level_surprise: float) -> bool:
+        """Whether the tail learns a record: not what is clearly odd, unless much is."""
+        self.withheld *= exp(-1.0 / 1000.0)
+        clearly_odd = surprise >= max(level_surprise, 3.0) + alert.CLEARLY
+        if clearly_odd and self.withheld < alert.MOST_WITHHELD:
+            self.withheld += 1.0
+            return False
+        return True
+
+    def judge(self, surprise: float, level_surprise: float, position: tuple[int, int]) -> tuple[bool, float]:
+        """(detection, alert strength) of a record; call ``end_if_calm`` before."""
+        self.recent *= exp(-1.0 / 1000.0)
+        self._steer(alert.STEP * self.allowed)
+        self.since += 1
+        detection = surprise >= level_surprise
+        u = surprise / 3.0 / (1.0 + 0.1 * self.recent)
+        loud = detection or u >= 1.0
+        opens = loud and not self.open
+        if opens:
+            self.open, self.reached, self.position = True, False, position
+        reaches = detection and u >= 1.0 and not self.reached
+        worsens = loud and self.since >= alert.PAUSE and u > alert.WORSE * self.peak
+        strength = 0.0
+        if opens or reaches or worsens:
+            strength = u / (1.0 + u)
+            self.peak, self.since = u, 0
+        if reaches:
+            self.reached = True
+            self.recent += 1.0
+            self._steer(-alert.STEP)
+        self.calm = 0 if loud else self.calm + 1
+        self.normal += not detection
+        return detection, strength
+
+    def _steer(self, by: float) -> None:
+        """Robbins and Monro (1951): up by each record, down by each event."""
+        if self.allowed > 0.0:
+            self.steer = float(np.clip(self.steer + by, *alert._STEER_BOUNDS))
+
+
+def surprise_of(p: float) -> float:
+    return -log10(p)
