@@ -135,6 +135,7 @@ def _indices(layout: ModelLayout) -> list[tuple[str, Any, int]]:
         ("counters", plan.STEP_RECORDS, most),
         ("counters", plan.STEP_SLOT, settings.horizons[-1] - 1),
         ("counters", plan.STEP_STEPS, most),
+        ("counters", plan.STEP_LATE, most),
         ("seen", everywhere, most),
         ("residuals", everywhere, most),
     ]

@@ -10,7 +10,7 @@ from naive_scoring import Alerts, Evidence, Scaler, Tail, surprise_of
 from support import Network
 
 from streamrnn.initial import initial_parameters
-from streamrnn.kernels import clock, features, plan, residuals, scaler
+from streamrnn.kernels import clock, features, plan, residuals, scaler, step
 from streamrnn.layout import FORGETTING, INNOVATION_CLIP, PRIOR, ModelLayout, Training
 from streamrnn.scoring import alert
 from streamrnn.settings import Settings
@@ -30,7 +30,7 @@ class Clock:
         if time == plan.NO_TIME:
             return nan
         last, self.last = self.last, time
-        if last is None or time <= last:
+        if last is None or time <= last or (last < 0 and time - last > 2**62):
             return nan
         step = float(time - last)
         if self.typical == 0.0:
@@ -104,6 +104,7 @@ class Model:
         quantile = 1.959964  # of a normal distribution at .975; the tests use a coverage of .95
         self.errors = Errors(len(self.horizons), channels, quantile, settings.coverage)
         self.clock, self.evidence, self.tail = Clock(), Evidence(), Tail()
+        self.late = 0  # records in a row
         self.level, self.budget = settings.alarm_rate()
         self.alerts = Alerts(0.0)
         self.value, self.slow = np.zeros(channels), np.zeros((3, channels))
@@ -132,10 +133,16 @@ class Model:
         return out
 
     def _disorder(self, time: int, values: np.ndarray) -> str | None:
-        if time == plan.NO_TIME or self.clock.last is None or time > self.clock.last:
+        if time == plan.NO_TIME:
             return None
-        if time < self.clock.last:
-            return "late"
+        if self.clock.last is not None and time < self.clock.last:
+            self.late += 1
+            if self.late <= step._MOST_LATE:
+                return "late"
+            self.clock.last = None
+        self.late = 0
+        if self.clock.last is None or time > self.clock.last:
+            return None
         return "duplicate" if np.array_equal(values, self.raw, equal_nan=True) else None
 
     def _made_for_now(self, k: int) -> dict | None:

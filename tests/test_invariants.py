@@ -197,6 +197,26 @@ def test_late_and_duplicate_records_leave_the_model_as_it_was(networks):
     np.testing.assert_array_equal(np.delete(dirty.p_value, [150, 151]), clean.p_value)
 
 
+def test_a_clock_that_was_ahead_costs_twenty_records_and_not_all_that_follow():
+    values, _ = stream(200)
+    values = np.where(np.isnan(values), 0.0, values)
+    times = (np.arange(200) * 60_000_000_000).astype(np.int64)
+    times[100] = np.iinfo(np.int64).max
+    found = run(Fleet(make_settings(("lstm",))), values, times)
+    np.testing.assert_array_equal(found.status[101:121], 4)
+    assert (found.status[121:] == 1).all()
+
+
+@pytest.mark.parametrize("first", [np.iinfo(np.int64).min + 1, 0])
+def test_an_absurd_first_time_does_not_poison_the_clock(first):
+    values, _ = stream(1500)
+    times = 1_700_000_000_000_000_000 + np.arange(1500) * 60_000_000_000
+    times[0] = first
+    fleet = Fleet(make_settings(("lstm",)))
+    run(fleet, values, times)
+    assert fleet.typical_step_ns(0) == 60e9
+
+
 @networks_matrix
 def test_memory_is_the_formula_and_does_not_grow_with_the_stream(networks):
     fleet = Fleet(make_settings(networks))

@@ -9,6 +9,7 @@ from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.scalar import exp, log
 from streamrnn.kernels.vector import float64_at, int64_at, load, store
 
+_CENTURY = 2**62  # ns: 146 years
 _SLOWEST = 0.01  # the tracker's smallest move, in logarithms
 
 
@@ -27,6 +28,8 @@ def observe_time(model, row, time):
     last = load(counters, plan.STEP_TIME)
     store(counters, plan.STEP_TIME, time)
     if last == plan.NO_TIME or time <= last:
+        return nan
+    if last < 0 and time > last + _CENTURY:  # the difference might not fit
         return nan
     step = float(time - last)
     typical = load(clock, plan.CLOCK_STEP)

@@ -151,9 +151,10 @@ from __future__ import annotations
     STEP_RECORDS,  # records of the series so far, whatever became of them
     STEP_SLOT,  # ring slot of the newest forecast
     STEP_TIME,  # time of the newest record in order, ns; NO_TIME before the first
+    STEP_LATE,  # late records in a row
     STEP_STEPS,  # time steps that entered the typical step
     STEP_SIZE,
-) = range(5)
+) = range(6)
 
 CLOCK_STEP = 0  # typical time between records, ns; 0 before it is known
 

@@ -11,7 +11,6 @@ from math import sqrt as square_root
 
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, kernel
-from streamrnn.kernels.scalar import sinh
 from streamrnn.kernels.scaler import from_scaled, scale_of, to_scaled, usable
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
 from streamrnn.scoring.residual import channel_evidence
@@ -90,8 +89,8 @@ def _relative_error(model, row, scratch, d):
     Not in scaled units, where an error of a hundred scales would count as five.
     """
     actual = load(float64_at(scratch + load(int64_at(model), plan.MODEL_ACTUAL)), d)
-    expected = sinh(actual - _error(model, row, scratch, 0, d))
-    error = sinh(actual) - expected
+    expected = from_scaled(actual - _error(model, row, scratch, 0, d), 0.0, 1.0)
+    error = from_scaled(actual, 0.0, 1.0) - expected
     return error * error / (_spread_at(model, row, 0, d) * (1.0 + expected * expected))
 
 

@@ -28,6 +28,7 @@ from streamrnn.kernels.scaler import learn_scale, scale_of, to_scaled, usable
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
 from streamrnn.scoring import alert, residual, tail
 
+_MOST_LATE = 20
 _LOG10 = 2.302585092994046
 
 
@@ -85,12 +86,24 @@ def _write_ahead(model, row, call, i):
 
 @inlined
 def _disorder(model, row, time, values):
-    """``LATE`` or ``DUPLICATE`` for a record that must not be learned, else -1."""
+    """``LATE`` or ``DUPLICATE`` for a record that must not be learned, else -1.
+
+    After ``_MOST_LATE`` late records in a row it is the clock that is wrong: it
+    was ahead, or has been set back, and time goes on from the next record.
+    """
     table = int64_at(model)
-    last = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_TIME)
-    if time == plan.NO_TIME or last == plan.NO_TIME or time > last:
+    counters = int64_at(row + load(table, plan.MODEL_COUNTERS))
+    last = load(counters, plan.STEP_TIME)
+    if time == plan.NO_TIME:
         return -1
-    if time < last:
+    late = load(counters, plan.STEP_LATE) + 1 if last != plan.NO_TIME and time < last else 0
+    if late > _MOST_LATE:
+        late, last = 0, plan.NO_TIME
+        store(counters, plan.STEP_TIME, last)
+    store(counters, plan.STEP_LATE, late)
+    if last == plan.NO_TIME or time > last:
+        return -1
+    if late > 0:
         return plan.LATE
     raw = float64_at(row + load(table, plan.MODEL_RAW))
     for d in range(load(table, plan.MODEL_CHANNELS)):

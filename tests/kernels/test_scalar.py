@@ -77,8 +77,8 @@ def test_a_turn_is_sine_and_cosine(turns):
     x = np.concatenate([evenly(0, 1), np.arange(64) / 64, powers_of_ten(-20, -1), [np.nextafter(1, 0)]])
     sine, cosine = turns(x)
     angle = 2 * np.longdouble("3.14159265358979323846264338327950288") * x
-    assert np.max(np.abs(sine - np.sin(angle))) < 1e-11
-    assert np.max(np.abs(cosine - np.cos(angle))) < 1e-11
+    assert np.max(np.abs(sine - np.sin(angle))) < 1e-15
+    assert np.max(np.abs(cosine - np.cos(angle))) < 1e-15
 
 
 def test_quarter_turns_are_exact(turns):
