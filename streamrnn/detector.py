@@ -49,6 +49,13 @@ class Expectation:
         before there is one.
     share : float
         The channel's part of the evidence, 0 to 1; NaN where not scored.
+
+    Examples
+    --------
+    >>> from streamrnn import Detector
+    >>> result = Detector().process_one({"temp": 20.5, "rpm": 900})
+    >>> result.channels["temp"].actual
+    20.5
     """
 
     actual: float
@@ -70,6 +77,16 @@ class Forecast:
         Half the width that holds 68 % of a normal distribution around it.
     lower, upper : float
         Interval that is to hold the ``coverage`` share of values.
+
+    Examples
+    --------
+    >>> from streamrnn import Detector
+    >>> detector = Detector(horizons=(1, 6))
+    >>> for _ in range(100):
+    ...     detector.learn_one(20.5)
+    >>> forecast = detector.forecast(6)["value"]
+    >>> forecast.lower <= forecast.mean <= forecast.upper
+    True
     """
 
     mean: float
@@ -102,6 +119,13 @@ class Result:
         The event that the record belongs to: the id of the record that opened it.
     record_id : str
     channels : dict of str to Expectation
+
+    Examples
+    --------
+    >>> from streamrnn import Detector
+    >>> result = Detector(name="tank").process_one(20.5)
+    >>> result.status, result.record_id, result.is_anomaly
+    ('warming', 'tank-0-0', False)
     """
 
     status: str

@@ -33,6 +33,14 @@ class Batch:
         Partition of the source that each record came from.
     offsets : (n,) int64
         The record's place in its partition: row of a file, offset of a topic.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamrnn import Batch
+    >>> batch = Batch.of_one_series(np.array([[20.5], [20.7], [np.nan]]))
+    >>> len(batch), batch.offsets.tolist()
+    (3, [0, 1, 2])
     """
 
     series: NDArray[np.int32]
@@ -103,6 +111,15 @@ class Results:
         Index into ``STATUSES``.
     event_partition, event_offset : (n,) int32, int64
         Position of the record that opened the event this one belongs to; -1: none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from streamrnn import Batch, Fleet, Settings
+    >>> fleet = Fleet(Settings(channels=["level"]))
+    >>> results = fleet.process(Batch.of_one_series(np.sin(np.arange(200.0))[:, None]))
+    >>> results.yhat.shape, int((~np.isnan(results.p_value)).sum())
+    ((200, 1), 152)
     """
 
     yhat: Float64Array

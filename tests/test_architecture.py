@@ -95,8 +95,8 @@ def test_every_public_name_is_documented(name):
         assert getattr(thing, member).__doc__, f"{name}.{member} has no docstring"
 
 
-@pytest.mark.parametrize("name", ["Detector", "Fleet", "Settings"])
-def test_public_classes_carry_an_example_that_runs(name):
+@pytest.mark.parametrize("name", [n for n in streamrnn.__all__ if n != "__version__"])
+def test_every_public_name_carries_an_example_which_the_doctests_run(name):
     thing = getattr(streamrnn, name)
     module = importlib.import_module(thing.__module__)
     examples = [test for test in doctest.DocTestFinder().find(thing, name, module) if test.examples]

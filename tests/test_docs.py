@@ -21,5 +21,5 @@ def modules():
 
 @pytest.mark.parametrize("name", [name for name in modules() if not name.endswith("__main__")])
 def test_examples_in_docstrings_run(name):
-    failed, _ = doctest.testmod(importlib.import_module(name))
+    failed, _ = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert failed == 0
