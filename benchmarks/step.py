@@ -18,6 +18,7 @@ from itertools import chain
 import detectors
 import networks
 import peak
+import readouts
 from common import Contender, Report, Requirement, arguments, in_turn
 from peers import jax_lstm, river_models, torch_lstm
 
@@ -40,7 +41,7 @@ def main(options: Namespace) -> int:
     """Measure, print, write."""
     sizes = options.hidden
     groups = [networks.contenders(cell, hidden) for cell in networks.CELLS for hidden in sizes]
-    groups += [networks.shipped_contenders(), detectors.contenders(), *_peers(sizes)]
+    groups += [networks.shipped_contenders(), readouts.contenders(), detectors.contenders(), *_peers(sizes)]
     machine = peak.contender()
     contenders = list(chain.from_iterable([machine, *group] for group in groups))
     times = in_turn(contenders, rounds=3 if options.quick else 25)
@@ -75,6 +76,7 @@ def _figures(times_ns: dict[str, float], sizes: Sequence[int]) -> dict[str, floa
         for cell in networks.CELLS:
             figures |= networks.derived(times_ns, cell, hidden, peak_gflops)
         figures |= _against_jax(times_ns, hidden)
+    figures |= readouts.derived(times_ns)
     return figures | {f"{name}/us": time * 1e-3 for name, time in times_ns.items()}
 
 
@@ -110,6 +112,11 @@ def _print(report: Report, sizes: Sequence[int]) -> None:
         f"network alone, k1 = {networks.SHIPPED_K1}, k2 = {networks.SHIPPED_K2}, us a record",
         [f"{cell}/{hidden}" for cell in networks.CELLS for hidden in networks.SHIPPED_HIDDEN],
         ["shipped/learn/us"],
+    )
+    report.table(
+        "readout alone: us a record, and multiply-adds of its formula a ns",
+        [f"readout/{channels}" for channels in readouts.CHANNELS],
+        ["us", "multiply_adds_per_ns"],
     )
     report.table(
         "whole detector, us a record",
