@@ -16,9 +16,9 @@ from streamrnn.kernels.emit import CountedLoop, Emitter, index
 
 # Rows of a block are summed as several independent chains where few vectors are
 # in flight, since one chain would wait for each multiply-add to finish (4 cycles).
-_COLUMN_BLOCKS = ((16, 1), (8, 2), (4, 4), (3, 4), (1, 4))  # (vectors, chains)
-# Three vectors are a row of a GRU of 16 units. 24 sums, 4 errors and a factor fit 32 registers.
-_GRADIENT_ROWS = {4: (6, 4, 1), 3: (8, 4, 1), 1: (4, 1)}
+_COLUMN_BLOCKS = ((16, 1), (8, 2), (6, 2), (4, 4), (3, 4), (1, 4))  # (vectors, chains)
+# A GRU's rows are threes of vectors. 24 sums, 4 errors and a factor fit 32 registers.
+_GRADIENT_ROWS = {3: (8, 4, 1), 4: (6, 4, 1), 1: (4, 1)}
 
 
 @intrinsic
@@ -152,6 +152,9 @@ def weight_gradient(
         for vectors, row_blocks in _GRADIENT_ROWS.items():
             width = emitter.lanes * vectors
             stop = builder.sub(columns_, index(width - 1))
+            if vectors == 3:  # only where fours would leave single vectors over
+                fours = builder.srem(columns_, index(4 * emitter.lanes))
+                stop = builder.select(builder.icmp_signed("==", fours, index(0)), index(0), stop)
             with CountedLoop(builder, column, stop, width, [squares]) as loop:
                 row: Any = index(0)
                 total = loop.carried[0]
