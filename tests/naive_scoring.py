@@ -38,7 +38,11 @@ class Scaler:
             self.first.append(value)
             if self.seen == scaler.WINDOW:
                 self.mean = float(np.median(self.first))
-                spread = 1.4826 * float(np.median(np.abs(np.array(self.first) - self.mean)))
+                distances = np.abs(np.array(self.first) - self.mean)
+                spread = 1.4826 * float(np.median(distances))
+                moved = distances[distances > 0.0]
+                if spread == 0.0 and len(moved) >= 3:
+                    spread = float(moved.min())
                 self.variance = spread**2
                 self.magnitude = abs(self.mean) + 3.0 * spread
             return
@@ -54,6 +58,8 @@ class Scaler:
         farthest = self.reach * self.scale
         if farthest == 0.0:
             return distance
+        if self.variance == 0.0:
+            return float(np.clip(distance, -self.magnitude, self.magnitude))
         if abs(distance) <= farthest:
             self.reach = scaler.REACH
             return distance

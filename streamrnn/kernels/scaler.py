@@ -1,11 +1,12 @@
 """Robust online scaling: a value in units of its channel's own spread.
 
-After the first 16 values give a median and a median absolute deviation, mean and
-variance follow with exponential forgetting (span 4000). A value further than 4
-scales from the mean counts as 4 scales away, so that an absurd reading cannot
-blind the detector for days; the reach grows by a twentieth with each value in a
-row that is beyond it, so that a channel that has changed for good is itself
-again after some hundred. The scaled value is asinh((v - mean) / scale).
+After the first 16 values give a median and a median absolute deviation (or, of a
+channel that mostly rests, its smallest step), mean and variance follow with
+exponential forgetting (span 4000). A value further than 4 scales from the mean
+counts as 4 scales away, so that an absurd reading cannot blind the detector for
+days; the reach grows by a twentieth with each value in a row that is beyond it,
+so that a channel that has changed for good is itself again after some hundred.
+The scaled value is asinh((v - mean) / scale).
 
 Multiplying a channel by a power of two multiplies mean and scale exactly and
 changes no bit of a scaled value: the floor of the scale is relative to the
@@ -31,6 +32,7 @@ _FARTHEST_REACH = 1e9
 FLOOR = 1e-6  # of the largest magnitude seen: below it a float32 sensor is constant
 FARTHEST = 1e6  # bound of (v - mean) / scale
 LARGEST = 1e100  # magnitudes beyond are no measurement: treated as missing; squares stay finite
+_FEWEST_MOVES = 3
 _CONSISTENT = 1.4826  # median absolute deviation of a normal distribution, inverted
 
 
@@ -80,6 +82,21 @@ def _middle(window):
     return 0.5 * load(window, WINDOW // 2 - 1) + 0.5 * load(window, WINDOW // 2)
 
 
+@inlined
+def _first_spread(distances):
+    """Spread from the first window's sorted distances from the median.
+
+    A channel that mostly rests has a median distance of 0: its smallest step is
+    its scale then, unless fewer than three values moved, which may be errors.
+    """
+    if _middle(distances) > 0.0:
+        return _CONSISTENT * _middle(distances)
+    resting = 0
+    while resting < WINDOW and load(distances, resting) == 0.0:
+        resting += 1
+    return load(distances, resting) if resting <= WINDOW - _FEWEST_MOVES else 0.0
+
+
 @kernel
 def learn_scale(model, row, d, value):
     """Let channel ``d`` learn one usable value."""
@@ -102,7 +119,7 @@ def learn_scale(model, row, d, value):
             for i in range(WINDOW):
                 x = abs(load(window, i) - middle)
                 _insert(window, i, x)
-            spread = _CONSISTENT * _middle(window)
+            spread = _first_spread(window)
             store(mean, d, middle)
             store(variance, d, spread * spread)
             store(magnitude, d, abs(middle) + 3.0 * spread)
@@ -111,7 +128,9 @@ def learn_scale(model, row, d, value):
     scale = scale_of(q, load(magnitude, d))
     gain = max(1.0 / (n + 1.0), 1.0 / SPAN)
     distance = value - m
-    if scale > 0.0:
+    if q == 0.0 and scale > 0.0:  # constant so far: its level is the only measure there is
+        distance = min(max(distance, -load(magnitude, d)), load(magnitude, d))
+    elif scale > 0.0:
         reach = load(reaches, d)
         beyond = abs(distance) > reach * scale
         distance = min(max(distance, -reach * scale), reach * scale)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import test_kernel
 
+from streamrnn import Batch, Fleet
 from streamrnn.initial import initial_row
 from streamrnn.kernels import plan, scaler
 from streamrnn.kernels.vector import float64_at, int64_at, load, store
@@ -193,3 +194,25 @@ def test_scaled_values_are_bounded_and_nan_without_a_scale():
     assert there_and_back(-1e100, 0.0, 1e-100)[0] == pytest.approx(-far)
     assert there_and_back(5.0, 5.0, 0.0) == (0.0, 5.0)
     assert np.isnan(there_and_back(1.0, np.nan, 1.0)[0])
+
+
+def scale_after(values):
+    fleet = Fleet(Settings(channels=["x"]))
+    fleet.process(Batch.of_one_series(np.array(values, float)[:, None]))
+    part = {name: fleet.layout.segment(fleet.row(0), name, float)[0] for name in ("variance", "magnitude")}
+    return max(part["variance"] ** 0.5, scaler.FLOOR * part["magnitude"])
+
+
+def test_a_channel_that_mostly_rests_takes_its_smallest_step_for_its_scale():
+    assert scale_after([5.0] * 13 + [5.5, 6.0, 9.0]) == 0.5
+
+
+def test_one_absurd_value_in_a_constant_channel_does_not_set_its_scale():
+    absurd = [5.0] * 15 + [1e90]
+    assert scale_after(absurd) == scaler.FLOOR * 5.0
+    assert scale_after([5.0] * 100 + [1e90]) < 1.0
+
+
+def test_a_constant_channel_that_starts_to_move_is_scaled_within_some_hundred_records():
+    moving = 5.0 + np.random.default_rng(0).normal(size=300)
+    assert 0.5 < scale_after([5.0] * 1000 + moving.tolist()) < 2.0
