@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from streamrnn.detector import Detector, Expectation, Forecast, Result
+    from streamrnn.detector import Detector
     from streamrnn.errors import (
         DataError,
         SettingsError,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from streamrnn.fleet import Fleet
     from streamrnn.records import Batch, Results
+    from streamrnn.result import Expectation, Forecast, Result
     from streamrnn.settings import Settings
 
 __version__ = "0.1.0"
@@ -29,10 +30,10 @@ _HOMES = {
     "Batch": "records",
     "DataError": "errors",
     "Detector": "detector",
-    "Expectation": "detector",
+    "Expectation": "result",
     "Fleet": "fleet",
-    "Forecast": "detector",
-    "Result": "detector",
+    "Forecast": "result",
+    "Result": "result",
     "Results": "records",
     "Settings": "settings",
     "SettingsError": "errors",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamrnn.columns import TEXT_COLUMNS, output_columns
 from streamrnn.errors import DataError, SettingsError
@@ -13,15 +13,15 @@ from streamrnn.fleet import Fleet
 from streamrnn.kernels import plan
 from streamrnn.layout import aligned_bytes
 from streamrnn.records import STATUSES, Batch
+from streamrnn.result import Expectation, Forecast, Result
 from streamrnn.settings import Settings
 from streamrnn.state import SavedState, decode, encode, merge_settings
-from streamrnn.values import channels_of, frame_columns, nanoseconds, values_of
+from streamrnn.values import channels_of, frame_columns, frame_of, nanoseconds, values_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Detector", "Expectation", "Forecast", "Result"]
-
+__all__ = ["Detector"]
 
 _WIDE = (plan.CALL_VALUES, plan.CALL_YHAT, plan.CALL_LOWER, plan.CALL_UPPER, plan.CALL_SHARE)
 _FLAT = (
@@ -34,131 +34,6 @@ _FLAT = (
     plan.CALL_EVENT_OFFSET,
     plan.CALL_OFFSETS,
 )
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """What one channel of a record was, and what it should have been; sensor units.
-
-    Attributes
-    ----------
-    actual : float
-        NaN = missing.
-    yhat, yhat_lower, yhat_upper : float
-        The forecast made before the record was seen, and its interval; NaN
-        before there is one.
-    share : float
-        The channel's part of the evidence, 0 to 1; NaN where not scored.
-
-    Examples
-    --------
-    >>> from streamrnn import Detector
-    >>> result = Detector().process_one({"temp": 20.5, "rpm": 900})
-    >>> result.channels["temp"].actual
-    20.5
-    """
-
-    actual: float
-    yhat: float
-    yhat_lower: float
-    yhat_upper: float
-    share: float
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """One channel's value some records ahead; sensor units.
-
-    Attributes
-    ----------
-    mean : float
-        Centre of the forecast (its median, where values are skewed).
-    scale : float
-        Half the width that holds 68 % of a normal distribution around it.
-    lower, upper : float
-        Interval that is to hold the ``coverage`` share of values.
-
-    Examples
-    --------
-    >>> from streamrnn import Detector
-    >>> detector = Detector(horizons=(1, 6))
-    >>> for _ in range(100):
-    ...     detector.learn_one(20.5)
-    >>> forecast = detector.forecast(6)["value"]
-    >>> forecast.lower <= forecast.mean <= forecast.upper
-    True
-    """
-
-    mean: float
-    scale: float
-    lower: float
-    upper: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """What is said of one record.
-
-    Attributes
-    ----------
-    status : str
-        ``warming`` (no score), ``provisional`` (scored, the tail not yet
-        certain), ``calibrated``, ``missing``, ``late`` or ``duplicate``.
-    anomaly_score : float
-        Ranks records: 0 and up, high = anomalous; NaN where not scored.
-    p_value : float
-        How often normal records look at least this odd, 0 to 1.
-    surprise : float
-        -log10 of the p-value.
-    is_anomaly : bool
-        Whether the p-value is at or under what ``false_alarms`` stands for.
-    alert_strength : float
-        0 to 1; 0 except where an event opens or clearly worsens. A detection of
-        .5 and up is worth an alert.
-    event_id : str or None
-        The event that the record belongs to: the id of the record that opened it.
-    record_id : str
-    channels : dict of str to Expectation
-
-    Examples
-    --------
-    >>> from streamrnn import Detector
-    >>> result = Detector(name="tank").process_one(20.5)
-    >>> result.status, result.record_id, result.is_anomaly
-    ('warming', 'tank-0-0', False)
-    """
-
-    status: str
-    anomaly_score: float
-    p_value: float
-    surprise: float
-    is_anomaly: bool
-    alert_strength: float
-    event_id: str | None
-    record_id: str
-    channels: dict[str, Expectation]
-
-    @property
-    def only(self) -> Expectation:
-        """The one channel of a univariate record; DataError where there are several."""
-        if len(self.channels) > 1:
-            raise DataError(f"the record has channels {', '.join(self.channels)}; take one from .channels")
-        return next(iter(self.channels.values()))
-
-    @property
-    def yhat(self) -> float:
-        """Forecast of a univariate record."""
-        return self.only.yhat
-
-    @property
-    def yhat_lower(self) -> float:
-        """Lower end of a univariate record's interval."""
-        return self.only.yhat_lower
-
-    @property
-    def yhat_upper(self) -> float:
-        """Upper end of a univariate record's interval."""
-        return self.only.yhat_upper
 
 
 class Detector:
@@ -239,35 +114,42 @@ class Detector:
 
     def score_one(self, x: Any, time: Any = None) -> float:
         """The ``anomaly_score`` that the record would get now, learning nothing; NaN while warming."""
-        fleet = self._started(x)
-        self._fill(x, time)
-        self._trial[:] = fleet.row(0)
-        fleet.run(self._call, self._trial)
-        return float(self._call.columns[plan.CALL_SCORE][0])
+        return float(self._tried(x, time)._call.columns[plan.CALL_SCORE][0])
+
+    def judge_one(self, x: Any, time: Any = None) -> Result:
+        """What ``process_one`` would say of the record now, learning nothing."""
+        return self._tried(x, time)._result()
 
     def process_many(self, data: Any, time: Any = None) -> pd.DataFrame:
         """Score and learn many records; the same results as one by one.
 
         Parameters
         ----------
-        data : DataFrame, Series or array of shape (n,) or (n, channels)
+        data : DataFrame, Series, Arrow table or array of shape (n,) or (n, channels)
+            An Arrow table is whatever has Arrow's C interface (``__arrow_c_stream__``
+            or ``__arrow_c_array__``): of pyarrow, polars and others; it needs pyarrow.
         time : str or array-like, optional
-            A column of the DataFrame, or n times. Without it a DatetimeIndex serves.
+            A column of the data, or n times. Without it a DatetimeIndex serves.
 
         Returns
         -------
         DataFrame
             The input's columns, then the output columns; the input's index.
+
+        Raises
+        ------
+        DataError
+            Where a column or the times cannot be read; nothing is learned then.
         """
         import pandas as pd
 
-        frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
+        frame = frame_of(data)
         names, values, times = frame_columns(frame, time)
         fleet = self._started(dict.fromkeys(names, 0.0))
         order = [names.index(channel) for channel in self._check_names(names)]
         batch = Batch.of_one_series(values[:, order], times, self.n_records)
         found = output_columns(fleet.process(batch), batch, fleet.settings, self.name)
-        kept = {f"input.{c}" if c in found else str(c): frame[c].to_numpy() for c in frame.columns}
+        kept = {f"input.{c}" if c in found else str(c): frame[c].array for c in frame.columns}
         texts = {name: pd.array(found[name], dtype="str") for name in TEXT_COLUMNS}
         return pd.DataFrame({**kept, **found, **texts}, index=frame.index)
 
@@ -279,18 +161,24 @@ class Detector:
         SettingsError
             Where the horizon is not among the settings' ``horizons``.
         """
-        horizons = self.settings.horizons
-        if horizon not in horizons:
-            raise SettingsError(
-                f"horizon {horizon} is not forecast; ask for it with horizons={(*horizons, horizon)}"
-            )
+        self._check_horizon(horizon)
         if self._fleet is None:
             raise DataError("there is nothing to forecast from: no record has come yet")
-        made = self._fleet.forecast(0)[:, horizons.index(horizon)]
-        return {
-            channel: Forecast(*(float(x) for x in values))
-            for channel, values in zip(self.settings.channels, made, strict=True)
-        }
+        return _forecasts(self._fleet, self._fleet.row(0), horizon)
+
+    def forecast_after(self, x: Any, time: Any = None, *, horizon: int = 1) -> dict[str, Forecast]:
+        """What ``forecast`` would say if x were the newest record, learning nothing.
+
+        Raises
+        ------
+        DataError
+            Where x or time cannot be read.
+        SettingsError
+            Where the horizon is not among the settings' ``horizons``.
+        """
+        self._check_horizon(horizon)
+        tried = self._tried(x, time)
+        return _forecasts(tried._started(x), tried._trial, horizon)
 
     def to_bytes(self) -> bytes:
         """The whole detector as versioned bytes."""
@@ -369,6 +257,23 @@ class Detector:
         columns[plan.CALL_TIMES][0] = stamp
         columns[plan.CALL_OFFSETS][0] = self.n_records
 
+    def _tried(self, x: Any, time: Any) -> Detector:
+        """A detector whose call and trial row hold what this record would have done to this one."""
+        if self._fleet is None:  # only a record that is learned names the channels
+            options = {**self._options, "channels": channels_of(x)}
+            return Detector(name=self.name, **options)._tried(x, time)
+        self._fill(x, time)
+        self._trial[:] = self._fleet.row(0)
+        self._fleet.run(self._call, self._trial)
+        return self
+
+    def _check_horizon(self, horizon: int) -> None:
+        horizons = self.settings.horizons
+        if horizon not in horizons:
+            raise SettingsError(
+                f"horizon {horizon} is not forecast; ask for it with horizons={(*horizons, horizon)}"
+            )
+
     def _result(self) -> Result:
         wide = [self._call.columns[name][0].tolist() for name in _WIDE]
         flat = [self._call.columns[name].item(0) for name in _FLAT]
@@ -387,3 +292,10 @@ class Detector:
                 for channel, *values in zip(self.settings.channels, *wide, strict=True)
             },
         )
+
+
+def _forecasts(fleet: Fleet, row: NDArray[np.uint8], horizon: int) -> dict[str, Forecast]:
+    """What one state of a fleet forecasts for a horizon, by channel."""
+    settings = fleet.settings
+    made = fleet.forecast_of(row)[:, settings.horizons.index(horizon)].tolist()
+    return {channel: Forecast(*values) for channel, values in zip(settings.channels, made, strict=True)}

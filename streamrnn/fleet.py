@@ -142,9 +142,13 @@ class Fleet:
         forecasts : (channels, horizons, 4) float64
             Mean, scale, lower and upper, in sensor units; NaN before there is one.
         """
+        return self.forecast_of(self.row(code))
+
+    def forecast_of(self, row: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """``forecast`` of a state of this fleet, (row bytes,) uint8, wherever it lies."""
         shape = (len(self.settings.channels), len(self.settings.horizons), 4)
         out = np.empty(shape)
-        newest_forecasts(self._table_address, address(self.row(code)), address(out))
+        newest_forecasts(self._table_address, address(row), address(out))
         return out
 
     def to_bytes(self) -> bytes:

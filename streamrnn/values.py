@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from streamrnn.errors import DataError
 from streamrnn.records import Float64Array, Int64Array
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ARROW = ("__arrow_c_stream__", "__arrow_c_array__")
+_NUMBERS = ("empty", "boolean", "integer", "floating", "mixed-integer-float", "decimal")
 
 
 def _named(x: Any) -> bool:
@@ -87,6 +92,36 @@ def nanoseconds(time: Any) -> int:
     )
 
 
+def frame_of(data: Any) -> pd.DataFrame:
+    """Many records as a DataFrame; one that is given comes back itself.
+
+    Raises
+    ------
+    ImportError
+        Where Arrow data is given and pyarrow is not there.
+    """
+    import pandas as pd
+
+    if isinstance(data, pd.DataFrame):
+        return data
+    if isinstance(data, pd.Series) or not any(hasattr(data, name) for name in _ARROW):
+        return pd.DataFrame(data)
+    return _frame_of_arrow(data)
+
+
+def _frame_of_arrow(data: Any) -> pd.DataFrame:
+    from pandas import DataFrame, Series
+
+    table, column = cast("Any", DataFrame), cast("Any", Series)  # the stubs lack from_arrow
+    try:
+        frame: DataFrame = table.from_arrow(data)
+    except ImportError as error:
+        raise ImportError("reading Arrow data needs pyarrow: pip install 'streamrnn[parquet]'") from error
+    except ValueError:  # an Arrow array is no table
+        frame = column.from_arrow(data).to_frame(0)
+    return frame
+
+
 def frame_columns(frame: Any, time: Any) -> tuple[list[str], Float64Array, Int64Array | None]:
     """(channels, values (n, channels), times (n,) or None) of a DataFrame."""
     import pandas as pd
@@ -109,12 +144,21 @@ def frame_columns(frame: Any, time: Any) -> tuple[list[str], Float64Array, Int64
     if len(set(names)) != len(names):
         raise DataError(f"two columns have the same name: {names}")
     for column in frame.columns:
-        if not pd.api.types.is_numeric_dtype(frame[column].dtype):
+        if not _holds_numbers(frame[column]):
             raise DataError(
                 f"column {column!r} holds {frame[column].dtype}, not numbers; drop it, or pass it as time="
             )
     values = np.ascontiguousarray(frame.to_numpy(np.float64, na_value=np.nan))
     return names, values, None if times is None else _stamps(times)
+
+
+def _holds_numbers(column: pd.Series) -> bool:
+    """Whether a column is of numbers, booleans or nothing; Arrow's may come as objects."""
+    import pandas as pd
+
+    if column.dtype == object:
+        return pd.api.types.infer_dtype(column, skipna=True) in _NUMBERS
+    return bool(pd.api.types.is_numeric_dtype(column.dtype))
 
 
 def _stamps(times: Any) -> Int64Array:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from streamrnn import DataError, Detector, SettingsError
@@ -82,6 +85,62 @@ def test_series_arrays_and_time_columns_are_read():
     assert "value" in Detector().process_many([1.0, 2.0]).columns or "0" in alone.columns
 
 
+class ArrowStream:
+    """What polars and others offer: Arrow's C interface and nothing else."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+def test_arrow_tables_of_any_library_give_the_results_of_the_frame():
+    frame = wave(120).iloc[:, ::-1]
+    frame.iloc[30:40, 0] = np.nan
+    expected = Detector().process_many(frame)
+    table = pa.Table.from_pandas(frame.reset_index(names="when"))
+    for data in (table, ArrowStream(table), table.to_batches()[0], table.to_reader(7)):
+        found = Detector().process_many(data, time="when")
+        assert found["when"].dtype == frame.index.dtype
+        pd.testing.assert_frame_equal(found.drop(columns="when"), expected.reset_index(drop=True))
+    pd.testing.assert_frame_equal(
+        Detector().process_many(pa.Table.from_pandas(frame)), expected, check_freq=False
+    )
+
+
+def test_an_arrow_array_is_one_channel():
+    values = wave(100, ["x"])["x"].to_numpy()
+    expected = Detector().process_many(values)
+    for data in (pa.array(values), pa.chunked_array([values[:30], values[30:]])):
+        pd.testing.assert_frame_equal(Detector().process_many(data), expected)
+
+
+def test_numbers_that_come_as_objects_are_read_and_nothing_is_missing():
+    table = pa.table({"a": [True, None, False], "b": pa.nulls(3), "c": [Decimal("1.5"), None, Decimal(2)]})
+    detector = Detector()
+    assert detector.process_many(table)["status"].to_list() == ["warming", "missing", "warming"]
+    one = Detector()
+    for x in ({"a": 1, "b": None, "c": 1.5}, {}, {"a": 0, "c": 2.0}):
+        one.learn_one({"a": None, "b": None, "c": None} | x)
+    assert detector.to_bytes() == one.to_bytes()
+    with pytest.raises(DataError, match="column 'a' holds object, not numbers"):
+        Detector().process_many(pd.DataFrame({"a": [1.0, "x"]}))
+
+
+def test_arrow_data_without_pyarrow_is_refused_with_the_command(monkeypatch):
+    table = ArrowStream(pa.table({"a": [1.0]}))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"pip install 'streamrnn\[parquet\]'"):
+        Detector().process_many(table)
+
+
+def test_the_input_s_columns_keep_their_types():
+    frame = wave(5).reset_index(names="when").assign(a=pd.array([1, 2, None, 4, 5], dtype="Int64"))
+    found = Detector().process_many(frame, time="when")
+    pd.testing.assert_frame_equal(found[list(frame.columns)], frame)
+
+
 def test_a_missing_channel_is_missing_and_not_zero():
     detector = Detector()
     for x in ({"a": 1.0, "b": 2.0}, {"a": 1.0}, {"a": None, "b": float("nan")}, {"a": pd.NA, "b": 1}):
@@ -153,6 +212,41 @@ def test_score_one_is_pure_and_tells_what_process_one_will_say():
     assert detector.to_bytes() == before
     assert foretold > detector.score_one(0.0)
     assert detector.process_one(4.0).anomaly_score == foretold
+
+
+def test_judge_one_is_pure_and_tells_all_that_process_one_will_say():
+    detector = Detector()
+    for time, x in wave(150).iterrows():
+        detector.learn_one(x, time)
+    before, soon = detector.to_bytes(), START + pd.Timedelta(minutes=150)
+    foretold = detector.judge_one({"a": 4.0, "b": 0.5}, soon)
+    assert detector.to_bytes() == before
+    assert foretold.is_anomaly
+    assert detector.process_one({"a": 4.0, "b": 0.5}, soon) == foretold
+
+
+def test_forecast_after_is_pure_and_tells_what_forecast_will_say():
+    detector = Detector(horizons=(1, 6))
+    for x in wave(150, ["x"])["x"]:
+        detector.learn_one(x)
+    before = detector.to_bytes()
+    foretold = [detector.forecast_after(0.7, horizon=horizon) for horizon in (1, 6)]
+    assert detector.to_bytes() == before
+    assert foretold != [detector.forecast(horizon) for horizon in (1, 6)]
+    detector.learn_one(0.7)
+    assert foretold == [detector.forecast(horizon) for horizon in (1, 6)]
+    with pytest.raises(SettingsError, match=r"horizons=\(1, 6, 24\)"):
+        detector.forecast_after(0.7, horizon=24)
+
+
+def test_a_question_before_the_first_record_names_no_channels():
+    detector = Detector(horizons=(1, 6))
+    before = detector.to_bytes()
+    assert np.isnan(detector.score_one({"a": 1.0})) and np.isnan(detector.forecast_after(1.0)["value"].mean)
+    assert detector.judge_one({"a": 1.0}).status == "warming"
+    assert detector.to_bytes() == before
+    detector.learn_one({"b": 1.0})
+    assert detector.settings.channels == ("b",)
 
 
 def test_score_one_is_nan_while_there_is_nothing_to_score_with():
