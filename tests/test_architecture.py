@@ -15,7 +15,7 @@ import pytest
 import streamrnn
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS = ["streamrnn", "streamrnn.connectors", "streamrnn.pipelines"]
+LAYERS = ["streamrnn", "streamrnn.adapters", "streamrnn.connectors", "streamrnn.pipelines"]
 FOLDERS = {"streamrnn": "streamrnn", "connectors": "streamrnn.connectors", "pipelines": "streamrnn.pipelines"}
 
 
@@ -25,6 +25,11 @@ def sources():
 
 def layer_of(module):
     return max((layer for layer in LAYERS if f"{module}.".startswith(f"{layer}.")), key=len)
+
+
+def module_of(path):
+    top, *rest = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join([FOLDERS[top], *rest])
 
 
 def imported(path):
@@ -41,11 +46,17 @@ def imported(path):
 def test_imports_go_only_from_outer_layers_to_inner_ones(path):
     if path.name == "__main__.py":
         return  # it calls the command line: the one exception
-    own = LAYERS.index(FOLDERS[path.relative_to(ROOT).parts[0]])
+    own = LAYERS.index(layer_of(module_of(path)))
     for name in imported(path):
         assert name.split(".")[0] not in ("connectors", "pipelines"), f"{path} must import by full name"
         if name.split(".")[0] == "streamrnn":
             assert LAYERS.index(layer_of(name)) <= own, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_only_the_adapters_know_the_libraries_that_they_adapt_to(path):
+    foreign = {name.split(".")[0] for name in imported(path)} & {"river", "sklearn"}
+    assert not foreign or layer_of(module_of(path)) == "streamrnn.adapters", f"{path} imports {foreign}"
 
 
 def test_every_folder_with_code_is_in_the_wheel():

@@ -1,0 +1,1 @@
+"""Detectors in the shape that other libraries expect: river and scikit-learn."""
