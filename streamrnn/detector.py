@@ -158,6 +158,8 @@ class Detector:
 
         Raises
         ------
+        DataError
+            Before the first record.
         SettingsError
             Where the horizon is not among the settings' ``horizons``.
         """
