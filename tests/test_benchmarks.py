@@ -24,6 +24,20 @@ def test_a_quick_run_writes_flat_finite_figures(tmp_path):
     assert "lstm/16/chunk/learn/fma_share" in printed
 
 
+def test_a_small_replay_writes_times_ratios_and_memory(tmp_path):
+    file = tmp_path / "replay.json"
+    options = ["--rows", "2000", "--quick", "--memory-gb", "0.0005", "--json", file]
+    command = [sys.executable, BENCHMARKS / "replay.py", *options]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    figures = json.loads(file.read_text())
+    assert all(math.isfinite(value) and value > 0 for value in figures.values())
+    for channels in (1, 8):
+        ours, kernel, pandas = (figures[f"{channels}/{name}/us"] for name in ("replay", "kernel", "pandas"))
+        assert figures[f"{channels}/ratio"] == pytest.approx(ours / (kernel + pandas))
+    assert 20 < figures["memory/small_mb"] < 2000
+    assert "8/ratio" in printed and "memory/ratio" in printed
+
+
 @pytest.mark.parametrize(("cell", "gates", "elementwise"), [("lstm", 4, 112), ("gru", 3, 72)])
 def test_a_step_forward_counts_every_weight_once(cell, gates, elementwise):
     forward_flop = runpy.run_path(str(BENCHMARKS / "flops.py"))["forward_flop"]
