@@ -20,7 +20,8 @@ import numpy as np
 
 from streamrnn.errors import DataError
 from streamrnn.pipelines.events import Event
-from streamrnn.pipelines.kept import KeptRows
+from streamrnn.pipelines.kept import SeriesRows
+from streamrnn.pipelines.summary import record_id
 from streamrnn.pipelines.words import duration, iso, moment, number, table
 from streamrnn.records import STATUSES
 
@@ -92,19 +93,20 @@ class Verdict:
     event: Event | None
     text: str
 
-    def to_dict(self, source: str) -> dict[str, Any]:
-        """The same of types that JSON knows; ``source`` is the first part of ids."""
+    def to_dict(self, partition_names: Sequence[str]) -> dict[str, Any]:
+        """The same of types that JSON knows; ``partition_names`` are what ids start with."""
+        event = self.event
         return {
             "what": self.episode.what,
             "start": iso(self.episode.start),
             "end": iso(self.episode.end),
-            "found": self.event is not None,
-            "event_id": None if self.event is None else f"{source}-0-{self.event.first}",
+            "found": event is not None,
+            "event_id": None if event is None else record_id(partition_names, event.partition, event.first),
             "text": self.text,
         }
 
 
-def verdicts(events: Sequence[Event], rows: KeptRows) -> list[Verdict]:
+def verdicts(events: Sequence[Event], rows: SeriesRows) -> list[Verdict]:
     """Of each known episode whether it was found."""
     found = [(episode, _overlapping(episode, events)) for episode in EPISODES]
     return [
@@ -136,7 +138,7 @@ def _hit(episode: Episode, event: Event) -> str:
     return f"found {when} (strength {event.strength:.2f}, surprise {event.surprise:.1f})"
 
 
-def _missed(episode: Episode, rows: KeptRows) -> str:
+def _missed(episode: Episode, rows: SeriesRows) -> str:
     """Why an episode was not found, from the data."""
     inside = np.flatnonzero((rows.times >= episode.start) & (rows.times <= episode.end))
     if not len(inside):

@@ -4,18 +4,41 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.kernels.plan import NO_TIME
-from streamrnn.records import STATUSES, Batch, Results
+from streamrnn.kernels.tally import ALERT
+from streamrnn.records import STATUSES, Batch, Float64Array, Int64Array, Results
 
-__all__ = ["ALERT", "Event", "EventLog"]
+__all__ = ["ALERT", "Event", "EventLog", "Part"]
 
-ALERT = 0.5  # the alert_strength that is worth an alert
 KEPT = 100  # strongest events of a run
+PARTS = 3  # channels of an event
 _CALIBRATED = STATUSES.index("calibrated")
+
+
+class Part(NamedTuple):
+    """One channel's part in an event, at its peak.
+
+    Attributes
+    ----------
+    channel : int
+        Its place among the channels.
+    share : float
+        Of the evidence, 0 to 1.
+    actual, yhat, yhat_lower, yhat_upper : float
+        Value and forecast, sensor units.
+    """
+
+    channel: int
+    share: float
+    actual: float
+    yhat: float
+    yhat_lower: float
+    yhat_upper: float
 
 
 @dataclass(frozen=True)
@@ -24,10 +47,16 @@ class Event:
 
     Attributes
     ----------
+    series : int
+        Code of its series.
+    partition : int
+        Of the record that opened it.
     first, last : int
         Offsets of the record that opened it and of its last detection (-1: none yet).
     start, end : int
         Their times, ns UTC; ``NO_TIME`` where there are none.
+    records : int
+        The series' records from the first to the last.
     strength : float
         Largest alert_strength, 0 to 1.
     alert : bool
@@ -38,115 +67,143 @@ class Event:
         Largest -log10 p; what follows is of that record.
     peak : int
         Its offset.
-    channel : str
-        The channel with the largest share in it.
-    actual, yhat, yhat_lower, yhat_upper : float
-        That channel's value and forecast.
+    parts : tuple of Part
+        The channels with the largest shares in it, at most ``PARTS``.
     """
 
+    series: int
+    partition: int
     first: int
     last: int
     start: int
     end: int
+    records: int
     strength: float
     alert: bool
     calibrated: bool
     surprise: float
     peak: int
-    channel: str
-    actual: float
-    yhat: float
-    yhat_lower: float
-    yhat_upper: float
+    parts: tuple[Part, ...]
 
     @property
-    def rank(self) -> tuple[float, float, int]:
-        """Sorts events: the strongest is the largest."""
-        return self.strength, self.surprise, -self.first
+    def rank(self) -> tuple[float, float, int, int, int]:
+        """Sorts events: the strongest is the largest; no two are equal."""
+        return self.strength, self.surprise, -self.first, -self.partition, -self.series
+
+
+class _Open(NamedTuple):
+    """An event that may go on: what is known of it, its records so far, the shares at its peak."""
+
+    event: Event
+    seen: int
+    shares: Float64Array
 
 
 class EventLog:
-    """Collects the events of one series, batch by batch.
+    """Collects the events of many series, batch by batch.
 
     Attributes
     ----------
-    count, alerts, calibrated_alerts : int
-        Events that ended; those that reached the alert level; those that did so
-        on a calibrated record.
+    alert_shares : (channels,) int64
+        Sums of the channels' shares at the peaks of all ended alerts, in millionths:
+        whole numbers, so that the order in which series' events end changes no bit.
     """
 
     def __init__(self, channels: tuple[str, ...]) -> None:
-        self._channels = channels
-        self._open: Event | None = None
-        self._strongest: list[tuple[tuple[float, float, int], Event]] = []
-        self.count = self.alerts = self.calibrated_alerts = 0
+        self._open: dict[int, _Open] = {}
+        self._strongest: list[tuple[tuple[float, float, int, int, int], Event]] = []
+        self.alert_shares = np.zeros(len(channels), np.int64)
 
     def add(self, batch: Batch, found: Results) -> None:
         """Take in the next records and what was found in them."""
-        ids = found.event_offset
-        inside = np.flatnonzero(ids >= 0)
+        inside = np.flatnonzero(found.event_offset >= 0)
         if not len(inside):
             return
-        for rows in np.split(inside, np.flatnonzero(np.diff(ids[inside])) + 1):
-            event = self._event(batch, found, rows)
-            if self._open is not None and self._open.first == event.first:
-                self._open = _merged(self._open, event)
-            else:
-                self.finish()
-                self._open = event
+        inside = inside[np.argsort(batch.series[inside], kind="stable")]
+        names = np.stack([column[inside] for column in _names(batch, found)])
+        for rows in np.split(inside, np.flatnonzero((np.diff(names) != 0).any(axis=0)) + 1):
+            more = _part(batch, found, rows)
+            before = self._open.get(more.event.series)
+            if before is not None and _is_same(before.event, more.event):
+                more = _merged(before, more)
+            elif before is not None:
+                self._end(before)
+            self._open[more.event.series] = more
 
     def finish(self) -> None:
-        """End the open event, if there is one."""
-        event, self._open = self._open, None
-        if event is None:
-            return
-        self.count += 1
-        self.alerts += event.alert
-        self.calibrated_alerts += event.calibrated
-        put = heapq.heappush if len(self._strongest) < KEPT else heapq.heappushpop
-        put(self._strongest, (event.rank, event))
+        """End the open events."""
+        for code in sorted(self._open):
+            self._end(self._open.pop(code))
 
     def strongest(self) -> list[Event]:
         """At most ``KEPT`` events, the strongest first."""
         return [event for _, event in sorted(self._strongest, reverse=True)]
 
-    def _event(self, batch: Batch, found: Results, rows: NDArray[np.int64]) -> Event:
-        """What consecutive rows of one event say of it."""
-        strength = found.alert_strength[rows]
-        reaches = found.is_anomaly[rows] & (strength >= ALERT)
-        loud = rows[found.is_anomaly[rows] | (strength > 0.0)]
-        last = loud[-1] if len(loud) else None
-        peak = rows[int(np.argmax(np.nan_to_num(found.surprise[rows], nan=-1.0)))]
-        d = int(np.argmax(np.nan_to_num(found.share[peak], nan=-1.0)))
-        return Event(
-            first=int(found.event_offset[rows[0]]),
-            last=-1 if last is None else int(batch.offsets[last]),
-            start=int(batch.times[rows[0]]),
-            end=NO_TIME if last is None else int(batch.times[last]),
-            strength=float(strength.max()),
-            alert=bool(reaches.any()),
-            calibrated=bool(reaches[found.status[rows] == _CALIBRATED].any()),
-            surprise=float(found.surprise[peak]),
-            peak=int(batch.offsets[peak]),
-            channel=self._channels[d],
-            actual=float(batch.values[peak, d]),
-            yhat=float(found.yhat[peak, d]),
-            yhat_lower=float(found.yhat_lower[peak, d]),
-            yhat_upper=float(found.yhat_upper[peak, d]),
-        )
+    def _end(self, ended: _Open) -> None:
+        event = ended.event
+        if event.alert:
+            self.alert_shares += np.rint(1e6 * np.nan_to_num(ended.shares)).astype(np.int64)
+        put = heapq.heappush if len(self._strongest) < KEPT else heapq.heappushpop
+        put(self._strongest, (event.rank, event))
 
 
-def _merged(event: Event, more: Event) -> Event:
-    """One event of two consecutive parts of it."""
-    peak = more if more.surprise > event.surprise else event
-    end = more if more.last >= 0 else event
-    return replace(
-        peak,
-        first=event.first,
-        last=end.last,
-        start=event.start,
-        end=end.end,
-        strength=max(event.strength, more.strength),
-        alert=event.alert or more.alert,
-        calibrated=event.calibrated or more.calibrated,
+def _names(batch: Batch, found: Results) -> tuple[Int64Array, ...]:
+    """What tells one event from another."""
+    columns = (batch.series, found.event_partition, found.event_offset)
+    return tuple(column.astype(np.int64) for column in columns)
+
+
+def _is_same(event: Event, more: Event) -> bool:
+    return (event.partition, event.first) == (more.partition, more.first)
+
+
+def _part(batch: Batch, found: Results, rows: NDArray[np.int64]) -> _Open:
+    """What rows of one event, with no other of their series between them, say of it."""
+    strength = found.alert_strength[rows]
+    reaches = found.is_anomaly[rows] & (strength >= ALERT)
+    loud = np.flatnonzero(found.is_anomaly[rows] | (strength > 0.0))
+    last = rows[loud[-1]] if len(loud) else None
+    peak = rows[int(np.argmax(np.nan_to_num(found.surprise[rows], nan=-1.0)))]
+    event = Event(
+        series=int(batch.series[rows[0]]),
+        partition=int(found.event_partition[rows[0]]),
+        first=int(found.event_offset[rows[0]]),
+        last=-1 if last is None else int(batch.offsets[last]),
+        start=int(batch.times[rows[0]]),
+        end=NO_TIME if last is None else int(batch.times[last]),
+        records=0 if last is None else int(loud[-1]) + 1,
+        strength=float(strength.max()),
+        alert=bool(reaches.any()),
+        calibrated=bool(reaches[found.status[rows] == _CALIBRATED].any()),
+        surprise=float(np.nan_to_num(found.surprise[peak], nan=-1.0)),
+        peak=int(batch.offsets[peak]),
+        parts=_parts(batch, found, int(peak)),
     )
+    return _Open(event, len(rows), found.share[peak].copy())
+
+
+def _parts(batch: Batch, found: Results, i: int) -> tuple[Part, ...]:
+    """The channels with the largest shares in one record."""
+    shares = np.nan_to_num(found.share[i], nan=-1.0)
+    columns = (found.share, batch.values, found.yhat, found.yhat_lower, found.yhat_upper)
+    order = np.argsort(-shares, kind="stable")[:PARTS].tolist()
+    return tuple(Part(d, *(float(column[i, d]) for column in columns)) for d in order)
+
+
+def _merged(before: _Open, more: _Open) -> _Open:
+    """One event of two consecutive parts of it."""
+    event, later = before.event, more.event
+    grows = later.surprise > event.surprise
+    goes_on = later.last >= 0
+    merged = replace(
+        later if grows else event,
+        first=event.first,
+        start=event.start,
+        last=later.last if goes_on else event.last,
+        end=later.end if goes_on else event.end,
+        records=before.seen + later.records if goes_on else event.records,
+        strength=max(event.strength, later.strength),
+        alert=event.alert or later.alert,
+        calibrated=event.calibrated or later.calibrated,
+    )
+    return _Open(merged, before.seen + more.seen, more.shares if grows else before.shares)

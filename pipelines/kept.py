@@ -1,91 +1,143 @@
-"""The rows that a plot shows: all of a short run, the most surprising of each few of a long one."""
+"""The rows that a plot shows: all of a short run, thinned by smallest and largest value in a long one."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import numpy as np
-from numpy.typing import NDArray
 
-from streamrnn.kernels.scaler import LARGEST
-from streamrnn.records import Batch, Float64Array, Results
+from streamrnn.kernels import thinning
+from streamrnn.layout import address
+from streamrnn.pipelines.tally import KernelColumns
+from streamrnn.records import Batch, Float64Array, Int64Array, Results
 
-__all__ = ["CHANNELS", "KeptRows"]
+__all__ = ["CHANNELS", "KeptRows", "SeriesRows"]
 
-CHANNELS = 8  # panels that fit on one page
-ROWS = 50_000  # some forty a pixel of a wide plot
-# What is kept of each record, beside four numbers for each channel.
-_FLAT = ("offset", "surprise", "level", "status", "is_anomaly", "strength")
+CHANNELS = 96  # of a series, at most
+MOST_BINS, FEWEST_BINS = 8192, 1024  # of a series: some six to a pixel of a wide plot, about one
+_ROOM = 4_000_000  # numbers of all series together: 32 MB
+_NUMBERS = {"surprise": thinning.SURPRISE, "level": thinning.LEVEL, "strength": thinning.STRENGTH}
+_WHOLE = {"offset": thinning.OFFSET, "status": thinning.STATUS, "is_anomaly": thinning.HIT}
+
+
+@dataclass(frozen=True)
+class SeriesRows:
+    """The rows of one series.
+
+    Attributes
+    ----------
+    stride : int
+        Records of the series that one row stands for.
+    whole, numbers
+        As ``kernels/thinning.py`` has them, (n, ...).
+    """
+
+    stride: int
+    whole: Int64Array
+    numbers: Float64Array
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    @property
+    def times(self) -> Int64Array:
+        """(n,) int64, ns UTC, ``NO_TIME`` where there is none."""
+        return self.whole[:, thinning.TIME]
+
+    def column(self, name: str) -> Float64Array:
+        """(n,) float64: offset, surprise, level, status, is_anomaly or strength."""
+        if name in _WHOLE:
+            return self.whole[:, _WHOLE[name]].astype(np.float64)
+        return self.numbers[:, _NUMBERS[name]]
+
+    def channel(self, d: int) -> Float64Array:
+        """(5, n) float64: a channel's smallest and largest value, yhat, lower, upper; NaN: none."""
+        start = len(_NUMBERS) + d * len(thinning.CHANNEL)
+        return self.numbers[:, start : start + len(thinning.CHANNEL)].T
+
+
+class _Bins(NamedTuple):
+    """The bins of all series that are kept, as ``kernels/thinning.py`` has them."""
+
+    state: Int64Array
+    whole: Int64Array
+    numbers: Float64Array
+
+    def table(self) -> Int64Array:
+        """Sizes and addresses; valid while this object lives."""
+        channels = (self.numbers.shape[2] - len(thinning.NUMBERS)) // len(thinning.CHANNEL)
+        sizes = [len(self.state), self.whole.shape[1] - 1, channels]
+        return np.array([*sizes, *map(address, self)], np.int64)
 
 
 class KeptRows:
     """Rows of a run for its plot, in bounded memory.
 
+    The first series are kept, as many as fit with 1,024 rows each: 300 of one
+    channel, 80 of eight. The fewer there are, the more rows each has.
+
     Parameters
     ----------
     channels : tuple of str
-    rows : int
-        About how many rows to keep; never more than twice as many and one batch.
 
     Attributes
     ----------
     channels : tuple of str
-        Those that are kept.
-    left_out : tuple of str
-        Those that are not.
-    stride : int
-        One record of this many is kept, the most surprising.
+        The first ``CHANNELS`` of them.
+    n_series : int
+        Of so many there were records.
     """
 
-    def __init__(self, channels: tuple[str, ...], rows: int = ROWS) -> None:
-        self.channels, self.left_out = channels[:CHANNELS], channels[CHANNELS:]
-        self.stride = 1
-        self._rows = rows
-        self._numbers = np.empty((0, len(_FLAT) + 4 * len(self.channels)))
-        self._times = np.empty(0, np.int64)
-
-    def __len__(self) -> int:
-        return len(self._times)
+    def __init__(self, channels: tuple[str, ...]) -> None:
+        self.channels = channels[:CHANNELS]
+        self.n_series = 1
+        self._width = len(thinning.WHOLE) + len(_NUMBERS) + len(thinning.CHANNEL) * len(self.channels)
+        self._bins = self._empty(1)
+        self._table = self._bins.table()
 
     @property
-    def times(self) -> NDArray[np.int64]:
-        """(n,) int64, ns UTC, ``NO_TIME`` where there is none."""
-        return self._times
+    def n_kept(self) -> int:
+        """Of so many series, the first, rows are kept."""
+        return min(self.n_series, len(self._bins.state))
 
-    def column(self, name: str) -> Float64Array:
-        """(n,) float64: offset, surprise, level, status, is_anomaly or strength."""
-        return self._numbers[:, _FLAT.index(name)]
-
-    def channel(self, d: int) -> Float64Array:
-        """(4, n) float64: a channel's values, yhat, yhat_lower, yhat_upper; NaN where there is none."""
-        start, count = len(_FLAT) + d, len(self.channels)
-        return self._numbers[:, start::count].T
+    def series(self, code: int) -> SeriesRows:
+        """The rows of a series that is kept, in order."""
+        seen, halved = self._bins.state[code].tolist()
+        stride = 1 << halved
+        used = -(-seen // stride)
+        return SeriesRows(stride, self._bins.whole[code, :used], self._bins.numbers[code, :used])
 
     def add(self, batch: Batch, found: Results) -> None:
         """Take in the next records and what was found in them."""
-        count = len(self.channels)
-        values = np.where(np.abs(batch.values) <= LARGEST, batch.values, np.nan)
-        flat = (
-            batch.offsets,
-            found.surprise,
-            found.level,
-            found.status,
-            found.is_anomaly,
-            found.alert_strength,
+        if not len(batch):
+            return
+        self.n_series = max(self.n_series, int(batch.series.max()) + 1)
+        self._make_room(min(self.n_series, _ROOM // (FEWEST_BINS * self._width)))
+        columns = KernelColumns(batch, found)
+        thinning.thin_records(address(self._table), columns.address)
+
+    def _make_room(self, n_series: int) -> None:
+        held = len(self._bins.state)
+        if n_series <= held:
+            return
+        wider = self._empty(n_series)
+        most = wider.whole.shape[1] - 1
+        thinning.fit_bins(address(self._table), most)
+        wider.state[:held] = self._bins.state
+        wider.whole[:held, :most] = self._bins.whole[:, :most]
+        wider.numbers[:held, :most] = self._bins.numbers[:, :most]
+        self._bins, self._table = wider, wider.table()
+
+    def _empty(self, n_series: int) -> _Bins:
+        """Bins for at least so many series, as many for each as fit."""
+        room = 1 << (n_series - 1).bit_length()  # so that adding series one by one copies little
+        bins = MOST_BINS
+        while bins > FEWEST_BINS and bins * room * self._width > _ROOM:
+            bins //= 2
+        held = max(1, min(room, _ROOM // (bins * self._width)))
+        return _Bins(
+            state=np.zeros((held, 2), np.int64),
+            whole=np.zeros((held, bins + 1, len(thinning.WHOLE)), np.int64),
+            numbers=np.zeros((held, bins + 1, self._width - len(thinning.WHOLE))),
         )
-        wide = (values, found.yhat, found.yhat_lower, found.yhat_upper)
-        numbers = np.column_stack([*flat, *(columns[:, :count] for columns in wide)])
-        some = _most_surprising(numbers, self.stride)
-        self._numbers = np.concatenate([self._numbers, numbers[some]])
-        self._times = np.concatenate([self._times, batch.times[some]])
-        while len(self) > 2 * self._rows:
-            some = _most_surprising(self._numbers, 2)
-            self._numbers, self._times = self._numbers[some], self._times[some]
-            self.stride *= 2
-
-
-def _most_surprising(numbers: Float64Array, stride: int) -> NDArray[np.int64]:
-    """Of each ``stride`` consecutive rows the place of the one with the largest surprise."""
-    surprise = np.nan_to_num(numbers[:, _FLAT.index("surprise")], nan=-1.0)
-    padded = np.full(-(-len(surprise) // stride) * stride, -2.0)
-    padded[: len(surprise)] = surprise
-    places: NDArray[np.int64] = padded.reshape(-1, stride).argmax(axis=1)
-    return places + np.arange(0, len(padded), stride)

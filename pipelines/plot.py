@@ -14,7 +14,7 @@ from streamrnn.connectors.text import printable
 from streamrnn.errors import SettingsError
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.events import Event
-from streamrnn.pipelines.kept import KeptRows
+from streamrnn.pipelines.kept import KeptRows, SeriesRows
 from streamrnn.pipelines.view import View, interrupted, limits, shifted, span_of, view_of
 from streamrnn.pipelines.words import count
 from streamrnn.records import STATUSES, Float64Array
@@ -33,6 +33,7 @@ _STATUS_COLOURS = {
     "calibrated": "#009E73",
     "missing": "#FFFFFF",
 }
+_PANELS = 8  # channels that fit on one page
 _LABELS = 12  # events whose strength is written out
 _LABEL_ROOM = 0.03  # of the width, that two of them need
 _LONGEST_NAME = 70
@@ -68,9 +69,10 @@ def draw(
     title: str,
     n_events: int,
     coverage: float,
+    keys: Sequence[str] = ("",),
     marks: Sequence[Mark] = (),
 ) -> Figure:
-    """The picture of a run.
+    """The picture of a run: of several series, the one with the strongest event.
 
     Parameters
     ----------
@@ -83,29 +85,46 @@ def draw(
         How many events there were, should these be only some.
     coverage : float
         Share of values that the intervals are to hold.
+    keys : sequence of str
+        Names of the series by their codes.
     marks : sequence of Mark
         Spans to point out.
     """
-    view = view_of(kept)
-    figure, axes = _panels(len(kept.channels))
-    for d, name in enumerate(kept.channels):
-        _draw_channel(axes[d], view, kept.channel(d)[:, view.rows])
-        axes[d].set_ylabel(_safe(name, 30), parse_math=False, fontsize=_FONT)
-    _draw_surprise(axes[-2], view, kept)
+    code = next((event.series for event in events if event.series < kept.n_kept), 0)
+    own = [event for event in events if event.series == code]
+    channels = _shown_channels(len(kept.channels), own)
+    rows = kept.series(code)
+    view = view_of(rows)
+    figure, axes = _panels(len(channels))
+    for ax, d in zip(axes, channels, strict=False):
+        _draw_channel(ax, view, rows.channel(d)[:, view.rows])
+        ax.set_ylabel(_safe(kept.channels[d], 30), parse_math=False, fontsize=_FONT)
+    _draw_surprise(axes[-2], view, rows)
     for ax in axes[:-1]:
-        _draw_events(ax, view, events)
+        _draw_events(ax, view, own)
         ax.tick_params(labelbottom=False, labelsize=_FONT - 1)
-    _label_events(axes[0], view, events)
+    _label_events(axes[0], view, own)
     if view.timed:
         _draw_marks(axes[0], view, marks)
-    _draw_status(axes[-1], view, kept)
+    _draw_status(axes[-1], view, rows)
     _set_x(axes[-1], view)
     figure.align_ylabels(axes[:-1])
-    notes = _notes(kept)
+    notes = [*_series_note(kept, keys[code]), *_notes(kept, rows, channels)]
     if n_events > len(events):
-        notes.append(f"events: the {len(events)} strongest of {n_events:,}")
+        notes.append(f"events: those of the {len(events)} strongest of {n_events:,}")
     _head(figure, "\n".join([_safe(title), *(["; ".join(notes)] if notes else [])]), coverage, bool(marks))
     return figure
+
+
+def _shown_channels(count: int, events: Sequence[Event]) -> list[int]:
+    """The channels that fit, in order: those with the largest shares in the events."""
+    shares = np.zeros(count)
+    for event in events:
+        for part in event.parts:
+            if part.channel < count:
+                shares[part.channel] += np.nan_to_num(part.share)
+    shown: list[int] = np.sort(np.argsort(-shares, kind="stable")[:_PANELS]).tolist()
+    return shown
 
 
 def _panels(panels: int) -> tuple[Figure, list[Axes]]:
@@ -136,18 +155,19 @@ def _safe(text: str, longest: int = _LONGEST_NAME) -> str:
 
 
 def _draw_channel(ax: Axes, view: View, channel: Float64Array) -> None:
-    values = channel[0]
-    low, high = limits(values)
+    low, high = limits(channel[:2].ravel())
     # Far outside of the picture nothing is lost, and no huge number upsets the drawing.
     reach = 2.0 * (high - low)
-    forecasts = np.clip(channel[1:], low - reach, high + reach)
-    x, value, yhat, lower, upper = interrupted(view, values, *forecasts)
+    forecasts = np.clip(channel[2:], low - reach, high + reach)
+    x, lowest, highest, yhat, lower, upper = interrupted(view, *channel[:2], *forecasts)
     ax.fill_between(x, lower, upper, color=_FORECAST, alpha=0.22, linewidth=0)
     ax.plot(x, yhat, color=_FORECAST, linewidth=0.9)
-    ax.plot(x, value, color=_VALUE, linewidth=0.9)
-    alone = ~np.isnan(value) & np.isnan(shifted(value, 1)) & np.isnan(shifted(value, -1))
-    ax.plot(x[alone], value[alone], ".", color=_VALUE, markersize=2.5 if len(x) > 50 else 5)
-    for outside, edge, arrow in ((value > high, high, "^"), (value < low, low, "v")):
+    # Through the smallest and the largest value of each row, which are one where nothing is thinned.
+    ax.plot(np.repeat(x, 2), np.column_stack([lowest, highest]).ravel(), color=_VALUE, linewidth=0.9)
+    known = ~np.isnan(lowest)
+    alone = known & ~shifted(known, 1) & ~shifted(known, -1)
+    ax.plot(x[alone], lowest[alone], ".", color=_VALUE, markersize=2.5 if len(x) > 50 else 5)
+    for outside, edge, arrow in ((highest > high, high, "^"), (lowest < low, low, "v")):
         places = x[outside]
         ax.plot(places, np.full(len(places), edge), marker=arrow, color=_VALUE, linestyle="", clip_on=False)
     ax.set_ylim(low, high)
@@ -155,7 +175,7 @@ def _draw_channel(ax: Axes, view: View, channel: Float64Array) -> None:
     ax.set_axisbelow(True)
 
 
-def _draw_surprise(ax: Axes, view: View, kept: KeptRows) -> None:
+def _draw_surprise(ax: Axes, view: View, kept: SeriesRows) -> None:
     surprise = kept.column("surprise")[view.rows]
     level = -np.log10(kept.column("level")[view.rows])
     x, y, threshold = interrupted(view, surprise, level)
@@ -218,7 +238,7 @@ def _draw_marks(ax: Axes, view: View, marks: Sequence[Mark]) -> None:
         )
 
 
-def _draw_status(ax: Axes, view: View, kept: KeptRows) -> None:
+def _draw_status(ax: Axes, view: View, kept: SeriesRows) -> None:
     """A ribbon of the records' status, with its legend below."""
     from matplotlib.patches import Patch
 
@@ -255,15 +275,24 @@ def _set_x(ax: Axes, view: View) -> None:
     ax.set_xlabel("time (UTC)" if view.timed else "record", fontsize=_FONT)
 
 
-def _notes(kept: KeptRows) -> list[str]:
+def _series_note(kept: KeptRows, key: str) -> list[str]:
+    """Which of how many series is shown."""
+    if kept.n_series == 1:
+        return [f"series {_safe(key, 30)}"] if key else []
+    first = "" if kept.n_kept == kept.n_series else f"the first {kept.n_kept:,} of "
+    return [f"series {_safe(key, 30)}, that of the strongest event of {first}{kept.n_series:,}"]
+
+
+def _notes(kept: KeptRows, rows: SeriesRows, channels: Sequence[int]) -> list[str]:
     """What is not in the picture."""
     notes = []
-    if kept.left_out:
-        names = ", ".join(_safe(name, 20) for name in kept.left_out[:5])
-        dots = ", ..." if len(kept.left_out) > 5 else ""
-        notes.append(f"not shown: {count(len(kept.left_out), 'channel')} ({names}{dots})")
-    if kept.stride > 1:
-        notes.append(f"of every {kept.stride} records the most surprising")
+    if rows.stride > 1:
+        notes.append(f"of every {rows.stride:,} records the range of values and the most surprising one")
+    left_out = [name for d, name in enumerate(kept.channels) if d not in channels]
+    if left_out:
+        names = ", ".join(_safe(name, 20) for name in left_out[:4])
+        dots = ", ..." if len(left_out) > 4 else ""
+        notes.append(f"not shown: {count(len(left_out), 'channel')} ({names}{dots})")
     return notes
 
 

@@ -3,81 +3,91 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
+from streamrnn.kernels import tally as kernel
 from streamrnn.kernels.plan import NO_TIME
+from streamrnn.pipelines.alarms import FalseAlarms, LabelScores, false_alarms, label_scores, total_alarms
+from streamrnn.pipelines.baselines import ChannelSummary, channel_summaries
 from streamrnn.pipelines.events import Event
-from streamrnn.pipelines.tally import CALIBRATED, PROVISIONAL, Moment, Tally
+from streamrnn.pipelines.gaps import Steps, steps_of
+from streamrnn.pipelines.tally import CALIBRATED, PROVISIONAL, Counts, Moment, Tally
 from streamrnn.pipelines.words import iso
-from streamrnn.records import STATUSES
-from streamrnn.scoring.alert import CALIBRATED_AFTER, LARGEST_LEVEL
+from streamrnn.records import STATUSES, Float64Array
 from streamrnn.settings import Settings
 
-__all__ = ["ChannelSummary", "FalseAlarms", "Summary", "summarise"]
+__all__ = ["MOST_SERIES", "SeriesSummary", "Summary", "record_id", "summarise"]
 
-# A count of which fewer are expected says nothing of a rate.
-FEWEST_EXPECTED = 3.0
-
-
-@dataclass(frozen=True)
-class ChannelSummary:
-    """How well one channel was forecast, one record ahead, since warm-up.
-
-    Attributes
-    ----------
-    compared : int
-        Values that had a forecast and a value before them.
-    mean_absolute_error, last_value_error : float
-        Of the forecast, and of the last value taken as the forecast; sensor units, NaN: none.
-    coverage : float
-        Share of the values inside of their intervals; NaN: none.
-    """
-
-    channel: str
-    compared: int
-    mean_absolute_error: float
-    last_value_error: float
-    coverage: float
+MOST_SERIES = 1000  # that a summary describes one by one
 
 
 @dataclass(frozen=True)
-class FalseAlarms:
-    """The alarm rate that was asked for, beside what came.
-
-    Without labels nobody knows which alarms are false; this counts all.
+class SeriesSummary:
+    """What was found in one series, or in all together.
 
     Attributes
     ----------
-    asked : str
-        As in the settings.
-    counts : str
-        ``"events"`` under a budget, ``"records"`` under a rate.
-    level : float
-        The share of normal records that this stands for; NaN before the typical step is known.
-    expected : float
-        How many were allowed while calibrated.
-    realised : int
-        How many there were while calibrated.
-    provisional : int
-        How many there were before.
-    enough : bool
-        Whether so many were to be expected that their number tells something.
-    normal_needed : int
-        Normal records that calibration takes; 0: not known yet.
-    normal_left : int
-        How many of them are still to come.
+    key : str
+        Its name; empty for a series without one and for all together.
+    records : int
+    statuses : dict of str to int
+        Records of each status.
+    steps : Steps
+    first, last, first_scored, first_calibrated : Moment or None
+        Of several series together the last two are None.
+    false_alarms : FalseAlarms
+    labels : LabelScores or None
+        None where there were no labels.
+    channels : list of ChannelSummary
+    detections : int
+        Records with ``is_anomaly``.
+    n_events, n_alerts : int
+        All events; those that reached the alert level.
+    strength, surprise : float
+        The largest alert_strength and -log10 p; NaN: nothing was scored.
     """
 
-    asked: str
-    counts: str
-    level: float
-    expected: float
-    realised: int
-    provisional: int
-    enough: bool
-    normal_needed: int
-    normal_left: int
+    key: str
+    records: int
+    statuses: dict[str, int]
+    steps: Steps
+    first: Moment | None
+    last: Moment | None
+    first_scored: Moment | None
+    first_calibrated: Moment | None
+    false_alarms: FalseAlarms
+    labels: LabelScores | None
+    channels: list[ChannelSummary]
+    detections: int
+    n_events: int
+    n_alerts: int
+    strength: float
+    surprise: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the key, by name."""
+        moments = ("first", "last", "first_scored", "first_calibrated")
+        same = ("records", "statuses", "detections", "n_events", "n_alerts", "strength", "surprise")
+        steps = self.steps
+        return {
+            **{name: getattr(self, name) for name in same},
+            **{name: _moment_dict(getattr(self, name)) for name in moments},
+            "typical_step_s": steps.typical_ns / 1e9 or None,
+            "gaps": {
+                "count": steps.gaps,
+                "longest_s": steps.longest_ns / 1e9 or None,
+                "longest_start": _time(steps.longest_start),
+                "repeated_times": steps.repeated,
+                "backward_times": steps.backwards,
+            },
+            "false_alarms": asdict(self.false_alarms),
+            "labels": None if self.labels is None else asdict(self.labels),
+            "channels": [channel.to_dict() for channel in self.channels],
+        }
 
 
 @dataclass(frozen=True)
@@ -86,148 +96,193 @@ class Summary:
 
     Attributes
     ----------
-    source : str
-        What the records' ids start with.
     title : str
-        What people call it.
-    records : int
-    statuses : dict of str to int
-        Records of each status.
+        What people call what was read.
+    keys : sequence of str
+        Names of the series by their codes; a single one without a key has the name "".
+    partition_names : sequence of str
+        What the ids of a partition's records start with.
+    input : mapping
+        How the records were read; of types that JSON knows.
+    rows : mapping of str to int
+        What became of the rows that were read.
     time : str or None
         Name of the time column.
     left_out : tuple of str
         Columns that are neither time nor value.
-    typical_step : float
-        Nanoseconds; 0: not known.
-    first, last, first_scored, first_calibrated : Moment or None
-    detections : int
-        Records with ``is_anomaly``.
-    n_events, n_alerts : int
-        All events; those that reached the alert level.
+    n_series, n_scored, n_calibrated : int
+        How many series there were, and of how many a record was scored, was calibrated.
+    season, season_ns : int, float
+        Records of a season and its length, for the seasonal baseline; 0: none.
+    seasonal_series : int
+        Of so many series, the first, it was kept.
+    total : SeriesSummary
+        All series together.
+    series : list of SeriesSummary
+        At most ``MOST_SERIES``: those with the most alerts, and of as many the strongest, first.
     events : list of Event
-        The strongest, in order.
+        The strongest of the run, in order.
     settings : Settings
     """
 
-    source: str
     title: str
-    records: int
-    statuses: dict[str, int]
+    keys: Sequence[str]
+    partition_names: Sequence[str]
+    input: Mapping[str, Any]
+    rows: Mapping[str, int]
     time: str | None
     left_out: tuple[str, ...]
-    typical_step: float
-    first: Moment | None
-    last: Moment | None
-    first_scored: Moment | None
-    first_calibrated: Moment | None
-    false_alarms: FalseAlarms
-    channels: list[ChannelSummary]
-    detections: int
-    n_events: int
-    n_alerts: int
+    n_series: int
+    n_scored: int
+    n_calibrated: int
+    season: int
+    season_ns: float
+    seasonal_series: int
+    total: SeriesSummary
+    series: list[SeriesSummary]
     events: list[Event]
     settings: Settings
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, of types that JSON knows: times as ISO 8601 UTC, NaN as None."""
-        moments = ("first", "last", "first_scored", "first_calibrated")
+        same = ("title", "input", "rows", "time", "left_out", "n_series", "n_scored", "n_calibrated")
         plain = {
-            **{name: getattr(self, name) for name in ("source", "records", "statuses", "time", "left_out")},
-            "typical_step_s": self.typical_step / 1e9 or None,
-            **{name: _moment_dict(getattr(self, name)) for name in moments},
-            "false_alarms": asdict(self.false_alarms),
-            "channels": [asdict(channel) for channel in self.channels],
-            "detections": self.detections,
-            "n_events": self.n_events,
-            "n_alerts": self.n_alerts,
+            **{name: getattr(self, name) for name in same},
+            "season": {
+                "records": self.season or None,
+                "length_s": self.season_ns / 1e9 or None,
+                "series": self.seasonal_series,
+            },
+            **self.total.to_dict(),
             "events": [self._event_dict(event) for event in self.events],
+            "series": [{"key": series.key, **series.to_dict()} for series in self.series],
+            "series_not_listed": self.n_series - len(self.series),
             "settings": self.settings.to_dict(),
         }
         cleaned: dict[str, Any] = _clean(plain)
         return cleaned
 
     def _event_dict(self, event: Event) -> dict[str, Any]:
+        lasted = (event.end - event.start) / 1e9 if NO_TIME not in (event.start, event.end) else None
+        parts = [{**part._asdict(), "channel": self.settings.channels[part.channel]} for part in event.parts]
+        plain = asdict(event)
+        for name in ("partition", "parts", "series"):
+            del plain[name]
         return {
-            "event_id": f"{self.source}-0-{event.first}",
-            **asdict(event),
+            "event_id": record_id(self.partition_names, event.partition, event.first),
+            "key": self.keys[event.series],
+            **plain,
             "start": _time(event.start),
             "end": _time(event.end),
+            "duration_s": lasted,
+            "channels": parts,
         }
+
+
+def record_id(partition_names: Sequence[str], partition: int, offset: int) -> str:
+    """The id of a record, which is that of the event that it opened."""
+    return f"{partition_names[partition]}-{offset}"
 
 
 def summarise(
     tally: Tally,
     settings: Settings,
     *,
-    source: str,
     title: str,
-    time: str | None,
-    left_out: tuple[str, ...],
-    typical_step: float,
+    keys: Sequence[str],
+    partition_names: Sequence[str],
+    typical_steps: Float64Array,
+    time: str | None = None,
+    left_out: tuple[str, ...] = (),
+    input: Mapping[str, Any] | None = None,
+    rows: Mapping[str, int] | None = None,
 ) -> Summary:
-    """Close a tally and say what it holds."""
+    """Close a tally and say what it holds.
+
+    Parameters
+    ----------
+    tally : Tally
+    settings : Settings
+    title, keys, partition_names, time, left_out, input, rows
+        As ``Summary`` has them.
+    typical_steps : (series,) float64
+        Time between the records of each series by the detector's own count, ns; 0: not known.
+    """
     tally.events.finish()
+    of_series = tally.strongest()[:MOST_SERIES]
+    steps = np.zeros(max(tally.n_series, 1))
+    steps[: len(typical_steps)] = typical_steps[: len(steps)]
+    describe = _Describer(tally, settings)
     return Summary(
-        source=source,
         title=title,
-        records=tally.records,
-        statuses=dict(zip(STATUSES, tally.statuses.tolist(), strict=True)),
+        keys=keys,
+        partition_names=partition_names,
+        input=input or {},
+        rows=rows or {},
         time=time,
         left_out=left_out,
-        typical_step=typical_step,
-        first=tally.first,
-        last=tally.last,
-        first_scored=tally.first_scored,
-        first_calibrated=tally.first_calibrated,
-        false_alarms=_false_alarms(tally, settings, typical_step),
-        channels=[_channel(tally, d, name) for d, name in enumerate(settings.channels)],
-        detections=int(tally.alarms.sum()),
-        n_events=tally.events.count,
-        n_alerts=tally.events.alerts,
+        n_series=tally.n_series,
+        n_scored=_some(tally, PROVISIONAL, CALIBRATED),
+        n_calibrated=_some(tally, CALIBRATED),
+        season=tally.season,
+        season_ns=tally.season * tally.step_ns,
+        seasonal_series=tally.seasonal_series,
+        total=describe.total(steps),
+        series=[describe.series(code, keys[code], float(steps[code])) for code in of_series],
         events=tally.events.strongest(),
         settings=settings,
     )
 
 
-def _channel(tally: Tally, d: int, name: str) -> ChannelSummary:
-    n = int(tally.compared[d])
-    share = 1.0 / n if n else math.nan
-    return ChannelSummary(
-        channel=name,
-        compared=n,
-        mean_absolute_error=float(tally.error[d]) * share,
-        last_value_error=float(tally.naive_error[d]) * share,
-        coverage=float(tally.within[d]) * share,
-    )
+class _Describer:
+    """Makes summaries of a tally's series."""
+
+    def __init__(self, tally: Tally, settings: Settings) -> None:
+        self._tally, self._settings = tally, settings
+        alerts = int(tally.column(kernel.ALERTS).sum())
+        shares = tally.events.alert_shares / 1e6
+        self._unknown = [math.nan] * len(shares)
+        self._alert_shares = (shares / alerts).tolist() if alerts else self._unknown
+
+    def total(self, typical_steps: Float64Array) -> SeriesSummary:
+        alarms = total_alarms(self._tally, self._settings, typical_steps)
+        return self._described("", self._tally.total(), alarms, self._alert_shares)
+
+    def series(self, code: int, key: str, typical_step: float) -> SeriesSummary:
+        counts = self._tally.series(code)
+        alarms = false_alarms(counts, self._settings, typical_step)
+        shares = self._alert_shares if self._tally.n_series == 1 else self._unknown
+        return self._described(key, counts, alarms, shares)
+
+    def _described(
+        self, key: str, counts: Counts, alarms: FalseAlarms, alert_shares: list[float]
+    ) -> SeriesSummary:
+        largest = np.where(counts.largest < 0.0, math.nan, counts.largest).tolist()
+        seasonal = self._tally.season > 0
+        return SeriesSummary(
+            key=key,
+            records=counts.records,
+            statuses=dict(zip(STATUSES, counts.statuses.tolist(), strict=True)),
+            steps=steps_of(counts),
+            first=counts.moment(kernel.FIRST),
+            last=counts.moment(kernel.LAST),
+            first_scored=counts.moment(kernel.SCORED),
+            first_calibrated=counts.moment(kernel.SURE),
+            false_alarms=alarms,
+            labels=label_scores(counts, alarms) if self._tally.labelled else None,
+            channels=channel_summaries(counts, self._settings.channels, alert_shares, seasonal=seasonal),
+            detections=int(counts.alarms.sum()),
+            n_events=int(counts.counters[kernel.EVENTS]),
+            n_alerts=int(counts.counters[kernel.ALERTS]),
+            strength=largest[kernel.STRENGTH],
+            surprise=largest[kernel.SURPRISE],
+        )
 
 
-def _false_alarms(tally: Tally, settings: Settings, typical_step: float) -> FalseAlarms:
-    rate, budget = settings.alarm_rate()
-    calibrated = int(tally.statuses[CALIBRATED])
-    by_events = budget > 0.0 and typical_step > 0.0
-    level = budget * typical_step if by_events else rate
-    log = tally.events
-    realised = log.calibrated_alerts if by_events else int(tally.alarms[CALIBRATED])
-    before = log.alerts - log.calibrated_alerts if by_events else int(tally.alarms[PROVISIONAL])
-    needed = math.ceil(CALIBRATED_AFTER / (min(level, LARGEST_LEVEL) if by_events else level))
-    return FalseAlarms(
-        asked=_asked(settings, by_events),
-        counts="events" if by_events else "records",
-        level=level,
-        expected=level * calibrated,
-        realised=realised,
-        provisional=before,
-        enough=level * calibrated >= FEWEST_EXPECTED,
-        normal_needed=needed,
-        normal_left=0 if tally.first_calibrated else max(needed - tally.normal, 0),
-    )
-
-
-def _asked(settings: Settings, by_events: bool) -> str:
-    rate, _ = settings.alarm_rate()
-    if by_events:
-        return str(settings.false_alarms or "1/week")
-    return f"{rate:g}"
+def _some(tally: Tally, *statuses: int) -> int:
+    """Series that have a record of one of the statuses."""
+    has = [tally.column(kernel.STATUS + status) > 0 for status in statuses]
+    return int(np.logical_or.reduce(has).sum())
 
 
 def _time(ns: int) -> str | None:
@@ -240,7 +295,7 @@ def _moment_dict(moment: Moment | None) -> dict[str, Any] | None:
 
 def _clean(value: Any) -> Any:
     """The same with None for what JSON has no number for, and lists for tuples."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {name: _clean(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_clean(part) for part in value]

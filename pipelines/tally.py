@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.kernels.scaler import LARGEST
+from streamrnn.kernels import tally as kernel
+from streamrnn.kernels.plan import NO_TIME
+from streamrnn.layout import address
 from streamrnn.pipelines.events import EventLog
-from streamrnn.records import STATUSES, Batch, Float64Array, Results
+from streamrnn.records import STATUSES, Batch, Float64Array, Int64Array, Results
 from streamrnn.settings import Settings
 
-__all__ = ["Moment", "Tally"]
+__all__ = ["Counts", "KernelColumns", "Moment", "Tally"]
 
 WARMING, PROVISIONAL, CALIBRATED, MISSING, LATE, DUPLICATE = range(len(STATUSES))
+SEASON_BYTES = 64 * 2**20  # memory for the values of one season
+_FIRST_ROOM = 4  # series; then twice as many, and so on
 
 
 class Moment(NamedTuple):
@@ -24,93 +28,236 @@ class Moment(NamedTuple):
     time: int
 
 
-class Tally:
-    """What a summary needs to know of the records of one series and of their results.
+class Counts(NamedTuple):
+    """The numbers of one series, or of several together; indices are those of ``kernels/tally.py``.
 
     Attributes
     ----------
-    records : int
-    statuses : (6,) int64
-        Records of each status.
-    normal : int
-        Scored records that were no detections: they calibrate.
-    alarms : (6,) int64
-        Detections of each status.
-    first, last : Moment or None
-        First record, and the last that was not late.
-    first_scored, first_calibrated : Moment or None
-    compared : (channels,) int64
-        Scored values that have a forecast and a value before them.
-    error, naive_error : (channels,) float64
-        Sums of their absolute errors: of the forecast, and of the last value as forecast.
-    within : (channels,) int64
-        How many of them were inside of the interval.
-    events : EventLog
+    counters : (COUNTERS,) int64
+    largest : (2,) float64
+        Of alert_strength and surprise.
+    counts : (channels, COUNTS) int64
+    sums : (channels, SUMS) float64
+    steps : (BINS,) int64
+    step_sums : (BINS,) float64, ns
     """
 
-    def __init__(self, settings: Settings) -> None:
-        channels = len(settings.channels)
-        self.records = 0
-        self.statuses = np.zeros(len(STATUSES), np.int64)
-        self.alarms = np.zeros(len(STATUSES), np.int64)
-        self.normal = 0
-        self.first: Moment | None = None
-        self.last: Moment | None = None
-        self.first_scored: Moment | None = None
-        self.first_calibrated: Moment | None = None
-        self.compared = np.zeros(channels, np.int64)
-        self.within = np.zeros(channels, np.int64)
-        self.error = np.zeros(channels)
-        self.naive_error = np.zeros(channels)
-        self.events = EventLog(settings.channels)
-        self._newest = np.full(channels, np.nan)
+    counters: Int64Array
+    largest: Float64Array
+    counts: Int64Array
+    sums: Float64Array
+    steps: Int64Array
+    step_sums: Float64Array
 
-    def add(self, batch: Batch, found: Results) -> None:
-        """Take in the next records and what was found in them."""
-        scored = (found.status == PROVISIONAL) | (found.status == CALIBRATED)
-        in_order = found.status < LATE
-        self.records += len(batch)
-        self.statuses += np.bincount(found.status, minlength=len(STATUSES))
-        self.alarms += np.bincount(found.status[found.is_anomaly], minlength=len(STATUSES))
-        self.normal += int((scored & ~found.is_anomaly).sum())
-        self.first = self.first or _moment(batch, np.ones(len(batch), np.bool_), 0)
-        self.last = _moment(batch, in_order, -1) or self.last
-        self.first_scored = self.first_scored or _moment(batch, scored, 0)
-        self.first_calibrated = self.first_calibrated or _moment(batch, found.status == CALIBRATED, 0)
-        self._compare(batch, found, scored, in_order)
+    @property
+    def statuses(self) -> Int64Array:
+        """(6,) records of each status."""
+        return self.counters[kernel.STATUS : kernel.STATUS + len(STATUSES)]
+
+    @property
+    def alarms(self) -> Int64Array:
+        """(6,) detections of each status."""
+        return self.counters[kernel.ALARM : kernel.ALARM + len(STATUSES)]
+
+    @property
+    def records(self) -> int:
+        """How many there were."""
+        return int(self.statuses.sum())
+
+    def moment(self, which: int) -> Moment | None:
+        """``FIRST``, ``LAST``, ``SCORED`` or ``SURE``; None where there was none."""
+        record, time = self.counters[which : which + 2].tolist()
+        return None if record < 0 else Moment(record, time)
+
+
+class Tally:
+    """What a summary needs to know of the records of many series and of their results.
+
+    Parameters
+    ----------
+    settings : Settings
+    season : int
+        Records of one season, for the seasonal baseline; 0: none.
+    step_ns : float
+        Time between two records of a season, ns; 0: none.
+
+    Attributes
+    ----------
+    events : EventLog
+    labelled : bool
+        Whether there were labels.
+    """
+
+    def __init__(self, settings: Settings, *, season: int = 0, step_ns: float = 0.0) -> None:
+        self._channels = len(settings.channels)
+        self.season = season if step_ns > 0.0 else 0
+        self.step_ns = step_ns if self.season else 0.0
+        self.events = EventLog(settings.channels)
+        self.labelled = False
+        self.n_series = 0
+        self._rows = self._empty(_FIRST_ROOM)
+        self._table = self._rows.table()
+
+    @property
+    def records(self) -> int:
+        """Records of all series."""
+        return int(self._rows.counters[:, kernel.STATUS : kernel.STATUS + len(STATUSES)].sum())
+
+    @property
+    def seasonal_series(self) -> int:
+        """Series that the seasonal baseline is kept for: as many as fit into its memory."""
+        if not self.season:
+            return 0
+        return min(self.n_series, SEASON_BYTES // (8 * self.season * (1 + self._channels)))
+
+    def add(self, batch: Batch, found: Results, labels: NDArray[np.bool_] | None = None) -> None:
+        """Take in the next records, what was found in them, and which are known to be odd.
+
+        Parameters
+        ----------
+        batch : Batch
+        found : Results
+        labels : (n,) bool or None
+        """
+        if not len(batch):
+            return
+        self._make_room(int(batch.series.max()) + 1)
+        self.labelled = self.labelled or labels is not None
+        columns = KernelColumns(batch, found, labels)
+        kernel.count_records(address(self._table), columns.address, self.step_ns)
         self.events.add(batch, found)
 
-    def _compare(
-        self, batch: Batch, found: Results, scored: NDArray[np.bool_], in_order: NDArray[np.bool_]
-    ) -> None:
-        """Forecasts and last values against what came."""
-        usable = in_order[:, None] & (np.abs(batch.values) <= LARGEST)  # False where NaN
-        for d in range(batch.values.shape[1]):
-            actual = np.where(usable[:, d], batch.values[:, d], np.nan)
-            before = _last_values(self._newest[d], actual)
-            self._newest[d], before = before[-1], before[:-1]
-            both = scored & ~np.isnan(found.yhat[:, d] + actual + before)
-            self.compared[d] += both.sum()
-            low, high = found.yhat_lower[both, d], found.yhat_upper[both, d]
-            self.within[d] += ((low <= actual[both]) & (actual[both] <= high)).sum()
-            self.error[d] = _added(self.error[d], np.abs(found.yhat[both, d] - actual[both]))
-            self.naive_error[d] = _added(self.naive_error[d], np.abs(before[both] - actual[both]))
+    def series(self, code: int) -> Counts:
+        """The numbers of one series."""
+        return Counts(*(getattr(self._rows, name)[code] for name in Counts._fields))
+
+    def newest(self, code: int) -> int:
+        """Time of the newest record of a series, ns UTC; ``NO_TIME``: none."""
+        return int(self._rows.counters[code, kernel.NEWEST])
+
+    def total(self) -> Counts:
+        """The numbers of all series together.
+
+        Of several, the first moments and the longest step are the earliest and the
+        longest of any; those of the first score and the first calibrated record
+        belong to single series and are left out.
+        """
+        if self.n_series < 2:
+            return self.series(0)
+        used = [getattr(self._rows, name)[: self.n_series] for name in Counts._fields]
+        sums = [column.sum(axis=0) for column in used]
+        sums[1] = used[1].max(axis=0, initial=-1.0)
+        _merge_moments(used[0], sums[0])
+        return Counts(*sums)
+
+    def column(self, which: int) -> Int64Array:
+        """(series,) one counter of all series."""
+        return self._rows.counters[: self.n_series, which]
+
+    def strongest(self) -> list[int]:
+        """All series: by alerts, then by their largest alert_strength and surprise."""
+        largest = self._rows.largest[: self.n_series]
+        keys = (largest[:, kernel.SURPRISE], largest[:, kernel.STRENGTH], self.column(kernel.ALERTS))
+        order: list[int] = np.lexsort([-key for key in keys]).tolist()
+        return order
+
+    def _make_room(self, n_series: int) -> None:
+        self.n_series = max(self.n_series, n_series)
+        if n_series <= len(self._rows.counters):
+            return
+        wider = self._empty(max(n_series, 2 * len(self._rows.counters)))
+        for old, new in zip(self._rows, wider, strict=True):
+            new[: len(old)] = old
+        self._rows, self._table = wider, wider.table()
+
+    def _empty(self, n: int) -> _Rows:
+        counters = np.zeros((n, kernel.COUNTERS), np.int64)
+        counters[:, [kernel.FIRST, kernel.LAST, kernel.SCORED, kernel.SURE, kernel.EVENT_OFFSET]] = -1
+        counters[:, [kernel.NEWEST, kernel.START, kernel.LONGEST_START]] = NO_TIME
+        channels, season = self._channels, max(self.season, 1)
+        kept = min(n, SEASON_BYTES // (8 * season * (1 + channels))) if self.season else 0
+        return _Rows(
+            counters=counters,
+            largest=np.full((n, 2), -1.0),
+            counts=np.zeros((n, channels, kernel.COUNTS), np.int64),
+            sums=np.zeros((n, channels, kernel.SUMS)),
+            before=np.full((n, channels, 2), np.nan),
+            steps=np.zeros((n, kernel.BINS), np.int64),
+            step_sums=np.zeros((n, kernel.BINS)),
+            slots=np.full((kept, season), NO_TIME, np.int64),
+            slot_values=np.full((kept, season, channels), np.nan),
+        )
 
 
-def _moment(batch: Batch, which: NDArray[np.bool_], at: int) -> Moment | None:
-    rows = np.flatnonzero(which)
-    if not len(rows):
-        return None
-    return Moment(int(batch.offsets[rows[at]]), int(batch.times[rows[at]]))
+class KernelColumns:
+    """A batch, what was found in it and its labels, as kernels read them: at ``address``.
+
+    The object owns the memory: keep it while a kernel runs.
+    """
+
+    def __init__(self, batch: Batch, found: Results, labels: NDArray[np.bool_] | None = None) -> None:
+        known = np.zeros(len(batch), np.int64) if labels is None else labels
+        wholes = {
+            kernel.COLUMN_SERIES: batch.series,
+            kernel.COLUMN_TIMES: batch.times,
+            kernel.COLUMN_OFFSETS: batch.offsets,
+            kernel.COLUMN_STATUS: found.status,
+            kernel.COLUMN_HIT: found.is_anomaly,
+            kernel.COLUMN_EVENT_PARTITION: found.event_partition,
+            kernel.COLUMN_EVENT_OFFSET: found.event_offset,
+            kernel.COLUMN_LABEL: known,
+        }
+        reals = {
+            kernel.COLUMN_VALUES: batch.values,
+            kernel.COLUMN_YHAT: found.yhat,
+            kernel.COLUMN_LOWER: found.yhat_lower,
+            kernel.COLUMN_UPPER: found.yhat_upper,
+            kernel.COLUMN_SURPRISE: found.surprise,
+            kernel.COLUMN_LEVEL: found.level,
+            kernel.COLUMN_STRENGTH: found.alert_strength,
+        }
+        columns: dict[int, NDArray[Any]] = {
+            **{i: np.ascontiguousarray(column, np.int64) for i, column in wholes.items()},
+            **{i: np.ascontiguousarray(column, np.float64) for i, column in reals.items()},
+        }
+        self._columns = columns  # keeps their memory alive
+        self._table = np.zeros(kernel.COLUMN_SIZE, np.int64)
+        self._table[[kernel.COLUMN_RECORDS, kernel.COLUMN_CHANNELS]] = batch.values.shape
+        for i, column in columns.items():
+            self._table[i] = address(column)
+        self.address = address(self._table)
 
 
-def _last_values(newest: float, values: Float64Array) -> Float64Array:
-    """The last value known before each record, and, behind them, after the last: (n + 1,)."""
-    held = np.concatenate([[newest], values])
-    known = np.where(np.isnan(held), 0, np.arange(len(held)))
-    return held[np.maximum.accumulate(known)]
+class _Rows(NamedTuple):
+    """The numbers of all series, in the order of their addresses in the kernel's table."""
+
+    counters: Int64Array
+    largest: Float64Array
+    counts: Int64Array
+    sums: Float64Array
+    before: Float64Array
+    steps: Int64Array
+    step_sums: Float64Array
+    slots: Int64Array
+    slot_values: Float64Array
+
+    def table(self) -> Int64Array:
+        """Sizes and addresses; valid while this object lives."""
+        sizes = [self.counts.shape[1], self.slots.shape[1], len(self.slots)]
+        return np.array([*sizes, *map(address, self)], np.int64)
 
 
-def _added(total: float, more: Float64Array) -> float:
-    """The sum in order of arrival, so that it does not depend on how a stream is cut."""
-    return float(np.add.accumulate(np.concatenate([[total], more]))[-1])
+def _merge_moments(all_counters: Int64Array, merged: Int64Array) -> None:
+    """Put moments of all series together, in place of their sums."""
+    times = all_counters[:, kernel.FIRST + 1], all_counters[:, kernel.LAST + 1]
+    merged[kernel.FIRST : kernel.SURE + 2] = -1
+    seen = all_counters[:, kernel.FIRST] >= 0
+    if seen.any():
+        first = np.where(seen & (times[0] != NO_TIME), times[0], np.iinfo(np.int64).max).argmin()
+        last = np.where(seen, times[1], NO_TIME).argmax()
+        merged[kernel.FIRST : kernel.FIRST + 2] = all_counters[first, kernel.FIRST : kernel.FIRST + 2]
+        merged[kernel.LAST : kernel.LAST + 2] = all_counters[last, kernel.LAST : kernel.LAST + 2]
+        longest = all_counters[:, kernel.LONGEST].argmax()
+        merged[[kernel.LONGEST, kernel.LONGEST_START]] = all_counters[
+            longest, [kernel.LONGEST, kernel.LONGEST_START]
+        ]

@@ -1,41 +1,70 @@
-"""A run's summary as text for a terminal."""
+"""A run's summary as text for a terminal: what a person reads in twenty seconds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from streamrnn.connectors.text import printable
 from streamrnn.kernels.plan import NO_TIME
-from streamrnn.pipelines.events import ALERT, Event
-from streamrnn.pipelines.summary import ChannelSummary, FalseAlarms, Summary
+from streamrnn.pipelines.alarms import FalseAlarms, LabelScores
+from streamrnn.pipelines.baselines import ChannelSummary
+from streamrnn.pipelines.gaps import Steps
+from streamrnn.pipelines.summary import Summary
+from streamrnn.pipelines.tables import channel_lines, event_lines, name_text, series_lines, verdict_text
 from streamrnn.pipelines.tally import MISSING, Moment
-from streamrnn.pipelines.words import count, duration, moment, number, percent, table
+from streamrnn.pipelines.words import count, duration, moment, number, percent
 
-__all__ = ["name_text", "summary_text"]
+__all__ = ["summary_text"]
 
-_SHOWN = 10  # events, and channels
-_LONGEST_NAME = 40
-_NUMBERS = frozenset({"strength", "surprise", "actual", "expected", "MAE", "last value", "within"})
+_SHOWN = 10  # names
+_BASELINES = {"last_value": "last value", "seasonal": "seasonal naive", "ewma": "EWMA"}
 
 
 def summary_text(summary: Summary) -> str:
     """The summary in aligned lines; names are escaped."""
     facts = list(_facts(summary))
     width = max(len(label) for label, _ in facts)
-    lines = [summary.title, *(f"  {label.ljust(width)}  {fact}".rstrip() for label, fact in facts)]
-    if len(summary.channels) > 1:
-        lines += ["", *_channel_lines(summary)]
-    return "\n".join([*lines, "", *_event_lines(summary)])
+    lines = [
+        "summary",
+        *(f"  {label.ljust(width)}  {fact}".rstrip() for label, fact in facts),
+    ]
+    if len(summary.settings.channels) > 1:
+        lines += ["", *channel_lines(summary)]
+    if summary.n_series > 1:
+        lines += ["", *series_lines(summary)]
+    return "\n".join([*lines, "", *event_lines(summary)])
 
 
-def name_text(name: str) -> str:
-    """A name from a file, escaped, and cut where it is long."""
-    safe = printable(name)
-    return safe if len(safe) <= _LONGEST_NAME else safe[: _LONGEST_NAME - 3] + "..."
+def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
+    """Labels and what stands beside them."""
+    total = summary.total
+    yield "records", f"{total.records:,}{_span(summary)}"
+    odd = [f"{n:,} {status}" for status, n in list(total.statuses.items())[MISSING:] if n]
+    if odd:
+        yield "of these", ", ".join(odd)
+    if sum(summary.rows.values()) > summary.rows.get("read", 0):
+        yield "rows", ", ".join(f"{n:,} {name_text(what)}" for what, n in summary.rows.items() if n)
+    if summary.n_series > 1:
+        yield "series", _names([series.key for series in summary.series], summary.n_series)
+    elif summary.series and summary.series[0].key:
+        yield "series", name_text(summary.series[0].key)
+    yield from _step_facts(summary)
+    yield "warm-up", _warm_up(summary)
+    yield "calibrated", _calibrated(summary)
+    yield "false alarms", _asked(summary)
+    yield "alarms", _realised(summary)
+    if total.false_alarms.provisional:
+        yield "", f"{_alarms(total.false_alarms.provisional, total.false_alarms)} before, provisional"
+    if total.labels is not None:
+        yield from _label_facts(total.labels, total.false_alarms)
+    if len(total.channels) == 1:
+        yield from _channel_facts(total.channels[0], summary)
+    if summary.season and summary.seasonal_series < summary.n_series:
+        yield "season", f"known of the first {summary.seasonal_series:,} series, for more there is no room"
 
 
-def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+def _names(names: Sequence[str], total: int) -> str:
+    """A few names and how many more there are."""
+    more = f" and {total - _SHOWN:,} more" if total > _SHOWN else ""
     return ", ".join(map(name_text, names[:_SHOWN])) + more
 
 
@@ -44,58 +73,58 @@ def _at(place: Moment) -> str:
     return f"record {place.record:,}{time}"
 
 
-def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
-    """Labels and what stands beside them."""
-    yield "records", f"{summary.records:,}{_span(summary)}"
-    odd = [f"{n:,} {status}" for status, n in list(summary.statuses.items())[MISSING:] if n]
-    if odd:
-        yield "of these", ", ".join(odd)
-    yield "channels", _names([channel.channel for channel in summary.channels])
-    if summary.left_out:
-        yield "left out", _names(summary.left_out)
-    if summary.time is None:
-        yield "times", "none; name the column with --time if there is one"
-    elif summary.typical_step:
-        yield "typical step", duration(summary.typical_step)
-    yield "warm-up", _warm_up(summary)
-    yield "calibrated", _calibrated(summary)
-    yield "false alarms", _asked(summary)
-    yield "alarms", _realised(summary)
-    if summary.false_alarms.provisional:
-        before = summary.false_alarms.provisional
-        yield "", f"{_alarms(before, summary.false_alarms)} before, provisional"
-    if len(summary.channels) == 1:
-        yield from _channel_facts(summary.channels[0], summary.settings.coverage)
-
-
 def _span(summary: Summary) -> str:
-    first, last = summary.first, summary.last
+    first, last = summary.total.first, summary.total.last
     if first is None or last is None or NO_TIME in (first.time, last.time):
         return ""
     return f", {moment(first.time)} to {moment(last.time)} UTC"
 
 
+def _step_facts(summary: Summary) -> Iterator[tuple[str, str]]:
+    steps = summary.total.steps
+    if summary.time is None and not steps.typical_ns:
+        yield "times", "none; name the column with --time if there is one"
+        return
+    if steps.typical_ns:
+        yield "typical step", f"{duration(steps.typical_ns)}, {_gaps(steps)}"
+    odd = [(steps.repeated, "repeated"), (steps.backwards, "earlier than the one before")]
+    if any(n for n, _ in odd):
+        yield "odd times", ", ".join(f"{n:,} {what}" for n, what in odd if n)
+
+
+def _gaps(steps: Steps) -> str:
+    if not steps.gaps:
+        return "no gaps"
+    longest = f"{duration(steps.longest_ns)} from {moment(steps.longest_start)}"
+    return f"one gap of {longest}" if steps.gaps == 1 else f"{steps.gaps:,} gaps, the longest {longest}"
+
+
 def _warm_up(summary: Summary) -> str:
-    if summary.first_scored is None:
+    if summary.n_series > 1:
+        return f"over in {summary.n_scored:,} of {count(summary.n_series, 'series', 'series')}"
+    if summary.total.first_scored is None:
         return "not over: too few records for a first score"
-    return f"over at {_at(summary.first_scored)}, the first with a score"
+    return f"over at {_at(summary.total.first_scored)}, the first with a score"
 
 
 def _calibrated(summary: Summary) -> str:
-    alarms = summary.false_alarms
-    if summary.first_calibrated is not None:
-        return f"from {_at(summary.first_calibrated)} on"
+    alarms = summary.total.false_alarms
+    left, needed = f"{alarms.normal_left:,}", count(alarms.normal_needed, "normal record")
+    if summary.n_series > 1:
+        some = f"{summary.n_calibrated:,} of {count(summary.n_series, 'series', 'series')}"
+        return f"{some}; the last needs {left} more of {needed}" if alarms.normal_left else some
+    if summary.total.first_calibrated is not None:
+        return f"from {_at(summary.total.first_calibrated)} on"
     if not alarms.normal_left:
         return "not yet: from the next record on"
-    return (
-        f"not yet: {alarms.normal_left:,} of {count(alarms.normal_needed, 'normal record')} are still needed"
-    )
+    return f"not yet: {left} of {needed} are still needed"
 
 
 def _asked(summary: Summary) -> str:
-    alarms, given = summary.false_alarms, summary.settings.false_alarms
+    alarms, given = summary.total.false_alarms, summary.settings.false_alarms
+    each = " of each series" if summary.n_series > 1 else ""
     if alarms.counts == "events":
-        return f"{alarms.asked} asked (p at or under {alarms.level:.3g} to start with)"
+        return f"{alarms.asked} asked{each} (p at or under {alarms.level:.3g} to start with)"
     if isinstance(given, str) and "/" in given:
         return f"{given} needs times, which are not known; {alarms.asked} of normal records instead"
     return f"{alarms.asked} of normal records asked"
@@ -106,63 +135,50 @@ def _alarms(n: int, alarms: FalseAlarms) -> str:
 
 
 def _realised(summary: Summary) -> str:
-    alarms, calibrated = summary.false_alarms, summary.statuses["calibrated"]
-    if not calibrated:
+    alarms = summary.total.false_alarms
+    if not alarms.calibrated:
         return "none counted: no record is calibrated yet"
     came = _alarms(alarms.realised, alarms)
     if alarms.counts == "events":
-        over = f"in {duration(calibrated * summary.typical_step)} calibrated"
+        _, budget = summary.settings.alarm_rate()
+        over = f"in {duration(alarms.expected / budget)} calibrated"
     else:
-        over = f"in {count(calibrated, 'calibrated record')} ({alarms.realised / calibrated:.3g})"
-    few = "" if alarms.enough else "; too few records to tell"
+        over = (
+            f"in {count(alarms.calibrated, 'calibrated record')} ({alarms.realised / alarms.calibrated:.3g})"
+        )
+    sure = f"{alarms.realised_low:.3g} to {alarms.realised_high:.3g} with 95% certainty"
+    few = "; too few records to tell" if not alarms.enough else f"; {sure}"
     return f"{came} {over}, {alarms.expected:.3g} allowed{few}"
 
 
-def _channel_facts(channel: ChannelSummary, asked: float) -> Iterator[tuple[str, str]]:
+def _label_facts(labels: LabelScores, alarms: FalseAlarms) -> Iterator[tuple[str, str]]:
+    unscored = labels.windows - labels.scored
+    before = f"; {unscored:,} more ended before the first score" if unscored else ""
+    found = f"{labels.found:,} of {count(labels.scored, 'labelled window')} found"
+    yield "labels", f"{found}, {labels.alerted:,} by an alert{before}"
+    if labels.found:
+        late = "" if labels.delay_s != labels.delay_s else f" ({duration(1e9 * labels.delay_s)})"
+        yield "delay", f"{labels.delay_records:.3g} records{late} to the first detection, on average"
+    if labels.alerts:
+        right = f"{labels.true_alerts:,} of {count(labels.alerts, 'alert')} overlap a window"
+        yield "precision", f"{percent(labels.precision)}: {right}"
+    if labels.unlabelled:
+        false = f"{_alarms(labels.false_alarms, alarms)} outside of windows while calibrated"
+        yield "false", f"{false}, {labels.false_alarms_expected:.3g} allowed"
+
+
+def _channel_facts(channel: ChannelSummary, summary: Summary) -> Iterator[tuple[str, str]]:
     if not channel.compared:
         yield "forecast", "nothing to compare yet"
         return
-    error, naive = channel.mean_absolute_error, channel.last_value_error
-    yield "forecast", f"mean absolute error {number(error)}, of the last value {number(naive)}"
-    yield "intervals", f"{percent(asked)} asked, {percent(channel.coverage)} of values within"
-
-
-def _channel_lines(summary: Summary) -> list[str]:
-    rows = [["channel", "MAE", "last value", "within"]]
-    for channel in summary.channels[:_SHOWN]:
-        errors = (channel.mean_absolute_error, channel.last_value_error)
-        rows.append([name_text(channel.channel), *map(number, errors), percent(channel.coverage)])
-    asked = percent(summary.settings.coverage)
-    title = f"Forecast: mean absolute error, that of the last value, share within intervals ({asked} asked)"
-    lines = [title, *table(rows, numeric=_NUMBERS)]
-    if len(summary.channels) > _SHOWN:
-        lines.append(f"  and {len(summary.channels) - _SHOWN} more channels (--json has all)")
-    return lines
-
-
-def _event_lines(summary: Summary) -> list[str]:
-    events = summary.events[:_SHOWN]
-    if not events:
-        return ["No events."]
-    timed = any(event.start != NO_TIME for event in events)
-    alerts = f"{count(summary.n_alerts, 'alert')} (detections of strength {ALERT} and up)"
-    title = f"{count(summary.n_events, 'event')}, {alerts}"
-    if summary.n_events > len(events):
-        title += f"; the {len(events)} strongest"
-    several = len(summary.channels) > 1
-    header = ["start", "end"] if timed else ["first", "last"]
-    header += ["lasted", "strength", "surprise", *(["channel"] if several else []), "actual", "expected"]
-    rows = [header, *(_event_row(event, summary, timed, several) for event in events)]
-    return [title, *table(rows, numeric=_NUMBERS)]
-
-
-def _event_row(event: Event, summary: Summary, timed: bool, several: bool) -> list[str]:
-    if timed:
-        lasted = duration(event.end - event.start + summary.typical_step)
-        span = [moment(event.start), moment(event.end), lasted]
-    else:
-        span = [f"{event.first:,}", f"{event.last:,}", count(event.last - event.first + 1, "record")]
-    expected = f"{number(event.yhat)} ({number(event.yhat_lower)} to {number(event.yhat_upper)})"
-    channel = [name_text(event.channel)] if several else []
-    strength = [f"{event.strength:.2f}", f"{event.surprise:.1f}"]
-    return [*span, *strength, *channel, number(event.actual), expected]
+    within = (
+        f"{percent(channel.coverage)} of values within intervals ({percent(summary.settings.coverage)} asked)"
+    )
+    yield "forecast", f"mean absolute error {number(channel.mean_absolute_error)}; {within}"
+    raced = [b for b in channel.baselines if b.compared]
+    if raced:
+        season = f" ({duration(summary.season_ns)})"
+        parts = [
+            f"{b.ratio:.2f} of {_BASELINES[b.name]}{season if b.name == 'seasonal' else ''}" for b in raced
+        ]
+        yield "", f"{', '.join(parts)}: {verdict_text(channel)}"

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.kernels.plan import NO_TIME
-from streamrnn.pipelines.kept import KeptRows
-from streamrnn.records import STATUSES, Float64Array
+from streamrnn.pipelines.kept import SeriesRows
+from streamrnn.records import Float64Array
 
 __all__ = ["View", "interrupted", "limits", "shifted", "span_of", "view_of"]
 
-_LATE = STATUSES.index("late")
 _DAY = 8.64e13  # ns
 _GAP = 3.5  # typical steps without a record that interrupt a line
 _OUTLYING = 100.0  # a range of so many usual ones would squash everything else
@@ -43,13 +42,11 @@ class View:
         return ns / _DAY if self.timed else float(offset)
 
 
-def view_of(kept: KeptRows) -> View:
-    """The rows in order of time that a picture shows."""
-    timed = bool((kept.times != NO_TIME).any())
-    some = kept.column("status") < _LATE
-    if timed:
-        some &= kept.times != NO_TIME
-    rows = np.flatnonzero(some)
+def view_of(kept: SeriesRows) -> View:
+    """The rows that a picture shows: all, or where some have a time those that have one."""
+    has_time = kept.times != NO_TIME
+    timed = bool(has_time.any())
+    rows = np.flatnonzero(has_time) if timed else np.arange(len(kept))
     x = kept.times[rows] / _DAY if timed else kept.column("offset")[rows]
     steps = np.diff(x)
     steps = steps[steps > 0.0]
@@ -63,10 +60,11 @@ def interrupted(view: View, *columns: Float64Array) -> list[Float64Array]:
     return [x, *(np.insert(column, gaps, np.nan) for column in columns)]
 
 
-def shifted(values: Float64Array, by: int) -> Float64Array:
-    """The same one place on (1) or back (-1), NaN where that leaves a place empty."""
-    moved = np.roll(values, by)
-    moved[0 if by > 0 else -1] = np.nan
+def shifted(flags: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
+    """The same one place on (1) or back (-1), False where that leaves a place empty."""
+    moved = np.roll(flags, by)
+    moved[:1] &= by < 0
+    moved[-1:] &= by > 0
     return moved
 
 

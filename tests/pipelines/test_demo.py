@@ -10,7 +10,7 @@ import pytest
 from streamrnn.errors import DataError
 from streamrnn.pipelines import demo
 from streamrnn.pipelines.cli import main
-from streamrnn.pipelines.events import Event
+from streamrnn.pipelines.events import Event, Part
 from streamrnn.pipelines.kept import KeptRows
 from streamrnn.pipelines.tally import PROVISIONAL, WARMING
 
@@ -24,24 +24,23 @@ def rows(batch_of, results_of):
     status = np.repeat([WARMING, PROVISIONAL], 10).astype(np.int8)
     surprise = np.where(status == WARMING, np.nan, 1.5)
     kept.add(batch_of(np.zeros(20)), results_of(20, status=status, surprise=surprise))
-    return kept
+    return kept.series(0)
 
 
 EVENT = Event(
+    series=0,
+    partition=0,
     first=12,
     last=14,
     start=12 * HOUR,
     end=14 * HOUR,
+    records=3,
     strength=0.6,
     alert=True,
     calibrated=False,
     surprise=4.0,
     peak=13,
-    channel="a",
-    actual=1.0,
-    yhat=0.0,
-    yhat_lower=-1.0,
-    yhat_upper=1.0,
+    parts=(Part(0, 1.0, actual=1.0, yhat=0.0, yhat_lower=-1.0, yhat_upper=1.0),),
 )
 
 

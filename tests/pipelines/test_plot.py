@@ -19,7 +19,7 @@ HOSTILE = "$\\frac{1}{0}$ _$x^2$ <b>\x1b[31m\n"
 def picture(tmp_path, batch_of, results_of):
     """Draws and saves values (n, channels) with whatever results; returns the figure."""
 
-    def maker(values, *, names=None, times=None, title="t.csv", marks=(), **columns):
+    def maker(values, *, names=None, times=None, title="t.csv", marks=(), keys=("",), **columns):
         values = np.asarray(values, float)
         n, channels = values.shape
         batch = batch_of(values)
@@ -32,7 +32,7 @@ def picture(tmp_path, batch_of, results_of):
             watcher.add(batch, found)
         tally.events.finish()
         events = tally.events.strongest()
-        figure = draw(kept, events, title=title, n_events=tally.events.count, coverage=0.95, marks=marks)
+        figure = draw(kept, events, title=title, n_events=len(events), coverage=0.95, marks=marks, keys=keys)
         save(figure, tmp_path / "p.png")
         return figure
 
@@ -54,6 +54,7 @@ def odd_columns(n):
         "is_anomaly": i == n // 2,
         "alert_strength": np.where(opened, 0.61, 0.0),
         "event_offset": np.where(opened, i, -1),
+        "event_partition": np.where(opened, 0, -1).astype(np.int32),
         "status": (i * 6 // n).astype(np.int8),
     }
 
@@ -118,8 +119,8 @@ def test_lines_stop_where_records_are_missing(batch_of, results_of):
     batch = batch_of(np.arange(10.0))
     batch.times[5:] += 20 * HOUR
     kept.add(batch, results_of(10))
-    view = view_of(kept)
-    _, values = interrupted(view, kept.channel(0)[0])
+    view = view_of(kept.series(0))
+    _, values = interrupted(view, kept.series(0).channel(0)[0])
     assert np.flatnonzero(np.isnan(values)).tolist() == [5]
     assert len(values) == 11
 

@@ -5,7 +5,6 @@ import pytest
 
 from streamrnn import Settings
 from streamrnn.pipelines.events import KEPT, EventLog
-from streamrnn.pipelines.kept import KeptRows
 from streamrnn.pipelines.summary import summarise
 from streamrnn.pipelines.tally import CALIBRATED, LATE, PROVISIONAL, WARMING, Tally
 from streamrnn.pipelines.text import summary_text
@@ -17,10 +16,11 @@ def part_of(thing, rows):
     return type(thing)(**{name: column[rows] for name, column in vars(thing).items()})
 
 
-def summary_of(tally, settings, step=HOUR):
-    return summarise(
-        tally, settings, source="s", title="t", time="time", left_out=(), typical_step=float(step)
-    )
+def summary_of(tally, settings, step=HOUR, **options):
+    steps = np.full(max(tally.n_series, 1), float(step))
+    keys = [f"k{code}" for code in range(len(steps))] if tally.n_series > 1 else [""]
+    given = {"title": "t", "keys": keys, "partition_names": ["s-0", "s-1"], "time": "time", **options}
+    return summarise(tally, settings, typical_steps=steps, **given)
 
 
 def test_errors_are_those_of_scored_values_that_have_a_value_before_them(batch_of, results_of):
@@ -28,11 +28,13 @@ def test_errors_are_those_of_scored_values_that_have_a_value_before_them(batch_o
     status = np.array([WARMING, 2, 2, 2, PROVISIONAL, LATE, 2, 2], np.int8)
     tally = Tally(Settings())
     tally.add(batch_of(values), results_of(8, status=status))
-    assert tally.compared.tolist() == [4]
-    assert tally.error.tolist() == [1.0 + 2.0 + 3.0 + 2.5]
-    assert tally.naive_error.tolist() == [4.0 + 1.0 + 5.0 + 5.5]
-    assert tally.within.tolist() == [1]
-    assert tally.statuses.tolist() == [1, 1, 5, 0, 1, 0]
+    (channel,) = summary_of(tally, Settings()).total.channels
+    last = channel.baselines[0]
+    assert (channel.compared, last.name, last.compared) == (4, "last_value", 4)
+    assert 4 * channel.mean_absolute_error == 4 * last.forecast_error == 1.0 + 2.0 + 3.0 + 2.5
+    assert 4 * last.error == 4.0 + 1.0 + 5.0 + 5.5
+    assert channel.coverage == 0.25
+    assert tally.total().statuses.tolist() == [1, 1, 5, 0, 1, 0]
 
 
 @pytest.mark.parametrize("size", [1, 3, 50])
@@ -78,19 +80,22 @@ def test_an_event_runs_from_its_first_record_to_its_last_detection(batch_of, res
     (event,) = log.strongest()
     assert (event.first, event.last, event.peak) == (2, 4, 3)
     assert (event.start, event.end) == (2 * HOUR, 4 * HOUR)
-    assert (event.channel, event.actual, event.strength) == ("b", 7.0, 0.7)
-    assert (log.count, log.alerts, log.calibrated_alerts) == (1, 1, 1)
+    assert event.records == 3
+    assert [(part.channel, part.share, part.actual) for part in event.parts] == [(1, 0.8, 7.0), (0, 0.2, 6.0)]
+    assert (event.strength, event.alert, event.calibrated) == (0.7, True, True)
+    assert log.alert_shares.tolist() == [200_000, 800_000]
 
 
 def test_only_the_strongest_events_are_kept_but_all_are_counted(batch_of, results_of):
-    log, n = EventLog(("a",)), 3 * KEPT
+    tally, n = Tally(Settings()), 3 * KEPT
     strength = np.random.default_rng(0).permutation(n) / n
     detected = np.arange(n) % 3 > 0
     found = results_of(n, alert_strength=strength, event_offset=np.arange(n), is_anomaly=detected)
-    log.add(batch_of(np.zeros(n)), found)
-    log.finish()
-    assert [event.strength for event in log.strongest()] == sorted(strength, reverse=True)[:KEPT]
-    assert (log.count, log.alerts) == (n, ((strength >= 0.5) & detected).sum())
+    found.event_partition[:] = 0
+    tally.add(batch_of(np.zeros(n)), found)
+    summary = summary_of(tally, Settings())
+    assert [event.strength for event in summary.events] == sorted(strength, reverse=True)[:KEPT]
+    assert (summary.total.n_events, summary.total.n_alerts) == (n, ((strength >= 0.5) & detected).sum())
 
 
 def test_false_alarms_are_told_only_from_enough_records(batch_of, results_of):
@@ -101,7 +106,8 @@ def test_false_alarms_are_told_only_from_enough_records(batch_of, results_of):
     hits = np.arange(1000) % 100 == 0
     enough.add(batch_of(np.zeros(1000)), results_of(1000, is_anomaly=hits))
     summary = summary_of(enough, rate)
-    assert (summary.false_alarms.realised, summary.false_alarms.expected) == (10, 10.0)
+    alarms = summary.total.false_alarms
+    assert (alarms.realised, alarms.expected) == (10, 10.0)
     assert "10 alarms in 1,000 calibrated records (0.01), 10 allowed" in summary_text(summary)
 
 
@@ -116,7 +122,7 @@ def test_a_budget_counts_events_that_reach_the_alert_level_in_calibrated_time(ba
         status=np.where(np.arange(960) < 480, PROVISIONAL, CALIBRATED).astype(np.int8),
     )
     tally.add(batch_of(np.zeros(960)), found)
-    alarms = summary_of(tally, settings).false_alarms
+    alarms = summary_of(tally, settings).total.false_alarms
     assert (alarms.counts, alarms.realised, alarms.provisional) == ("events", 2, 2)
     assert alarms.expected == pytest.approx(20.0)
     assert "2 alerts in 20 d calibrated, 20 allowed" in summary_text(summary_of(tally, settings))
@@ -127,30 +133,6 @@ def test_the_summary_says_how_many_normal_records_are_still_needed(batch_of, res
     status = np.full(120, PROVISIONAL, np.int8)
     status[:20] = WARMING
     tally.add(batch_of(np.zeros(120)), results_of(120, status=status, is_anomaly=np.arange(120) == 50))
-    alarms = summary_of(tally, settings).false_alarms
+    alarms = summary_of(tally, settings).total.false_alarms
     assert (alarms.normal_needed, alarms.normal_left) == (300, 201)
     assert "not yet: 201 of 300 normal records are still needed" in summary_text(summary_of(tally, settings))
-
-
-def test_the_plot_keeps_the_most_surprising_rows_of_a_long_run(batch_of, results_of):
-    kept, rng = KeptRows(("a",), rows=100), np.random.default_rng(2)
-    surprise = rng.random(5000)
-    surprise[[7, 1234, 4999]] = 9.0
-    for start in range(0, 5000, 64):
-        rows = slice(start, start + 64)
-        n = len(surprise[rows])
-        kept.add(batch_of(np.arange(n), start), results_of(n, surprise=surprise[rows]))
-    assert len(kept) <= 200
-    assert {7, 1234, 4999} <= set(kept.column("offset").astype(int))
-    assert (np.diff(kept.column("offset")) > 0).all()
-    assert (kept.times == kept.column("offset") * HOUR).all()
-
-
-def test_the_plot_keeps_eight_channels_and_says_which_it_leaves_out(batch_of, results_of):
-    names = tuple("abcdefghij")
-    kept = KeptRows(names)
-    values = np.arange(30).reshape(3, 10)
-    kept.add(batch_of(values), results_of(3, 10, yhat=values + 0.5))
-    assert kept.left_out == ("i", "j")
-    np.testing.assert_array_equal(kept.channel(7)[0], values[:, 7])
-    np.testing.assert_array_equal(kept.channel(7)[1], values[:, 7] + 0.5)

@@ -1,0 +1,151 @@
+"""The tables of a summary's text: channels, series, events."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+from streamrnn.connectors.text import printable
+from streamrnn.kernels.plan import NO_TIME
+from streamrnn.pipelines.baselines import ChannelSummary
+from streamrnn.pipelines.events import ALERT, Event, Part
+from streamrnn.pipelines.summary import SeriesSummary, Summary
+from streamrnn.pipelines.words import count, duration, moment, number, percent, table
+
+__all__ = ["channel_lines", "event_lines", "name_text", "series_lines", "verdict_text"]
+
+_EVENTS, _SERIES, _CHANNELS = 10, 10, 8  # shown
+_LONGEST_NAME = 40
+_LONGEST_PART = 16
+_HARDEST = {"last_value": "last value", "seasonal": "the season before", "ewma": "EWMA"}
+_RATIOS = {"last_value": "/last", "seasonal": "/season", "ewma": "/EWMA"}
+_NUMBERS = frozenset(
+    {"strength", "surprise", "actual", "expected", "MAE", "within", "in alerts"}
+    | {*_RATIOS.values(), "records", "alerts", "allowed", "gaps"}
+)
+
+
+def name_text(name: str, longest: int = _LONGEST_NAME) -> str:
+    """A name from a file, escaped, and cut where it is long."""
+    safe = printable(name)
+    return safe if len(safe) <= longest else safe[: longest - 3] + "..."
+
+
+def verdict_text(channel: ChannelSummary) -> str:
+    """Who forecasts best, in words."""
+    hardest, verdict = channel.hardest, channel.verdict
+    if hardest is None:
+        return "too few to tell"
+    if verdict == "wins":
+        return "better than all of them"
+    name = _HARDEST[hardest.name]
+    return f"ties with {name}" if verdict == "ties" else f"{name} does better"
+
+
+def _ratio(channel: ChannelSummary, name: str) -> str:
+    found = next((b.ratio for b in channel.baselines if b.name == name), math.nan)
+    return "-" if math.isnan(found) else f"{found:.2f}"
+
+
+def channel_lines(summary: Summary) -> list[str]:
+    """Channels, those with the largest part in alerts first, with the race of each."""
+    channels = sorted(summary.total.channels, key=lambda c: -(c.alert_share if c.alert_share > 0 else 0.0))
+    names = [name for name in _RATIOS if any(b.name == name for b in channels[0].baselines)]
+    rows = [["channel", "in alerts", "MAE", *(_RATIOS[name] for name in names), "within", "forecast"]]
+    for channel in channels[:_CHANNELS]:
+        errors = [number(channel.mean_absolute_error), *(_ratio(channel, name) for name in names)]
+        rows.append(
+            [
+                name_text(channel.channel),
+                percent(channel.alert_share),
+                *errors,
+                percent(channel.coverage),
+                verdict_text(channel),
+            ]
+        )
+    more = f"; {_CHANNELS} of {len(channels)}, --json has all" if len(channels) > _CHANNELS else ""
+    title = f"Channels: {_verdicts(channels)}{more}"
+    season = f", /season: {duration(summary.season_ns)} before" if summary.season else ""
+    asked = percent(summary.settings.coverage)
+    note = f"  (MAE: mean absolute error; /last: to that of the last value{season}; {asked} asked within)"
+    return [title, *table(rows, numeric=_NUMBERS), note]
+
+
+def _verdicts(channels: list[ChannelSummary]) -> str:
+    """On how many channels the forecast is best."""
+    counted = Counter(channel.verdict for channel in channels)
+    words = {"wins": "the forecast is best on {}", "ties": "ties on {}", "loses": "loses on {}"}
+    said = [text.format(counted[verdict]) for verdict, text in words.items() if counted[verdict]]
+    return ", ".join(said) or "too few records for a verdict"
+
+
+def series_lines(summary: Summary) -> list[str]:
+    """Series, those with the most alerts first."""
+    several = len(summary.settings.channels) > 1
+    last = "best on" if several else "/last"
+    rows = [["series", "records", "step", "gaps", "alerts", "allowed", "strength", last]]
+    rows += [_series_row(series, several) for series in summary.series[:_SERIES]]
+    shown = min(_SERIES, len(summary.series))
+    some = f"; the {shown} with the most alerts" if summary.n_series > shown else ""
+    title = (
+        f"{count(summary.n_series, 'series', 'series')}{some} (alerts beside those allowed while calibrated)"
+    )
+    return [title, *table(rows, numeric=_NUMBERS | {last})]
+
+
+def _series_row(series: SeriesSummary, several: bool) -> list[str]:
+    steps = series.steps
+    best = sum(channel.verdict == "wins" for channel in series.channels)
+    return [
+        name_text(series.key),
+        f"{series.records:,}",
+        duration(steps.typical_ns) if steps.typical_ns else "-",
+        f"{steps.gaps:,}",
+        f"{series.n_alerts:,}",
+        f"{series.false_alarms.expected:.3g}" if series.false_alarms.calibrated else "-",
+        "-" if math.isnan(series.strength) else f"{series.strength:.2f}",
+        f"{best} of {len(series.channels)}" if several else _ratio(series.channels[0], "last_value"),
+    ]
+
+
+def event_lines(summary: Summary) -> list[str]:
+    """The strongest events."""
+    events = summary.events[:_EVENTS]
+    if not events:
+        return ["No events."]
+    timed = any(event.start != NO_TIME for event in events)
+    total = summary.total
+    alerts = f"{count(total.n_alerts, 'alert')} (detections of strength {ALERT} and up)"
+    title = f"{count(total.n_events, 'event')}, {alerts}"
+    if total.n_events > len(events):
+        title += f"; the {len(events)} strongest"
+    several = len(summary.settings.channels) > 1
+    header = ["series"] if summary.n_series > 1 else []
+    header += ["start", "end"] if timed else ["first", "last"]
+    header += ["lasted", "strength", "surprise", *(["channel"] if several else []), "actual", "expected"]
+    header += ["also"] if several else []
+    return [
+        title,
+        *table([header, *(_event_row(e, summary, timed, several) for e in events)], numeric=_NUMBERS),
+    ]
+
+
+def _event_row(event: Event, summary: Summary, timed: bool, several: bool) -> list[str]:
+    cells = [name_text(summary.keys[event.series], 24)] if summary.n_series > 1 else []
+    if timed:
+        lasted = duration(event.end - event.start + summary.total.steps.typical_ns)
+        cells += [moment(event.start), moment(event.end), lasted]
+    else:
+        cells += [f"{event.first:,}", f"{event.last:,}", count(event.records, "record")]
+    top, *others = event.parts
+    cells += [f"{event.strength:.2f}", f"{event.surprise:.1f}"]
+    cells += [_part_text(top, summary)] if several else []
+    cells += [
+        number(top.actual),
+        f"{number(top.yhat)} ({number(top.yhat_lower)} to {number(top.yhat_upper)})",
+    ]
+    return [*cells, ", ".join(_part_text(part, summary) for part in others)] if several else cells
+
+
+def _part_text(part: Part, summary: Summary) -> str:
+    return f"{name_text(summary.settings.channels[part.channel], _LONGEST_PART)} {100 * part.share:.0f}%"
