@@ -10,11 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.records import Batch
 
-__all__ = ["Positions", "Read", "Sink", "Source", "joined"]
+__all__ = ["STANDARD", "Positions", "Read", "Sink", "Source", "joined"]
+
+STANDARD = "-"
+"""The path that means stdin or stdout."""
 
 Positions = dict[int, int]
 """Of each partition the offset to go on from: one after the last record polled."""
@@ -31,17 +35,24 @@ class Read(Batch):
     ----------
     columns : mapping of str to sequence
         Every column as it was read, text unchanged; as long as the batch.
+    labels : (n,) bool or None
+        Which records are known anomalies; None where nobody says.
     """
 
     columns: Columns
+    labels: NDArray[np.bool_] | None = None
 
 
 class Source(Protocol):
     """Where records come from."""
 
     @property
-    def name(self) -> str:
-        """First part of the ids of records; never a path."""
+    def partition_names(self) -> Sequence[str]:
+        """What the ids of a partition's records start with, by its code; never a path."""
+
+    @property
+    def keys(self) -> Sequence[str]:
+        """Names of the series by their codes; grows as records of new ones are polled."""
 
     def poll(self, timeout_s: float) -> Read | None:
         """The next records, an empty batch where none came in time, None at the end for good.
@@ -49,7 +60,7 @@ class Source(Protocol):
         Raises
         ------
         DataError
-            Where a record cannot be read; all before it have been returned.
+            Where nothing more can be read; all before it have been returned.
         """
 
     def snapshot(self) -> Positions:

@@ -1,4 +1,4 @@
-"""Cells of text to numbers and times, and text of unknown origin to text that is safe to show."""
+"""Cells of text to numbers, and text of unknown origin to text that is safe to show."""
 
 from __future__ import annotations
 
@@ -7,25 +7,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from streamrnn.errors import DataError
-from streamrnn.records import Float64Array, Int64Array
+from streamrnn.records import Float64Array
 
-__all__ = ["BadCellError", "is_missing", "is_number", "is_time", "numbers", "printable", "shown", "times"]
+__all__ = ["FOREIGN", "MISSING", "is_missing", "is_number", "numbers", "printable", "shown"]
 
-# What spreadsheets, R, pandas and databases write where there is no value.
-_MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "nat", "null", "none"})
+# Bytes that are not of the encoding come through unchanged: columns of text are only repeated.
+FOREIGN = "surrogateescape"
+# What spreadsheets, R, pandas, Weka and databases write where there is no value.
+_WORDS = ("", "na", "n/a", "#n/a", "nan", "nat", "null", "none", "nil", "missing", "-", "--", "?")
+MISSING = frozenset(spelled for word in _WORDS for spelled in (word, word.upper(), word.capitalize(), "NaN"))
 _LONGEST_SHOWN = 60
-_DIGITS = frozenset("0123456789")
-# Enough of ISO 8601 to tell a time from other text; pandas does the reading.
-_TIME = re.compile(r"\s*\d{4}-?\d\d(-?\d\d)?([T ].*)?$")
-
-
-class BadCellError(DataError):
-    """A cell that cannot be read; ``index`` is its place in the column, the message says why."""
-
-    def __init__(self, index: int, message: str) -> None:
-        super().__init__(message)
-        self.index = index
+_SWAPPED = str.maketrans(",.", ".,")  # a decimal comma's spelling to a decimal point's
+# Digits in groups of three, a point before decimals; the mark between groups is one and the same.
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:([,'\s\u00a0\u202f])\d{3})(?:\1\d{3})*(?:\.\d+)?$")
 
 
 def printable(text: str) -> str:
@@ -46,67 +40,64 @@ def shown(cell: str) -> str:
 
 def is_missing(cell: str) -> bool:
     """Whether a cell says that there is no value."""
-    return cell.strip().lower() in _MISSING
+    return cell in MISSING or cell.strip().lower() in MISSING
 
 
-def is_number(cell: str) -> bool:
+def is_number(cell: str, decimal: str = ".") -> bool:
     """Whether a cell is a number; missing values are not."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return not is_missing(cell)
+    value = _number(cell, decimal)
+    return value is not None and not is_missing(cell)
 
 
-def is_time(cell: str) -> bool:
-    """Whether a cell looks like a date or a date with a time of ISO 8601; plain numbers do not."""
-    return not is_number(cell) and _TIME.match(cell) is not None
+def numbers(cells: Sequence[str], decimal: str = ".") -> tuple[Float64Array, dict[int, str]]:
+    """A column's numbers, correctly rounded, so that writing them loses nothing.
 
+    Digits may stand in groups of three, with the other mark, an apostrophe or a
+    space between them; a per cent sign behind a number is left away.
 
-def numbers(cells: Sequence[str]) -> Float64Array:
-    """A column's numbers, NaN where missing; correctly rounded, so that writing them loses nothing.
+    Parameters
+    ----------
+    cells : sequence of str
+    decimal : str
+        ``"."`` or ``","``.
 
-    Raises
-    ------
-    BadCellError
-        At the first cell that is neither a number nor missing.
+    Returns
+    -------
+    values : (n,) float64
+        NaN where a cell is missing or cannot be read.
+    bad : dict of int to str
+        Place and reason of each cell that cannot be read.
+
+    Examples
+    --------
+    >>> numbers(["2,6", "1.360", "", "off"], decimal=",")
+    (array([   2.6, 1360. ,    nan,    nan]), {3: "'off' is not a number"})
     """
-    try:
-        return np.array([float(cell) for cell in cells], np.float64)
-    except ValueError:
-        return np.array([_number(i, cell) for i, cell in enumerate(cells)], np.float64)
+    text = "".join(cells)
+    # Python reads "1_000" too; a point in a column of decimal commas is a group's.
+    if "_" not in text and (decimal == "." or "." not in text):
+        plain = cells if decimal == "." else [cell.replace(",", ".") for cell in cells]
+        try:
+            return np.array([float("nan") if c in MISSING else float(c) for c in plain], np.float64), {}
+        except ValueError:
+            pass
+    found = [_number(cell, decimal) for cell in cells]
+    bad = {i: f"{shown(cells[i])} is not a number" for i, value in enumerate(found) if value is None}
+    return np.array([float("nan") if value is None else value for value in found], np.float64), bad
 
 
-def _number(index: int, cell: str) -> float:
+def _number(cell: str, decimal: str) -> float | None:
+    """NaN where there is no value, None where the cell cannot be read."""
     if is_missing(cell):
         return float("nan")
+    plain = cell.strip().removesuffix("%").rstrip().replace("\u2212", "-")
+    if decimal == ",":
+        plain = plain.translate(_SWAPPED)
+    if (grouped := _GROUPED.match(plain)) is not None:
+        plain = plain.replace(grouped[1], "")
+    if "_" in plain:
+        return None
     try:
-        return float(cell)
+        return float(plain)
     except ValueError:
-        raise BadCellError(index, f"{shown(cell)} is not a number") from None
-
-
-def times(cells: Sequence[str]) -> Int64Array:
-    """A column's times as int64 nanoseconds UTC, NaT where missing; without an offset they are UTC.
-
-    Raises
-    ------
-    BadCellError
-        At the first cell that is neither a time of ISO 8601 nor missing, or is
-        outside of what nanoseconds can say (1678 to 2261).
-    """
-    import pandas as pd
-
-    # pandas would read "now" and "today" by the clock.
-    if not {cell[:1] for cell in cells} <= _DIGITS:
-        for i, cell in enumerate(cells):
-            if not is_time(cell) and not is_missing(cell):
-                raise BadCellError(i, f"{shown(cell)} is not a date or time of ISO 8601")
-        cells = ["NaT" if is_missing(cell) else cell for cell in cells]
-    index = pd.DatetimeIndex(pd.to_datetime(list(cells), format="ISO8601", utc=True, errors="coerce"))
-    for place in np.flatnonzero(index.isna()).tolist():
-        if not is_missing(cells[place]):
-            raise BadCellError(place, f"{shown(cells[place])} is not a date or time of ISO 8601")
-    for place in np.flatnonzero((index.year < 1678) | (index.year > 2261)).tolist():
-        raise BadCellError(place, f"{shown(cells[place])} is outside of the years 1678 to 2261")
-    return np.ascontiguousarray(index.as_unit("ns").asi8, np.int64)
+        return None

@@ -5,69 +5,66 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamrnn.connectors.text import BadCellError, numbers, printable, shown, times
+from streamrnn.connectors.text import is_missing, is_number, numbers, printable, shown
 
 
 @given(st.lists(st.floats(allow_nan=False)))
 def test_numbers_that_were_written_as_text_come_back_to_the_bit(values):
-    assert numbers([repr(value) for value in values]).tolist() == values
+    found, bad = numbers([repr(value) for value in values])
+    assert (found.tolist(), bad) == (values, {})
 
 
-@pytest.mark.parametrize("cell", ["", " ", "NA", "nan", "NaN", "null", "None", "n/a", "#N/A"])
+@given(st.lists(st.floats(allow_nan=False)))
+def test_numbers_with_decimal_commas_come_back_to_the_bit(values):
+    found, bad = numbers([repr(value).replace(".", ",") for value in values], ",")
+    assert (found.tolist(), bad) == (values, {})
+
+
+@pytest.mark.parametrize("cell", ["", " ", "NA", "nan", "NaN", "null", "None", "n/a", "#N/A", "-", "?"])
 def test_what_stands_for_no_value_is_nan(cell):
-    assert np.isnan(numbers(["1", cell])).tolist() == [False, True]
+    found, bad = numbers(["1", cell])
+    assert (np.isnan(found).tolist(), bad) == ([False, True], {})
 
 
-def test_a_cell_that_is_no_number_is_named_with_its_place():
-    with pytest.raises(BadCellError, match="'12,5' is not a number") as caught:
-        numbers(["1", "", "12,5", "x"])
-    assert caught.value.index == 2
+def test_a_cell_that_is_no_number_is_nan_and_named_with_its_place():
+    found, bad = numbers(["1", "", "12,5", "x"])
+    assert np.isnan(found).tolist() == [False, True, True, True]
+    assert bad == {2: "'12,5' is not a number", 3: "'x' is not a number"}
 
 
 @pytest.mark.parametrize(
-    ("cell", "expected"),
+    ("cell", "decimal", "value"),
     [
-        ("1970-01-01T00:00:01Z", 10**9),
-        ("1970-01-01T01:00:01+01:00", 10**9),
-        ("1970-01-01 00:00:01", 10**9),
-        ("1970-01-01T00:00:00.000000001Z", 1),
-        ("1969-12-31T23:59:59.5Z", -500_000_000),
-        ("1970-01-02", 86_400 * 10**9),
-        (" 1970-01-01", 0),
+        ("1,234.5", ".", 1234.5),
+        ("1,234,567", ".", 1234567.0),
+        ("1'234.5", ".", 1234.5),
+        ("1 234", ".", 1234.0),
+        ("1.234,5", ",", 1234.5),
+        ("1.234", ",", 1234.0),
+        ("1\u202f234,5", ",", 1234.5),
+        ("12.5 %", ".", 12.5),
+        ("\u22123", ".", -3.0),
+        (" 7 ", ".", 7.0),
     ],
 )
-def test_times_of_iso_8601_are_nanoseconds_utc(cell, expected):
-    assert times([cell]).tolist() == [expected]
+def test_numbers_as_people_write_them(cell, decimal, value):
+    assert numbers([cell, ""], decimal)[0][0] == value
+    assert is_number(cell, decimal)
 
 
-def test_offsets_may_change_within_a_column():
-    assert np.diff(times(["2022-03-27T01:00:00+01:00", "2022-03-27T03:00:00+02:00"])).tolist() == [
-        3600 * 10**9
-    ]
+@pytest.mark.parametrize(
+    "cell", ["1_000", "0x10", "12,34", "1,23,456", "1.5.2", "1 2", "24ae8d", "1,234'567"]
+)
+def test_what_only_looks_like_a_number_is_none(cell):
+    assert not is_number(cell)
+    assert numbers([cell])[1]
 
 
-def test_nanoseconds_survive_whatever_stands_beside_them():
-    mixed = times(["2022-01-01", "2022-01-01T00:00:00.000000001Z", "", "2022-01-01T00:00:00.5Z"])
-    assert (mixed - mixed[0]).tolist()[:2] == [0, 1]
-    assert mixed[2] == np.iinfo(np.int64).min
-    assert mixed[3] - mixed[0] == 500_000_000
-
-
-@pytest.mark.parametrize("cell", ["now", "today", "10:30", "03/24/2022", "2022-13-01", "x", "5"])
-def test_what_is_no_time_is_named_with_its_place(cell):
-    with pytest.raises(BadCellError, match="not a date or time of ISO 8601") as caught:
-        times(["2022-01-01", "", cell])
-    assert caught.value.index == 2
-
-
-@pytest.mark.parametrize("cell", ["1500-01-01", "2500-01-01T00:00:00Z"])
-def test_years_that_nanoseconds_cannot_hold_are_refused(cell):
-    with pytest.raises(BadCellError, match="outside of the years"):
-        times([cell])
-
-
-def test_no_cells_are_no_times():
-    assert len(times([])) == len(numbers([])) == 0
+@given(st.lists(st.text()), st.sampled_from([".", ","]))
+def test_any_text_is_a_number_or_missing_or_said(cells, decimal):
+    found, bad = numbers(cells, decimal)
+    for i, cell in enumerate(cells):
+        assert (i in bad) == (np.isnan(found[i]) and not is_missing(cell) and "nan" not in cell.lower())
 
 
 @given(st.text())

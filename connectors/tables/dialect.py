@@ -1,0 +1,284 @@
+"""How a text file writes its table: encoding, delimiter, decimal mark, and where the header stands."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamrnn.connectors.options import RecordOptions
+from streamrnn.connectors.tables.rows import cells_of
+from streamrnn.connectors.text import is_missing, is_number, shown
+from streamrnn.errors import DataError
+
+__all__ = ["Dialect", "find_dialect", "find_encoding"]
+
+_MARKS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "spaces"}
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_LOOKED_AT = 2000  # lines that decide where the header is
+_WEIGHED = 200  # lines that decide the marks
+_SAID = re.compile("sep=(.)$")  # Excel's first line
+_COMMENT = "#"
+_LIKE_A_TIME = re.compile(r"\s*\d{1,4}([-/.:])\d{1,2}(\1\d{1,4})?([T ,].*)?$|\s*\d{1,2}[ -][A-Za-z]{3}")
+_UNITS = re.compile(r"[°%µ²³/\[\]()]|^(c|f|k|v|a|w|s|ms|hz|pa|bar|psi|rpm|mm|cm|m|kg|kw|kwh|hpa|mbar|ppm|-)$")
+_LONGEST_UNIT = 12
+_CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
+_MOST_CONTROL = 0.05  # share of control characters above which a file is no text
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text file writes its table.
+
+    Attributes
+    ----------
+    encoding, delimiter, decimal : str
+        A space as delimiter stands for any run of white space.
+    names : tuple of str
+        Of the columns, each another; made up where the file has none.
+    header : int
+        Line of the header; 0: there is none.
+    first : int
+        Line of the first record.
+    narrowest : int
+        Fewest cells of a row that is whole.
+    """
+
+    encoding: str
+    delimiter: str
+    decimal: str
+    names: tuple[str, ...]
+    header: int
+    first: int
+    narrowest: int
+
+    def describe(self) -> str:
+        """In words, for people."""
+        encoding = "UTF-8" if self.encoding in {"utf-8", "utf-8-sig"} else self.encoding
+        marks = _MARKS.get(self.delimiter, shown(self.delimiter))
+        decimal = ", decimal comma" if self.decimal == "," else ""
+        header = f"header in line {self.header}" if self.header else "no header"
+        return f"{encoding}, {marks}{decimal}, {header}"
+
+
+def find_encoding(head: bytes, title: str) -> str:
+    """The encoding of a file's first bytes.
+
+    Raises
+    ------
+    DataError
+        Where they are no text.
+    """
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if head.startswith(mark):
+            return encoding
+    even, odd = head[0:2000:2].count(0), head[1:2000:2].count(0)
+    often = 0.4 * len(head[:2000]) / 2
+    if max(even, odd) > often > 2 * min(even, odd):
+        encoding = "utf-16-be" if even > odd else "utf-16-le"
+        text = head[:20_000].decode(encoding, "replace")
+    else:
+        encoding = "utf-8"
+        text = head[:20_000].decode("latin-1")
+        try:
+            codecs.getincrementaldecoder("utf-8")().decode(head)
+        except UnicodeDecodeError:
+            encoding = "cp1252"
+    if len(_CONTROL.findall(text)) > _MOST_CONTROL * len(text) or (text and not text.strip("\0")):
+        raise DataError(f"{title} is not text; give a table of text (CSV) or a Parquet file")
+    return encoding
+
+
+def find_dialect(lines: Sequence[str], encoding: str, title: str, options: RecordOptions) -> Dialect:
+    """How a table is written, by its first lines.
+
+    The delimiter and decimal mark are those under which rows have equally many
+    cells and most cells are numbers or times. The header is the last line before
+    the first record that has as many cells, units left aside.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        The first lines, each whole, without their ends.
+    encoding, title : str
+    options : RecordOptions
+        Its delimiter and decimal mark hold, where given.
+
+    Raises
+    ------
+    DataError
+        Where there is no record.
+    """
+    lines = lines[:_LOOKED_AT]
+    if not any(line.strip() for line in lines):
+        raise DataError(f"{title} is empty; it should hold a table such as time,value")
+    said = _SAID.match(lines[0])
+    if said is not None:
+        lines = ["", *lines[1:]]
+    given = options.delimiter or (said and said[1])
+    delimiters = [given] if given else _present(lines)
+    decimals = [options.decimal] if options.decimal else [".", ","]
+    pairs = [(d, mark) for d in delimiters for mark in decimals if d != mark]
+    delimiter, decimal = max(pairs, key=lambda pair: _merit(lines, *pair))
+    return _placed(lines, encoding, delimiter, decimal, title)
+
+
+def _present(lines: Sequence[str]) -> list[str]:
+    """The marks that stand in half of the lines and may separate cells."""
+    held = [line for line in lines[:_WEIGHED] if line.strip()]
+    return [mark for mark in _MARKS if 2 * sum(mark in line for line in held) >= len(held)] or [","]
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    """Cells of one line of the sample, whatever its quotes are like."""
+    if '"' not in line:
+        return cells_of(line, delimiter)
+    try:
+        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=delimiter == " "), [])
+    except csv.Error:
+        return cells_of(line, delimiter)
+
+
+def _table(lines: Sequence[str], delimiter: str) -> list[tuple[int, list[str]]]:
+    """The rows that hold anything, with their lines."""
+    split = ((i, _split(line, delimiter)) for i, line in enumerate(lines, 1) if line.strip(f"{delimiter} \t"))
+    return [(i, row) for i, row in split if any(cell.strip() for cell in row)]
+
+
+def _merit(lines: Sequence[str], delimiter: str, decimal: str) -> tuple[float, float, int]:
+    """How well a table reads so: share of rows alike and of readable cells; plainness; columns."""
+    rows = [row for _, row in _table(lines[:_WEIGHED], delimiter) if not row[0].startswith(_COMMENT)]
+    if not rows:
+        return 0.0, 0.0, 0
+    width, alike = Counter(map(len, rows)).most_common(1)[0]
+    cells = [cell for row in rows if len(row) == width for cell in row if not is_missing(cell)]
+    readable = sum(_is_data(cell, decimal) for cell in cells)
+    plain = sum(_is_plain(cell, decimal) for cell in cells)
+    # Columns of text are no fault of a delimiter; one column that should be many is.
+    share = readable / max(len(cells), 1)
+    merit = (alike / len(rows)) * (0.2 + share) * (1.0 if width > 1 else 0.5)
+    return round(merit, 3), round(plain / max(len(cells), 1), 3), width
+
+
+def _is_plain(cell: str, decimal: str) -> bool:
+    """Whether a cell is a number without groups of digits."""
+    try:
+        float(cell.replace(",", ".") if decimal == "," and "." not in cell else cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_data(cell: str, decimal: str) -> bool:
+    """Whether a cell looks like a number or a time."""
+    return is_number(cell, decimal) or _LIKE_A_TIME.match(cell) is not None
+
+
+def _placed(lines: Sequence[str], encoding: str, delimiter: str, decimal: str, title: str) -> Dialect:
+    """Header and first record of a table whose marks are known."""
+    table = _table(lines, delimiter)
+    rows = [(i, row) for i, row in table if not row[0].startswith(_COMMENT)]
+    if not rows:
+        raise DataError(f"{title} has comments but no records")
+    width = Counter(len(row) for _, row in rows[-_LOOKED_AT // 2 :]).most_common(1)[0][0]
+    kinds = _kinds([row for _, row in rows if len(row) == width], decimal)
+    start = next((k for k, (_, row) in enumerate(rows) if _is_record(row, kinds, width, decimal)), None)
+    if start is None:
+        if len(rows) == 1:
+            raise DataError(f"{title} has a header but no records")
+        start = 1  # all text: whoever reads on will say so
+    before = [(i, row) for i, row in rows[:start] if len(row) >= width - 1]
+    before = before or _commented(table, rows[start][0], width, delimiter)
+    line, header = _header(before)
+    width = max(width, len(header)) if len(header) != width - 1 else width
+    return Dialect(
+        encoding=encoding,
+        delimiter=delimiter,
+        decimal=decimal,
+        names=_names(header, width),
+        header=line,
+        first=rows[start][0],
+        narrowest=min(width, Counter(len(row) for _, row in rows[start:]).most_common(1)[0][0]),
+    )
+
+
+def _kinds(rows: Sequence[Sequence[str]], decimal: str) -> list[str]:
+    """Of each column: ``time`` where most cells look like one, ``number``, or ``text``."""
+    kinds = []
+    for column in zip(*rows[len(rows) // 4 :], strict=True):
+        cells = [cell for cell in column if not is_missing(cell)]
+        numeric = sum(is_number(cell, decimal) for cell in cells)
+        timed = sum(_LIKE_A_TIME.match(cell) is not None for cell in cells)
+        kind = "number" if 2 * numeric >= len(cells) > 0 else "text"
+        kinds.append("time" if 2 * timed >= len(cells) > 0 and kind == "text" else kind)
+    return kinds
+
+
+def _is_record(row: Sequence[str], kinds: Sequence[str], width: int, decimal: str) -> bool:
+    """Whether a row holds data and no names: its cells are what their columns mostly hold."""
+    if len(row) < width - 1:
+        return False
+    against = 0
+    for cell, kind in zip(row, kinds, strict=False):
+        if is_missing(cell) or kind == "text":
+            continue
+        if kind == "time" and _LIKE_A_TIME.match(cell):
+            return True
+        against += 1 if not _is_data(cell, decimal) else -1
+    whole = [cell.strip() for cell in row]
+    counted = whole == [str(i) for i in range(len(row))]  # pandas names columns so that have no name
+    return against < 0 and not (counted and len(row) > 1)
+
+
+def _commented(
+    table: Sequence[tuple[int, list[str]]], first: int, width: int, delimiter: str
+) -> list[tuple[int, list[str]]]:
+    """The comment right above the first record, where it has the names: ``# time value``."""
+    above = [(i, row) for i, row in table if i < first and row[0].startswith(_COMMENT)]
+    if not above:
+        return []
+    line, row = above[-1]
+    cells = cells_of(delimiter.join(row).lstrip(f"{_COMMENT} "), delimiter)
+    return [(line, cells)] if len(cells) == width else []
+
+
+def _header(before: Sequence[tuple[int, list[str]]]) -> tuple[int, list[str]]:
+    """The line of the names among those before the first record; (0, []) where there is none."""
+    rows = [(line, row) for line, row in before if any(cell.strip() for cell in row)]
+    while len(rows) > 1 and _is_units(rows[-1][1]) and not _is_units(rows[-2][1]):
+        rows.pop()
+    return rows[-1] if rows else (0, [])
+
+
+def _is_units(row: Sequence[str]) -> bool:
+    cells = [cell.strip() for cell in row if cell.strip()]
+    if any(len(cell) > _LONGEST_UNIT for cell in cells):
+        return False
+    return len(set(cells)) < len(cells) or 2 * sum(
+        _UNITS.search(cell.lower()) is not None for cell in cells
+    ) >= len(cells)
+
+
+def _names(header: Sequence[str], width: int) -> tuple[str, ...]:
+    """Names of all columns: cleaned, made up where empty, numbered where repeated."""
+    given = [cell.strip().lstrip("\ufeff") for cell in header]
+    if len(given) == width - 1 and given:
+        given = ["", *given]  # R writes no name above the names of rows
+    given += [""] * (width - len(given))
+    names: list[str] = []
+    for place, cell in enumerate(given, 1):
+        name = free = cell or f"column_{place}"
+        again = 2
+        while free in names:
+            free, again = f"{name}.{again}", again + 1
+        names.append(free)
+    return tuple(names)

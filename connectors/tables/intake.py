@@ -1,0 +1,175 @@
+"""Blocks of a table to batches of records, whatever the table's format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn.connectors.base import Column, Read
+from streamrnn.connectors.rejects import Reject, Rejects
+from streamrnn.connectors.tables.block import Block, Cells
+from streamrnn.connectors.tables.schema import Schema
+from streamrnn.connectors.text import numbers
+from streamrnn.connectors.times.reader import TimeReader
+from streamrnn.kernels.plan import NO_TIME
+from streamrnn.records import Float64Array, Int64Array
+
+__all__ = ["Intake"]
+
+KEY_MARK = "/"  # between the parts of a key
+
+
+class Intake:
+    """Makes records of one table's blocks.
+
+    Parameters
+    ----------
+    title : str
+        What messages call the table.
+    schema : Schema
+    decimal : str
+        Decimal mark of the table's text.
+    tz : str or None
+        Zone of times without an offset; None is UTC.
+    missing : sequence of str
+        Cells that mean "no value", beside the usual ones; numbers by their value.
+    rejects : Rejects
+
+    Attributes
+    ----------
+    keys : list of str
+        Names of the series by their codes; the only series of a table without
+        keys is called "".
+    """
+
+    def __init__(
+        self,
+        title: str,
+        schema: Schema,
+        *,
+        decimal: str,
+        tz: str | None,
+        missing: Sequence[str],
+        rejects: Rejects,
+    ) -> None:
+        self._title, self._schema, self._decimal, self._rejects = title, schema, decimal, rejects
+        clock = schema.clock
+        self._times = None if clock is None or clock.reading is None else TimeReader(clock.reading, tz)
+        self._codes: dict[Any, int] = {}
+        self.keys: list[str] = [] if schema.key else [""]
+        self._missing = {cell.strip() for cell in missing}
+        given = numbers(list(missing), decimal)[0]
+        self._missing_numbers = given[~np.isnan(given)]
+
+    def records(self, block: Block, first: int) -> Read:
+        """The records of a block whose first row is row ``first`` of the table.
+
+        Rows whose time cannot be read are rejected; a value that cannot be read
+        is missing and reported.
+        """
+        n, schema = len(block.lines), self._schema
+        for bad in block.bad:
+            self._rejects.add(Reject(self._title, bad.line, "", bad.reason, bad.text))
+        series = self._series(block, n)
+        times, rejected = self._read_times(block, series, n)
+        values = np.empty((n, len(schema.values)))
+        for d, place in enumerate(schema.values):
+            values[:, d] = self._numbers(block, place, rejected)
+        labels = self._labels(block, n) if schema.label else None
+        offsets = _offsets(block, first)
+        kept = np.ones(n, np.bool_)
+        kept[list(rejected)] = False
+        columns: dict[str, Column] = {
+            name: cells.view("M8[ns]") if isinstance(cells, np.ndarray) and cells.dtype == np.int64 else cells
+            for name, cells in zip(schema.names, block.columns, strict=True)
+        }
+        if rejected:
+            columns = {name: _some(cells, kept) for name, cells in columns.items()}
+            series, times, values, offsets = series[kept], times[kept], values[kept], offsets[kept]
+            labels = None if labels is None else labels[kept]
+        return Read(
+            series=series,
+            times=times,
+            values=values,
+            partitions=np.zeros(len(series), np.int32),
+            offsets=offsets,
+            columns=columns,
+            labels=labels,
+        )
+
+    def _series(self, block: Block, n: int) -> NDArray[np.int32]:
+        key = self._schema.key
+        if not key:
+            return np.zeros(n, np.int32)
+        parts = [_as_text(block.columns[place]) for place in key]
+        names = parts[0] if len(parts) == 1 else [KEY_MARK.join(row) for row in zip(*parts, strict=True)]
+        codes = self._codes
+        found = [codes.setdefault(name, len(codes)) for name in names]
+        self.keys += list(codes)[len(self.keys) :]
+        return np.array(found, np.int32)
+
+    def _read_times(
+        self, block: Block, series: NDArray[np.int32], n: int
+    ) -> tuple[Int64Array, dict[int, str]]:
+        clock = self._schema.clock
+        if clock is None:
+            return np.full(n, NO_TIME, np.int64), {}
+        cells = [block.columns[place] for place in clock.places]
+        if self._times is None:
+            return np.asarray(cells[0], np.int64), {}
+        text = [_as_text(column) for column in cells]
+        times, bad = self._times.read(text, series)
+        name = ", ".join(map(repr, self._schema.named(clock.places)))
+        for place, reason in bad.items():
+            row = " ".join(column[place] for column in text)
+            self._rejects.add(Reject(self._title, block.lines[place], "", f"column {name}: {reason}", row))
+        return times, bad
+
+    def _numbers(self, block: Block, place: int, rejected: dict[int, str]) -> Float64Array:
+        cells = block.columns[place]
+        if isinstance(cells, np.ndarray):
+            values = np.asarray(cells, np.float64)
+        else:
+            values, bad = numbers(cells, self._decimal)
+            for row, reason in bad.items():
+                if row not in rejected and cells[row].strip() not in self._missing:
+                    name = self._schema.names[place]
+                    self._rejects.add(
+                        Reject(
+                            self._title, block.lines[row], name, f"{reason}; it counts as missing", cells[row]
+                        )
+                    )
+        if len(self._missing_numbers):
+            values = np.where(np.isin(values, self._missing_numbers), np.nan, values)
+        return values
+
+    def _labels(self, block: Block, n: int) -> NDArray[np.bool_]:
+        cells = block.columns[self._schema.label[0]]
+        if isinstance(cells, np.ndarray):
+            return np.asarray(cells, np.float64) > 0.0
+        meanings = self._schema.meanings
+        if not meanings:
+            return np.asarray(numbers(cells, self._decimal)[0] > 0.0)
+        words = (cell.strip().lower().replace(" ", "") for cell in cells)
+        return np.fromiter((meanings.get(word, False) for word in words), np.bool_, n)
+
+
+def _as_text(cells: Cells) -> Sequence[str]:
+    return [f"{cell:g}" for cell in cells.tolist()] if isinstance(cells, np.ndarray) else cells
+
+
+def _some(cells: Column, kept: NDArray[np.bool_]) -> Column:
+    if isinstance(cells, np.ndarray):
+        return cells[kept]
+    return [cell for cell, keep in zip(cells, kept.tolist(), strict=True) if keep]
+
+
+def _offsets(block: Block, first: int) -> Int64Array:
+    """Numbers of a block's rows, those that are none counted too."""
+    offsets = np.arange(first, first + len(block.lines), dtype=np.int64)
+    if block.bad:
+        offsets += np.searchsorted([row.line for row in block.bad], np.asarray(block.lines))
+    return offsets

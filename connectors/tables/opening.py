@@ -1,0 +1,163 @@
+"""Files as bytes: what kind they are, their first part, and samples from further in."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, BinaryIO, cast
+
+from streamrnn.connectors.base import STANDARD
+from streamrnn.connectors.text import printable
+from streamrnn.errors import DataError
+
+__all__ = ["Opened", "reading"]
+
+_FINGERPRINT_BYTES = 65_536
+_HEAD_BYTES = 262_144  # what is looked at before anything is read
+_SAMPLE_BYTES = 32_768
+_SAMPLES = 4  # parts of a long file that are looked at beside its head
+_GZIP = b"\x1f\x8b"
+_FOREIGN = {
+    b"PK\x03\x04": "a zip archive or a spreadsheet; unpack it, or save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save the sheet as CSV",
+    b"%PDF": "a PDF file",
+    b"\x89PNG": "a picture",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it first",
+    b"BZh": "compressed with bzip2; unpack it first",
+    b"\xfd7zXZ": "compressed with xz; unpack it first",
+    b"\x89HDF": "an HDF5 file; export the table as CSV or Parquet",
+}
+
+
+class Opened:
+    """An open file, unpacked where it is gzip.
+
+    Attributes
+    ----------
+    title : str
+        Base name of the file, safe to show; never a path.
+    fingerprint : str
+        Eight hexadecimal digits that depend on the first 64 KiB.
+    head : bytes
+        The first 256 KiB.
+    samples : list of bytes
+        Parts from further in and from the very end; each starts and ends
+        anywhere. None of a pipe or a packed file: it would have to be read for them.
+    stream : BinaryIO
+        Everything, from the first byte on.
+
+    Raises
+    ------
+    DataError
+        Where it cannot be opened, or is of a kind that is no table.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.title = "stdin" if path == STANDARD else printable(Path(path).name)
+        with reading(path):
+            self._raw = cast(BinaryIO, sys.stdin.buffer if path == STANDARD else Path(path).open("rb"))  # noqa: SIM115 (kept open)
+            try:
+                self._look(self._raw)
+            except BaseException:
+                self.close()
+                raise
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the file can be opened again and holds the same."""
+        return self._raw.seekable() if not self._raw.closed else self._path != STANDARD
+
+    @property
+    def share_read(self) -> float | None:
+        """How much of the file is read, 0 to 1; None of a pipe."""
+        return min(self._raw.tell() / self._size, 1.0) if self._size and not self._raw.closed else None
+
+    def close(self) -> None:
+        """Close the file; stdin stays open."""
+        if self._path != STANDARD:
+            self._raw.close()
+
+    def _look(self, raw: BinaryIO) -> None:
+        head = _read(raw, _HEAD_BYTES)
+        kind = next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
+        if kind is not None:
+            raise DataError(f"{self.title} is {kind}")
+        packed = head.startswith(_GZIP)
+        plain = raw.seekable() and not packed
+        self._size = os.fstat(raw.fileno()).st_size if raw.seekable() else 0
+        self.samples = list(self._taken(raw)) if plain else []
+        self.stream = _rewound(raw, head)
+        if packed:
+            self.stream = cast(BinaryIO, gzip.GzipFile(fileobj=self.stream))
+            head = _read(self.stream, _HEAD_BYTES)
+            self.stream = _behind(head, self.stream)
+        self.head = head
+        self.fingerprint = hashlib.sha256(head[:_FINGERPRINT_BYTES]).hexdigest()[:8]
+
+    def _taken(self, raw: BinaryIO) -> Iterator[bytes]:
+        size = raw.seek(0, os.SEEK_END)
+        if size <= _HEAD_BYTES + _SAMPLES * _SAMPLE_BYTES:
+            if size > _HEAD_BYTES:
+                raw.seek(_HEAD_BYTES)
+                yield raw.read()
+            return
+        rest = size - _HEAD_BYTES - _SAMPLE_BYTES
+        for i in range(_SAMPLES):
+            raw.seek(_HEAD_BYTES + rest * (i + 1) // _SAMPLES)
+            yield raw.read(_SAMPLE_BYTES)
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Errors of the operating system and of unpacking as errors of the data, with the file's name."""
+    shown = "stdin" if path == STANDARD else printable(path)
+    try:
+        yield
+    except (zlib.error, EOFError, gzip.BadGzipFile) as error:
+        raise DataError(f"{shown} is packed with gzip and damaged: {error}") from None
+    except OSError as error:
+        raise DataError(f"cannot read {shown}: {error.strerror or error}") from None
+
+
+def _read(stream: BinaryIO, size: int) -> bytes:
+    """Up to ``size`` bytes; less only at the end, though a pipe hands over a little at a time."""
+    parts = []
+    while size > 0 and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _rewound(raw: BinaryIO, head: bytes) -> BinaryIO:
+    if raw.seekable():
+        raw.seek(0)
+        return raw
+    return _behind(head, raw)
+
+
+def _behind(head: bytes, rest: IO[bytes]) -> BinaryIO:
+    return cast(BinaryIO, io.BufferedReader(cast(Any, _Joined(head, rest)), 1 << 20))
+
+
+class _Joined(io.RawIOBase):
+    """Bytes that were read from a stream, then the rest of it."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self._head, self._rest = memoryview(head), rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._head[: len(buffer)] if self._head else self._rest.read(len(buffer))
+        self._head = self._head[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
