@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from streamrnn.connectors.csv import CsvSink, CsvSource
-from streamrnn.errors import DataError
+import numpy as np
+
+from streamrnn.connectors.options import RecordOptions
+from streamrnn.connectors.rejects import Rejects
+from streamrnn.connectors.sinks import open_sink
+from streamrnn.errors import DataError, SettingsError
 from streamrnn.fleet import Fleet
 from streamrnn.pipelines import demo
+from streamrnn.pipelines.ahead import Ahead, forecast_ahead, rows_of
+from streamrnn.pipelines.baselines import season_of
+from streamrnn.pipelines.input import Input
 from streamrnn.pipelines.kept import KeptRows
 from streamrnn.pipelines.progress import Progress
 from streamrnn.pipelines.replay import Watcher, replay
+from streamrnn.pipelines.statefile import RunState, load_state, save_state
 from streamrnn.pipelines.summary import Summary, summarise
 from streamrnn.pipelines.tally import Tally
 from streamrnn.pipelines.words import count
+from streamrnn.pipelines.writer import Writer
 from streamrnn.settings import Settings
 
 __all__ = ["Job", "Outcome", "carry_out"]
+
+_MOST_FORECASTS = 100  # series whose forecasts a summary repeats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,22 +41,33 @@ class Job:
 
     Attributes
     ----------
-    path : str or None
-        A CSV file; ``"-"`` is stdin, None the demonstration, whose episodes are known.
-    time, values
-        As ``CsvSource`` takes them.
+    paths : tuple of str
+        Files and folders; ``"-"`` is stdin, none at all the demonstration, whose
+        episodes are known.
+    record : RecordOptions
+    arrange : str
+        Several files: ``"one"``, ``"each"`` or ``"auto"``.
     options : mapping
         Settings by name, without ``channels``.
-    output, plot : str or None
-        Where to write the scored rows (``"-"`` is stdout) and the picture.
+    output, plot, rejects, save_state, load_state : str or None
+        Files to write (``output``: ``"-"`` is stdout) and to read.
+    long : bool
+        One row of output for each channel of a record.
+    forecast : int
+        How many records to forecast behind the last.
     """
 
-    path: str | None
-    time: str | None = None
-    values: tuple[str, ...] | None = None
+    paths: tuple[str, ...]
+    record: RecordOptions = field(default_factory=RecordOptions)
+    arrange: str = "auto"
     options: Mapping[str, Any]
     output: str | None = None
+    long: bool = False
     plot: str | None = None
+    rejects: str | None = None
+    forecast: int = 0
+    save_state: str | None = None
+    load_state: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,101 +79,195 @@ class Outcome:
     finished : bool
         False where Ctrl-C ended it; then there is no picture.
     summary : Summary
+    rejects : Rejects
+    ahead : list of Ahead
+        Forecasts of at most 100 series.
     episodes : list of demo.Verdict
         Of the demonstration.
     """
 
     finished: bool
     summary: Summary
+    rejects: Rejects
+    ahead: list[Ahead]
     episodes: list[demo.Verdict]
 
 
-def carry_out(job: Job, progress: Progress) -> Outcome:
-    """Replay a file.
+def carry_out(job: Job, progress: Progress, say: Callable[[str], None]) -> Outcome:
+    """Replay files; ``say`` is told what was found out about them before the first record.
 
     Raises
     ------
     DataError
-        Where it cannot be read; rows before a bad one are scored and written.
+        Where one cannot be read, or not to its end; what came before is scored and written.
     SettingsError
-        Where settings or columns do not fit it, or a file cannot be written.
+        Where settings or columns do not fit, or a file cannot be written.
+    StateError
+        Where the state to go on from is damaged.
     """
-    path = demo.demo_file() if job.path is None else job.path
-    source = CsvSource(path, time=job.time, values=job.values)
+    run = _Run(job, progress)
     try:
-        return _replayed(job, source, progress)
-    finally:
-        source.close()
-
-
-def _replayed(job: Job, source: CsvSource, progress: Progress) -> Outcome:
-    settings = Settings.from_dict({**job.options, "channels": source.schema.channels})
-    fleet = _loaded(settings)
-    fleet.series([source.name])
-    tally = Tally(settings)
-    kept = KeptRows(settings.channels) if job.plot is not None or job.path is None else None
-    watchers: list[Watcher] = [tally] if kept is None else [tally, kept]
-    sink = None if job.output is None else CsvSink(job.output)
-    try:
-        finished = replay(source, fleet, sink, watchers, progress)
-    except DataError as error:
-        raise DataError(f"{error}{_kept_rows(job, tally)}") from None
-    finally:
-        if sink is not None:
-            sink.close()
-    summary = _summary(source, fleet, tally)
-    episodes = demo.verdicts(summary.events, kept) if job.path is None and kept is not None else []
-    if finished and job.plot is not None and kept is not None:
-        progress.say("drawing")
-        _draw(job.plot, summary, kept, episodes)
         progress.clear()
-    return Outcome(finished, summary, episodes)
+        say(run.input.found_text())
+        return run.carry_out()
+    finally:
+        run.close()
 
 
-def _loaded(settings: Settings) -> Fleet:
+class _Run:
+    """A replay under way: everything that it has opened."""
+
+    def __init__(self, job: Job, progress: Progress) -> None:
+        self.job, self.progress = job, progress
+        self._open = ExitStack()
+        try:
+            saved = None if job.load_state is None else load_state(job.load_state)
+            self.rejects = Rejects(job.rejects)
+            self._open.callback(self.rejects.close)
+            self.input = self._opened(saved)
+            self._open.callback(self.input.close)
+            self.fleet = _fleet(job, self.input, saved)
+            self.settings = self.fleet.settings
+            earlier = () if saved is None else saved.partition_names
+            self.names = (*earlier, *self.input.source.partition_names)
+            self.first_partition = len(earlier)
+            step = self.input.first.typical_step_ns
+            self.tally = Tally(self.settings, season=season_of(step), step_ns=step)
+            wants_rows = job.plot is not None or not job.paths
+            self.kept = KeptRows(self.settings.channels) if wants_rows else None
+            self.writer = self._writer()
+        except BaseException:
+            self._open.close()
+            raise
+
+    def close(self) -> None:
+        """Close what is open."""
+        self._open.close()
+
+    def carry_out(self) -> Outcome:
+        """Read to the end, or until Ctrl-C."""
+        source = self.input.source
+        try:
+            finished = replay(
+                source,
+                self.fleet,
+                self._watchers(),
+                lambda records: self.progress.show(records, self.input.share_read),
+                first_partition=self.first_partition,
+            )
+        except DataError as error:
+            raise DataError(f"{error}{self._scored()}") from None
+        finally:
+            self.progress.clear()
+        ahead = self._ahead() if finished and self.job.forecast else []
+        if self.writer is not None:
+            self.writer.close()
+        if self.job.save_state is not None:
+            save_state(self.job.save_state, self.fleet.to_bytes(), self.names)
+        summary = self._summary()
+        rows = None if self.kept is None else self.kept
+        episodes = demo.verdicts(summary.events, rows.series(0)) if rows and not self.job.paths else []
+        if finished and self.job.plot is not None and rows is not None:
+            self.progress.say("drawing")
+            _draw(self.job.plot, summary, rows, episodes)
+            self.progress.clear()
+        return Outcome(finished, summary, self.rejects, ahead[:_MOST_FORECASTS], episodes)
+
+    def _opened(self, saved: RunState | None) -> Input:
+        job, record = self.job, self.job.record
+        if saved is not None and record.values is None:
+            record = replace(record, values=Fleet.from_bytes(saved.fleet).settings.channels)
+        return Input(job.paths or (str(demo.demo_file()),), record, self.rejects, arrange=job.arrange)
+
+    def _writer(self) -> Writer | None:
+        job = self.job
+        if job.output is None:
+            return None
+        shown = self.settings
+        if job.forecast:
+            shown = replace(shown, horizons=tuple(job.options.get("horizons", (1,))))
+        writer = Writer(open_sink(job.output), self.settings, shown, self.names, long=job.long)
+        self._open.callback(writer.close)
+        return writer
+
+    def _watchers(self) -> list[Watcher]:
+        watchers: list[Watcher] = [lambda batch, found: self.tally.add(batch, found, batch.labels)]
+        watchers += [] if self.kept is None else [self.kept.add]
+        # Rows last: what was written was seen by all.
+        watchers += [] if self.writer is None else [self.writer.add]
+        return watchers
+
+    def _ahead(self) -> list[Ahead]:
+        """Forecasts behind the last records; they follow the rows that were written."""
+        made: list[Ahead] = []
+        for key in self.input.source.keys:
+            code = int(self.fleet.series([key])[0])
+            ahead = forecast_ahead(self.fleet, key, self.tally.newest(code), self.job.forecast)
+            if self.writer is not None:
+                rows = rows_of(ahead, self.input.first, self.job.record.tz, len(self.settings.horizons))
+                self.writer.add_forecast(*rows)
+            if len(made) < _MOST_FORECASTS:
+                made.append(ahead)
+        return made
+
+    def _scored(self) -> str:
+        if self.job.output in (None, "-") or not self.tally.records:
+            return ""
+        return f" ({count(self.tally.records, 'record')} before it: scored, in {self.job.output})"
+
+    def _summary(self) -> Summary:
+        schema = self.input.first.schema
+        steps = [self.fleet.typical_step_ns(code) for code in range(len(self.fleet.keys))]
+        return summarise(
+            self.tally,
+            self.settings,
+            title=self.input.title,
+            keys=self.fleet.keys,
+            partition_names=self.names,
+            typical_steps=np.array(steps),
+            time=None if schema.clock is None else ", ".join(schema.named(schema.clock.places)),
+            left_out=tuple(schema.left_out),
+            input=self.input.found_dict(),
+            rows={"read": self.tally.records, "rejected": self.rejects.rows},
+        )
+
+
+def _fleet(job: Job, given: Input, saved: RunState | None) -> Fleet:
     """A fleet, its kernels loaded without the collector running over all that Numba makes.
 
     None of that is ever garbage; frozen, it is not looked at again at exit
     either. Together that is a third of the start of a short run.
     """
+    options = dict(job.options)
+    if job.forecast:
+        options["horizons"] = tuple({*options.get("horizons", ()), *range(1, job.forecast + 1)})
     gc.disable()
     try:
-        return Fleet(settings)
+        if saved is None:
+            return Fleet(Settings.from_dict({**options, "channels": given.channels}))
+        fleet = Fleet.from_bytes(saved.fleet, **options)
     finally:
         gc.freeze()
         gc.enable()
+    if fleet.settings.channels != given.channels:
+        raise SettingsError(
+            f"--load-state: the state has channels {', '.join(fleet.settings.channels)}, "
+            f"{given.title} has {', '.join(given.channels)}; name them with --values in this order"
+        )
+    return fleet
 
 
-def _kept_rows(job: Job, tally: Tally) -> str:
-    if job.output in (None, "-") or not tally.records:
-        return ""
-    return f" ({count(tally.records, 'record')} before it: scored, in {job.output})"
-
-
-def _summary(source: CsvSource, fleet: Fleet, tally: Tally) -> Summary:
-    schema = source.schema
-    return summarise(
-        tally,
-        fleet.settings,
-        source=source.name,
-        title=source.title,
-        time=None if schema.time is None else schema.names[schema.time],
-        left_out=schema.left_out,
-        typical_step=fleet.typical_step_ns(0),
-    )
-
-
-def _draw(path: str, summary: Summary, kept: KeptRows, episodes: list[demo.Verdict]) -> None:
+def _draw(path: str, summary: Summary, kept: KeptRows, episodes: Sequence[demo.Verdict]) -> None:
     from streamrnn.pipelines import plot
 
     marks = [plot.Mark(e.episode.what, e.episode.start, e.episode.end) for e in episodes]
-    settings = summary.settings
     figure = plot.draw(
         kept,
         summary.events,
         title=summary.title,
-        n_events=summary.n_events,
-        coverage=settings.coverage,
+        keys=summary.keys,
+        n_events=summary.total.n_events,
+        coverage=summary.settings.coverage,
         marks=marks,
     )
     plot.save(figure, Path(path))

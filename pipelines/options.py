@@ -7,14 +7,20 @@ import csv
 
 from streamrnn import __version__
 
-__all__ = ["PICTURES", "SETTINGS", "make_parser"]
+__all__ = ["FILES", "PICTURES", "RECORD", "SETTINGS", "make_parser"]
 
 PICTURES = (".png", ".svg", ".pdf")
 SETTINGS = ("false_alarms", "horizons", "networks", "hidden", "seed", "coverage", "learn_anomalies")
+RECORD = (
+    *("time", "time_format", "tz", "values", "key", "label", "missing"),
+    *("delimiter", "decimal", "encoding", "sort"),
+)
+FILES = ("auto", "one", "each")
 _EXIT_CODES = (
     "exit codes: 0 fine; 1 an anomaly was found, only with --fail-on-anomaly; 2 wrong usage or settings; "
     "3 data that cannot be read; 130 interrupted"
 )
+_EXAMPLE = "example: streamrnn replay flow.csv -o scored.csv --plot scored.png; "
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -30,55 +36,113 @@ def make_parser() -> argparse.ArgumentParser:
     replay = commands.add_parser(
         "replay",
         help="score a recorded series, record by record, and say what was found",
-        description="Score a CSV file record by record, as if it came live, and say what was found.",
-        epilog="example: streamrnn replay flow.csv -o scored.csv --plot scored.png; " + _EXIT_CODES,
+        description="Score tables record by record, as if they came live, and say what was found. "
+        "How a table is written and what its columns mean is found out and said; each can be given.",
+        epilog=_EXAMPLE + _EXIT_CODES,
         allow_abbrev=False,
     )
-    _add_files(replay)
-    _add_settings(replay)
+    _add_input(replay)
+    _add_record(replay.add_argument_group("what the table is (default: found out)"))
+    _add_output(replay.add_argument_group("what to make of it"))
+    _add_settings(replay.add_argument_group("settings of the detector"))
     return parser
 
 
-def _add_files(replay: argparse.ArgumentParser) -> None:
-    replay.add_argument("files", nargs="*", metavar="FILE", help="a CSV file with a header; - is stdin")
+def _add_input(replay: argparse.ArgumentParser) -> None:
+    replay.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="CSV (also .gz) or Parquet files, folders of them, or - for stdin",
+    )
     replay.add_argument("--demo", action="store_true", help="replay a real series with four known episodes")
     replay.add_argument(
-        "--time",
-        metavar="COLUMN",
-        help="the column of times, ISO 8601 (default: found; none: no times)",
+        "--settings",
+        metavar="FILE",
+        help="a TOML file with tables [record], [model] and [detect]; options here win over it",
     )
     replay.add_argument(
-        "--values",
+        "--files",
+        dest="arrange",
+        choices=FILES,
+        default="auto",
+        help="several files: one (parts of the same series, in this order), each (a series each) or auto: "
+        "one where their times follow each other, else each",
+    )
+
+
+def _add_record(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--time",
         metavar="A,B",
         type=_names,
-        help="the columns of values (default: all other numbers)",
+        help="the column of times, or those that make one (none: no times)",
     )
-    replay.add_argument("-o", "--output", metavar="FILE", help="write every row with its scores; - is stdout")
-    replay.add_argument("--plot", metavar="FILE", help=f"draw a picture ({', '.join(PICTURES)})")
-    replay.add_argument("--json", action="store_true", help="print the summary as one JSON object")
-    replay.add_argument(
-        "--fail-on-anomaly", action="store_true", help="exit with 1 if any record has is_anomaly"
+    add(
+        "--time-format", metavar="FORMAT", help="iso, s, ms, us, ns, excel, or one like '%%d/%%m/%%Y %%H:%%M'"
     )
+    add("--tz", metavar="ZONE", help="zone of times without an offset, such as Europe/Rome (default: UTC)")
+    add("--values", metavar="A,B", type=_names, help="the columns of values (default: all other numbers)")
+    add(
+        "--key", metavar="A,B", type=_names, help="the columns that name a record's series (none: one series)"
+    )
+    add(
+        "--label",
+        metavar="A,B",
+        type=_names,
+        help="columns that mark known anomalies; only the report sees them",
+    )
+    add(
+        "--missing",
+        metavar="A,B",
+        type=_names,
+        action="extend",
+        help='what else means "no value", such as --missing -200',
+    )
+    add("--delimiter", metavar="MARK", help="what separates cells: a character, tab or space")
+    add("--decimal", metavar="MARK", choices=(".", ","), help="the decimal mark, a point or a comma")
+    add("--encoding", metavar="NAME", help="such as utf-8, cp1252 or utf-16")
+    add(
+        "--sort",
+        action="store_true",
+        default=None,
+        help="put rows in the order of their times first, in memory",
+    )
+    add("--rejects", metavar="FILE", help="write what cannot be read, with line and reason")
 
 
-def _add_settings(replay: argparse.ArgumentParser) -> None:
-    group = replay.add_argument_group("settings of the detector")
-    group.add_argument(
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="write every row with its scores: .csv, .jsonl, .parquet; - is stdout",
+    )
+    add("--long", action="store_true", help="write one row for each channel of a record")
+    add("--plot", metavar="FILE", help=f"draw a picture ({', '.join(PICTURES)})")
+    add("--json", action="store_true", help="print the summary as one JSON object")
+    add("--forecast", metavar="N", type=int, help="append a forecast of the N records after the last")
+    add("--save-state", metavar="FILE", help="keep what was learned, to go on from it")
+    add("--load-state", metavar="FILE", help="go on from a state that was saved")
+    add("--fail-on-anomaly", action="store_true", help="exit with 1 if any record has is_anomaly")
+
+
+def _add_settings(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
         "--false-alarms",
         metavar="N",
         help="how many you accept: alerts in the series' own time (1/week, 3/day; the default is 1/week) "
         "or the share of normal records (1e-4; the default without times is 1e-3)",
     )
-    group.add_argument("--horizons", metavar="1,6", type=_numbers, help="how many records ahead to forecast")
-    group.add_argument(
-        "--networks", metavar="lstm,gru", type=_names, help="cells of the networks (default: lstm)"
-    )
-    group.add_argument("--hidden", metavar="N", type=int, help="hidden units of each network (default: 12)")
-    group.add_argument("--seed", metavar="N", type=int, help="seed of the initial weights (default: 0)")
-    group.add_argument(
-        "--coverage", metavar="SHARE", type=float, help="share of values in intervals (default: .95)"
-    )
-    group.add_argument(
+    add("--horizons", metavar="1,6", type=_numbers, help="how many records ahead to forecast")
+    add("--networks", metavar="lstm,gru", type=_names, help="cells of the networks (default: lstm)")
+    add("--hidden", metavar="N", type=int, help="hidden units of each network (default: 12)")
+    add("--seed", metavar="N", type=int, help="seed of the initial weights (default: 0)")
+    add("--coverage", metavar="SHARE", type=float, help="share of values in intervals (default: .95)")
+    add(
         "--learn-anomalies",
         action=argparse.BooleanOptionalAction,
         default=None,

@@ -4,63 +4,85 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
-from typing import Protocol
 
-from streamrnn.columns import output_columns
-from streamrnn.connectors.base import Sink, Source, joined
+import numpy as np
+
+from streamrnn.connectors.base import Read, Source
 from streamrnn.fleet import Fleet
-from streamrnn.pipelines.progress import Progress
-from streamrnn.records import Batch, Results
+from streamrnn.records import Results
 
 __all__ = ["Watcher", "replay"]
 
 _POLL_S = 1.0
-_FLUSH_S = 10.0
 
 
-class Watcher(Protocol):
-    """Something that looks on: a tally, the rows of a plot."""
+Watcher = Callable[[Read, Results], None]
+"""Something that looks on: a writer of rows, a tally, the rows of a plot."""
 
-    def add(self, batch: Batch, found: Results) -> None:
-        """Take in the next records and what was found in them."""
+
+class _Codes:
+    """The fleet's codes of a source's series and partitions."""
+
+    def __init__(self, fleet: Fleet, source: Source, first_partition: int) -> None:
+        self._fleet, self._source, self._first = fleet, source, first_partition
+        self._codes = np.empty(0, np.int32)
+
+    def placed(self, batch: Read) -> Read:
+        """A batch whose series and partitions are numbered as in the fleet."""
+        new = self._source.keys[len(self._codes) :]
+        if len(new):
+            self._codes = np.append(self._codes, self._fleet.series(new))
+        partitions = batch.partitions + np.int32(self._first)
+        return replace(batch, series=self._codes[batch.series], partitions=partitions)
 
 
 def replay(
-    source: Source, fleet: Fleet, sink: Sink | None, watchers: Sequence[Watcher], progress: Progress
+    source: Source,
+    fleet: Fleet,
+    watchers: Sequence[Watcher],
+    progress: Callable[[int], None],
+    *,
+    first_partition: int = 0,
 ) -> bool:
     """Score and learn all records of a source, in order.
+
+    Parameters
+    ----------
+    source : Source
+    fleet : Fleet
+    watchers : sequence of Watcher
+        Shown each batch and what was found in it.
+    progress : callable
+        Told after each batch how many records are done.
+    first_partition : int
+        Code of the source's first partition, where the fleet knows others from before.
 
     Returns
     -------
     bool
-        False where Ctrl-C ended it; everything before is then scored, written and watched.
+        False where Ctrl-C ended it; everything before is then scored and watched.
 
     Raises
     ------
     DataError
-        Where a record cannot be read; everything before it is scored, written and watched.
+        Where nothing more can be read; everything before it is scored and watched.
     """
-    records = 0
+    records, codes = 0, _Codes(fleet, source, first_partition)
     try:
         while (batch := source.poll(_POLL_S)) is not None:
             with _whole():
-                found = fleet.process(batch)
-                if sink is not None:
-                    columns = output_columns(found, batch, fleet.settings, source.name)
-                    sink.write(joined(batch.columns, columns))
-                for watcher in watchers:
-                    watcher.add(batch, found)
-                records += len(batch)
-            progress.show(records)
+                placed = codes.placed(batch)
+                found = fleet.process(placed)
+                for watch in watchers:
+                    watch(placed, found)
+                records += len(placed)
+            progress(records)
     except KeyboardInterrupt:
         return False
-    finally:
-        progress.clear()
-        if sink is not None:
-            sink.flush(_FLUSH_S)
     source.commit(source.snapshot())
     return True
 

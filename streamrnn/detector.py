@@ -148,7 +148,7 @@ class Detector:
         fleet = self._started(dict.fromkeys(names, 0.0))
         order = [names.index(channel) for channel in self._check_names(names)]
         batch = Batch.of_one_series(values[:, order], times, self.n_records)
-        found = output_columns(fleet.process(batch), batch, fleet.settings, self.name)
+        found = output_columns(fleet.process(batch), batch, fleet.settings, [self.name])
         kept = {f"input.{c}" if c in found else str(c): frame[c].array for c in frame.columns}
         texts = {name: pd.array(found[name], dtype="str") for name in TEXT_COLUMNS}
         return pd.DataFrame({**kept, **found, **texts}, index=frame.index)
@@ -287,8 +287,8 @@ class Detector:
             surprise=surprise,
             is_anomaly=bool(detection),
             alert_strength=strength,
-            event_id=f"{self.name}-0-{event}" if event >= 0 else None,
-            record_id=f"{self.name}-0-{offset}",
+            event_id=f"{self.name}-{event}" if event >= 0 else None,
+            record_id=f"{self.name}-{offset}",
             channels={
                 channel: Expectation(*values)
                 for channel, *values in zip(self.settings.channels, *wide, strict=True)

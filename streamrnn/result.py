@@ -98,7 +98,7 @@ class Result:
     >>> from streamrnn import Detector
     >>> result = Detector(name="tank").process_one(20.5)
     >>> result.status, result.record_id, result.is_anomaly
-    ('warming', 'tank-0-0', False)
+    ('warming', 'tank-0', False)
     """
 
     status: str

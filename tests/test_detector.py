@@ -63,7 +63,7 @@ def test_the_frame_that_comes_back_has_the_index_and_columns_that_were_promised(
         "status", "event_id", "record_id",
     ]  # fmt: skip
     assert out["is_anomaly"].dtype == bool
-    assert out["record_id"].iloc[7] == "series-0-7"
+    assert out["record_id"].iloc[7] == "series-7"
 
 
 def test_a_column_named_like_an_output_is_kept_under_another_name():

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from streamrnn import Batch, Results
-from streamrnn.connectors.csv import CsvSource
+from streamrnn.connectors.file import FileSource
+from streamrnn.connectors.options import RecordOptions
 from streamrnn.pipelines.tally import CALIBRATED
 
 
@@ -34,11 +35,11 @@ def table(frame, tmp_path):
 
 @pytest.fixture
 def opened():
-    """A CsvSource that the test need not close."""
+    """A FileSource that the test need not close."""
     sources = []
 
-    def opener(path, **options):
-        sources.append(CsvSource(path, **options))
+    def opener(path, batch_rows=16_384, **options):
+        sources.append(FileSource(path, RecordOptions(**options), batch_rows=batch_rows))
         return sources[-1]
 
     yield opener

@@ -1,0 +1,169 @@
+"""``streamrnn replay``: arguments to a job, and what came of it to the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from streamrnn import __version__
+from streamrnn.connectors.base import STANDARD
+from streamrnn.connectors.options import RecordOptions
+from streamrnn.connectors.sinks import sink_class
+from streamrnn.connectors.text import printable
+from streamrnn.errors import SettingsError
+from streamrnn.pipelines.found import rejects_dict, rejects_text
+from streamrnn.pipelines.options import PICTURES, RECORD, SETTINGS
+from streamrnn.pipelines.progress import Progress
+from streamrnn.pipelines.settings import load_settings
+from streamrnn.settings import Settings
+
+if TYPE_CHECKING:
+    from streamrnn.pipelines.job import Job, Outcome
+
+__all__ = ["run"]
+
+_FINE, _ANOMALY, _INTERRUPTED = 0, 1, 130
+_MOST_AHEAD = 1000
+_FORECASTS_SHOWN = 3
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Replay what the arguments say, print what was found, and return the exit code.
+
+    Raises
+    ------
+    StreamrnnError
+        Where something is wrong with the arguments or the data.
+    OSError
+        Where the output cannot be written.
+    """
+    given = {name: value for name in RECORD if (value := getattr(arguments, name)) is not None}
+    options = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
+    if arguments.settings is not None:
+        said = load_settings(arguments.settings)
+        given, options = {**said.record, **given}, {**said.model, **options}
+    record = RecordOptions(**given)
+    Settings.from_dict(options)  # whatever is wrong with them is better said before a file is read
+    paths = _paths(arguments)
+    _check_files(arguments, paths)
+    progress = Progress(sys.stderr)
+    progress.say("loading (the first run compiles for some seconds)")
+    try:
+        from streamrnn.pipelines.job import Job, carry_out
+
+        same = ("arrange", "output", "long", "plot", "rejects", "save_state", "load_state")
+        job = Job(
+            paths=paths,
+            record=record,
+            options=options,
+            forecast=arguments.forecast or 0,
+            **{name: getattr(arguments, name) for name in same},
+        )
+        outcome = carry_out(job, progress, lambda found: _tell(arguments, f"{found}\n"))
+    finally:
+        progress.clear()
+    return _report(arguments, job, outcome)
+
+
+def _tell(arguments: argparse.Namespace, text: str) -> None:
+    """Print for people: where rows go to stdout to stderr, and nothing beside JSON."""
+    if not arguments.json:
+        print(text, file=sys.stderr if arguments.output == STANDARD else sys.stdout, flush=True)
+
+
+def _paths(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The files to read; none for the demonstration."""
+    files: list[str] = arguments.files
+    if arguments.demo:
+        if files:
+            raise SettingsError(f"--demo brings its own series; leave out {files[0]!r} or --demo")
+    elif not files:
+        raise SettingsError("no file was given; give tables (CSV, Parquet), a folder, - for stdin, or --demo")
+    if arguments.forecast is not None and not 1 <= arguments.forecast <= _MOST_AHEAD:
+        raise SettingsError(
+            f"--forecast is {arguments.forecast}; give a number of records from 1 to {_MOST_AHEAD}"
+        )
+    return tuple(files)
+
+
+def _check_files(arguments: argparse.Namespace, paths: Sequence[str]) -> None:
+    """Refuse files that would overwrite each other, before anything is opened."""
+    output, plot = arguments.output, arguments.plot
+    if output == STANDARD and arguments.json:
+        raise SettingsError("-o - and --json both want stdout; write the rows to a file")
+    if plot is not None and Path(plot).suffix.lower() not in PICTURES:
+        raise SettingsError(f"--plot is {plot!r}; give a name that ends in {', '.join(PICTURES)}")
+    if output is not None:
+        sink_class(output)
+    names = {
+        "-o": output,
+        "--plot": plot,
+        "--rejects": arguments.rejects,
+        "--save-state": arguments.save_state,
+    }
+    written = [(name, path) for name, path in names.items() if path not in (None, STANDARD)]
+    read = [path for path in (*paths, arguments.settings) if path not in (None, STANDARD)]
+    for i, (name, file) in enumerate(written):
+        if any(_same(file, path) for path in read):
+            raise SettingsError(f"{name} is {file!r}, a file that is read; give another name")
+        for other, path in written[:i]:
+            if _same(file, path):
+                raise SettingsError(f"{other} and {name} are both {file!r}; give two names")
+        if Path(file).is_dir():
+            raise SettingsError(f"{name} is {file!r}, a folder; name a file")
+        if not Path(file).absolute().parent.is_dir():
+            raise SettingsError(f"{name} is {file!r}, in a folder that does not exist; make it first")
+
+
+def _same(a: str, b: str) -> bool:
+    if Path(a).exists() and Path(b).exists():
+        return Path(a).samefile(b)
+    return Path(a).resolve() == Path(b).resolve()
+
+
+def _report(arguments: argparse.Namespace, job: Job, outcome: Outcome) -> int:
+    """Print what was found and return the exit code."""
+    if not outcome.finished:
+        records = f"{outcome.summary.total.records:,} records"
+        where = "" if job.output in (None, STANDARD) else f"; they are scored and in {printable(job.output)}"
+        print(f"streamrnn: interrupted after {records}{where}", file=sys.stderr)
+        return _INTERRUPTED
+    if arguments.json:
+        print(json.dumps(_json(outcome), indent=2, allow_nan=False))
+    _tell(arguments, _text(job, outcome))
+    sys.stdout.flush()
+    return _ANOMALY if arguments.fail_on_anomaly and outcome.summary.total.detections else _FINE
+
+
+def _json(outcome: Outcome) -> dict[str, Any]:
+    summary = outcome.summary
+    found = {"streamrnn": __version__, **summary.to_dict(), "rejects": rejects_dict(outcome.rejects)}
+    if outcome.ahead:
+        found["forecast"] = [ahead.to_dict(summary.settings.channels) for ahead in outcome.ahead]
+    if outcome.episodes:
+        found["episodes"] = [verdict.to_dict(summary.partition_names) for verdict in outcome.episodes]
+    return found
+
+
+def _text(job: Job, outcome: Outcome) -> str:
+    from streamrnn.pipelines.ahead import ahead_text
+    from streamrnn.pipelines.demo import verdicts_text
+    from streamrnn.pipelines.text import summary_text
+
+    parts = [summary_text(outcome.summary)]
+    if outcome.episodes:
+        parts.append(verdicts_text(outcome.episodes))
+    parts += [
+        ahead_text(ahead, outcome.summary.settings.channels) for ahead in outcome.ahead[:_FORECASTS_SHOWN]
+    ]
+    if unread := rejects_text(outcome.rejects, job.rejects):
+        parts.append(unread)
+    written = [("scored rows", job.output), ("picture", job.plot), ("state", job.save_state)]
+    lines = [f"{what}: {printable(path)}" for what, path in written if path not in (None, STANDARD)]
+    if not job.paths and job.plot is None:
+        lines.append("to see it: streamrnn replay --demo --plot demo.png")
+    return "\n\n".join([*parts, *(["\n".join(lines)] if lines else [])])
