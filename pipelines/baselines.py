@@ -6,8 +6,10 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from streamrnn.kernels import tally as kernel
-from streamrnn.pipelines.tally import Counts
+from streamrnn.records import Float64Array, Int64Array
 
 __all__ = ["BaselineSummary", "ChannelSummary", "channel_summaries", "season_of"]
 
@@ -53,21 +55,16 @@ class BaselineSummary:
         Values for which there were both forecasts.
     error, forecast_error : float
         Their mean absolute errors, sensor units; NaN: none.
+    ratio : float
+        The detector's error to this one's: under 1, the detector is better. Of several
+        series, whose units may differ, the median; NaN: not known.
     """
 
     name: str
     compared: int
     error: float
     forecast_error: float
-
-    @property
-    def ratio(self) -> float:
-        """The detector's error to this one's: under 1, the detector is better; NaN: not known."""
-        if self.error > 0.0:
-            return self.forecast_error / self.error
-        if math.isnan(self.error):
-            return math.nan
-        return 1.0 if self.forecast_error == 0.0 else math.inf
+    ratio: float
 
 
 @dataclass(frozen=True)
@@ -84,6 +81,12 @@ class ChannelSummary:
     coverage : float
         Share of the values inside of their intervals; NaN: none.
     baselines : tuple of BaselineSummary
+    wins, ties, loses : int
+        In so many series the forecast is better than each baseline, as good as the
+        hardest within 2%, or worse; series in which fewer than 30 values could be
+        compared are in none.
+    hardest : str or None
+        Of one series the baseline that does best against the forecast.
     alert_share : float
         The channel's mean share at the peaks of the run's alerts; NaN: there were none, or
         this is one series of several, which are not told apart here.
@@ -94,62 +97,92 @@ class ChannelSummary:
     mean_absolute_error: float
     coverage: float
     baselines: tuple[BaselineSummary, ...]
+    wins: int
+    ties: int
+    loses: int
+    hardest: str | None
     alert_share: float
 
-    @property
-    def hardest(self) -> BaselineSummary | None:
-        """The baseline that does best against the forecast, where enough was compared."""
-        raced = [b for b in self.baselines if b.compared >= FEWEST_COMPARED]
-        return max(raced, key=lambda baseline: baseline.ratio, default=None)
-
-    @property
-    def verdict(self) -> str | None:
-        """``"wins"``, ``"ties"`` (within 2%) or ``"loses"`` against the hardest baseline; None: too few."""
-        hardest = self.hardest
-        if hardest is None:
-            return None
-        if abs(hardest.ratio - 1.0) <= _TIE:
-            return "ties"
-        return "wins" if hardest.ratio < 1.0 else "loses"
-
     def to_dict(self) -> dict[str, Any]:
-        """Everything by name, with the ratios and the verdict."""
-        baselines = {b.name: {**asdict(b), "ratio": b.ratio} for b in self.baselines}
-        for baseline in baselines.values():
-            del baseline["name"]
-        hardest = self.hardest
-        against = None if hardest is None else hardest.name
-        return {**asdict(self), "baselines": baselines, "verdict": self.verdict, "against": against}
+        """Everything by name; baselines by theirs."""
+        plain = asdict(self)
+        plain["baselines"] = {baseline.pop("name"): baseline for baseline in plain["baselines"]}
+        return plain
 
 
 def channel_summaries(
-    counts: Counts, channels: tuple[str, ...], alert_shares: list[float], *, seasonal: bool
+    races: tuple[Int64Array, Float64Array],
+    channels: tuple[str, ...],
+    alert_shares: list[float],
+    *,
+    seasonal: bool,
 ) -> list[ChannelSummary]:
-    """A summary of each channel; ``seasonal`` says whether there is a season to compare with."""
+    """A summary of each channel over some series.
+
+    Parameters
+    ----------
+    races : (series, channels, COUNTS) int64, (series, channels, SUMS) float64
+        As ``Tally.races`` gives them.
+    channels : tuple of str
+    alert_shares : list of float
+    seasonal : bool
+        Whether there is a season to compare with.
+    """
+    counts, sums = races
     return [
-        _channel(counts, d, name, share, seasonal)
+        _channel(counts[:, d], sums[:, d], name, share, seasonal)
         for d, (name, share) in enumerate(zip(channels, alert_shares, strict=True))
     ]
 
 
-def _channel(counts: Counts, d: int, name: str, alert_share: float, seasonal: bool) -> ChannelSummary:
-    numbers, sums = counts.counts[d].tolist(), counts.sums[d].tolist()
-    compared = numbers[kernel.COMPARED]
-    raced = []
-    for which, baseline in enumerate(NAMES):
-        if which == kernel.SEASONAL and not seasonal:
-            continue
-        n, place = numbers[kernel.AGAINST + which], kernel.OTHERS + 2 * which
-        raced.append(BaselineSummary(baseline, n, _mean(sums[place], n), _mean(sums[place + 1], n)))
+def _channel(
+    counts: Int64Array, sums: Float64Array, name: str, alert_share: float, seasonal: bool
+) -> ChannelSummary:
+    """One channel of (series, COUNTS) and (series, SUMS)."""
+    raced = [which for which in kernel.BASELINES if seasonal or which != kernel.SEASONAL]
+    ratios = np.stack([_ratios(counts, sums, which) for which in raced])
+    enough = np.stack([counts[:, kernel.AGAINST + which] >= FEWEST_COMPARED for which in raced])
+    hardest = np.where(enough, ratios, -1.0).max(axis=0)  # (series,)
+    known = np.logical_or.reduce(enough)
+    ties = known & (np.abs(hardest - 1.0) <= _TIE)
+    one = len(counts) == 1 and bool(known[0])
+    compared = int(counts[:, kernel.COMPARED].sum())
     return ChannelSummary(
         channel=name,
         compared=compared,
-        mean_absolute_error=_mean(sums[kernel.ERROR], compared),
-        coverage=_mean(numbers[kernel.WITHIN], compared),
-        baselines=tuple(raced),
+        mean_absolute_error=_mean(sums[:, kernel.ERROR].sum(), compared),
+        coverage=_mean(counts[:, kernel.WITHIN].sum(), compared),
+        baselines=tuple(
+            _baseline(counts, sums, which, part) for which, part in zip(raced, ratios, strict=True)
+        ),
+        wins=int((known & ~ties & (hardest < 1.0)).sum()),
+        ties=int(ties.sum()),
+        loses=int((known & ~ties & (hardest > 1.0)).sum()),
+        hardest=NAMES[raced[int(np.where(enough, ratios, -1.0)[:, 0].argmax())]] if one else None,
         alert_share=alert_share,
     )
 
 
+def _baseline(counts: Int64Array, sums: Float64Array, which: int, ratios: Float64Array) -> BaselineSummary:
+    n, place = int(counts[:, kernel.AGAINST + which].sum()), kernel.OTHERS + 2 * which
+    known = ratios[~np.isnan(ratios)]
+    return BaselineSummary(
+        name=NAMES[which],
+        compared=n,
+        error=_mean(sums[:, place].sum(), n),
+        forecast_error=_mean(sums[:, place + 1].sum(), n),
+        ratio=float(np.median(known)) if len(known) else math.nan,
+    )
+
+
+def _ratios(counts: Int64Array, sums: Float64Array, which: int) -> Float64Array:
+    """(series,) errors of the forecast to a baseline's; NaN where nothing was compared."""
+    place = kernel.OTHERS + 2 * which
+    own, other = sums[:, place + 1], sums[:, place]
+    perfect = np.where(own > 0.0, math.inf, 1.0)  # a baseline without any error
+    ratios = np.divide(own, other, out=perfect, where=other > 0.0)
+    return np.where(counts[:, kernel.AGAINST + which] > 0, ratios, math.nan)
+
+
 def _mean(total: float, n: int) -> float:
-    return total / n if n else math.nan
+    return float(total) / n if n else math.nan

@@ -98,7 +98,7 @@ def draw(
     figure, axes = _panels(len(channels))
     for ax, d in zip(axes, channels, strict=False):
         _draw_channel(ax, view, rows.channel(d)[:, view.rows])
-        ax.set_ylabel(_safe(kept.channels[d], 30), parse_math=False, fontsize=_FONT)
+        ax.set_ylabel(_safe(kept.channels[d], 22), parse_math=False, fontsize=_FONT)
     _draw_surprise(axes[-2], view, rows)
     for ax in axes[:-1]:
         _draw_events(ax, view, own)
@@ -109,7 +109,7 @@ def draw(
     _draw_status(axes[-1], view, rows)
     _set_x(axes[-1], view)
     figure.align_ylabels(axes[:-1])
-    notes = [*_series_note(kept, keys[code]), *_notes(kept, rows, channels)]
+    notes = [*_series_note(kept, keys[code], bool(own)), *_notes(kept, rows, channels)]
     if n_events > len(events):
         notes.append(f"events: those of the {len(events)} strongest of {n_events:,}")
     _head(figure, "\n".join([_safe(title), *(["; ".join(notes)] if notes else [])]), coverage, bool(marks))
@@ -275,10 +275,12 @@ def _set_x(ax: Axes, view: View) -> None:
     ax.set_xlabel("time (UTC)" if view.timed else "record", fontsize=_FONT)
 
 
-def _series_note(kept: KeptRows, key: str) -> list[str]:
+def _series_note(kept: KeptRows, key: str, has_events: bool) -> list[str]:
     """Which of how many series is shown."""
     if kept.n_series == 1:
         return [f"series {_safe(key, 30)}"] if key else []
+    if not has_events:
+        return [f"series {_safe(key, 30)}, the first of {kept.n_series:,}: there are no events"]
     first = "" if kept.n_kept == kept.n_series else f"the first {kept.n_kept:,} of "
     return [f"series {_safe(key, 30)}, that of the strongest event of {first}{kept.n_series:,}"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.alarms import FalseAlarms, LabelScores, false_alarms, label_scores, total_alarms
 from streamrnn.pipelines.baselines import ChannelSummary, channel_summaries
 from streamrnn.pipelines.events import Event
-from streamrnn.pipelines.gaps import Steps, steps_of
+from streamrnn.pipelines.gaps import Steps, steps_of, total_steps
 from streamrnn.pipelines.tally import CALIBRATED, PROVISIONAL, Counts, Moment, Tally
 from streamrnn.pipelines.words import iso
 from streamrnn.records import STATUSES, Float64Array
@@ -31,6 +31,8 @@ class SeriesSummary:
 
     Attributes
     ----------
+    code : int
+        -1 for all together.
     key : str
         Its name; empty for a series without one and for all together.
     records : int
@@ -51,6 +53,7 @@ class SeriesSummary:
         The largest alert_strength and -log10 p; NaN: nothing was scored.
     """
 
+    code: int
     key: str
     records: int
     statuses: dict[str, int]
@@ -69,7 +72,7 @@ class SeriesSummary:
     surprise: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the key, by name."""
+        """Everything but code and key, by name."""
         moments = ("first", "last", "first_scored", "first_calibrated")
         same = ("records", "statuses", "detections", "n_events", "n_alerts", "strength", "surprise")
         steps = self.steps
@@ -246,31 +249,38 @@ class _Describer:
 
     def total(self, typical_steps: Float64Array) -> SeriesSummary:
         alarms = total_alarms(self._tally, self._settings, typical_steps)
-        return self._described("", self._tally.total(), alarms, self._alert_shares)
+        every = slice(0, max(self._tally.n_series, 1))
+        described = self._described(-1, self._tally.total(), alarms, total_steps(self._tally))
+        return replace(described, channels=self._channels(every, self._alert_shares))
 
     def series(self, code: int, key: str, typical_step: float) -> SeriesSummary:
         counts = self._tally.series(code)
         alarms = false_alarms(counts, self._settings, typical_step)
         shares = self._alert_shares if self._tally.n_series == 1 else self._unknown
-        return self._described(key, counts, alarms, shares)
+        described = self._described(code, counts, alarms, steps_of(counts))
+        return replace(described, key=key, channels=self._channels(slice(code, code + 1), shares))
 
-    def _described(
-        self, key: str, counts: Counts, alarms: FalseAlarms, alert_shares: list[float]
-    ) -> SeriesSummary:
-        largest = np.where(counts.largest < 0.0, math.nan, counts.largest).tolist()
+    def _channels(self, codes: slice, alert_shares: list[float]) -> list[ChannelSummary]:
+        races = self._tally.races(codes)
         seasonal = self._tally.season > 0
+        return channel_summaries(races, self._settings.channels, alert_shares, seasonal=seasonal)
+
+    def _described(self, code: int, counts: Counts, alarms: FalseAlarms, steps: Steps) -> SeriesSummary:
+        """A summary without key and channels."""
+        largest = np.where(counts.largest < 0.0, math.nan, counts.largest).tolist()
         return SeriesSummary(
-            key=key,
+            code=code,
+            key="",
             records=counts.records,
             statuses=dict(zip(STATUSES, counts.statuses.tolist(), strict=True)),
-            steps=steps_of(counts),
+            steps=steps,
             first=counts.moment(kernel.FIRST),
             last=counts.moment(kernel.LAST),
             first_scored=counts.moment(kernel.SCORED),
             first_calibrated=counts.moment(kernel.SURE),
             false_alarms=alarms,
             labels=label_scores(counts, alarms) if self._tally.labelled else None,
-            channels=channel_summaries(counts, self._settings.channels, alert_shares, seasonal=seasonal),
+            channels=[],
             detections=int(counts.alarms.sum()),
             n_events=int(counts.counters[kernel.EVENTS]),
             n_alerts=int(counts.counters[kernel.ALERTS]),

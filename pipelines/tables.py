@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 
 from streamrnn.connectors.text import printable
 from streamrnn.kernels.plan import NO_TIME
@@ -31,15 +30,18 @@ def name_text(name: str, longest: int = _LONGEST_NAME) -> str:
     return safe if len(safe) <= longest else safe[: longest - 3] + "..."
 
 
-def verdict_text(channel: ChannelSummary) -> str:
+def verdict_text(channel: ChannelSummary, n_series: int) -> str:
     """Who forecasts best, in words."""
-    hardest, verdict = channel.hardest, channel.verdict
-    if hardest is None:
+    if n_series > 1:
+        tied = f", ties in {channel.ties:,}" if channel.ties else ""
+        lost = f", loses in {channel.loses:,}" if channel.loses else ""
+        return f"best in {channel.wins:,} of {n_series:,} series{tied}{lost}"
+    if channel.hardest is None:
         return "too few to tell"
-    if verdict == "wins":
-        return "better than all of them"
-    name = _HARDEST[hardest.name]
-    return f"ties with {name}" if verdict == "ties" else f"{name} does better"
+    name = _HARDEST[channel.hardest]
+    if channel.ties:
+        return f"ties with {name}"
+    return f"{name} does better" if channel.loses else "better than all of them"
 
 
 def _ratio(channel: ChannelSummary, name: str) -> str:
@@ -60,11 +62,12 @@ def channel_lines(summary: Summary) -> list[str]:
                 percent(channel.alert_share),
                 *errors,
                 percent(channel.coverage),
-                verdict_text(channel),
+                verdict_text(channel, summary.n_series),
             ]
         )
-    more = f"; {_CHANNELS} of {len(channels)}, --json has all" if len(channels) > _CHANNELS else ""
-    title = f"Channels: {_verdicts(channels)}{more}"
+    more = f"; {_CHANNELS} of {len(channels)} shown, --json has all" if len(channels) > _CHANNELS else ""
+    verdicts = _verdicts(channels) if summary.n_series == 1 else "the median of the ratios of all series"
+    title = f"Channels: {verdicts}{more}"
     season = f", /season: {duration(summary.season_ns)} before" if summary.season else ""
     asked = percent(summary.settings.coverage)
     note = f"  (MAE: mean absolute error; /last: to that of the last value{season}; {asked} asked within)"
@@ -73,8 +76,8 @@ def channel_lines(summary: Summary) -> list[str]:
 
 def _verdicts(channels: list[ChannelSummary]) -> str:
     """On how many channels the forecast is best."""
-    counted = Counter(channel.verdict for channel in channels)
     words = {"wins": "the forecast is best on {}", "ties": "ties on {}", "loses": "loses on {}"}
+    counted = {verdict: sum(getattr(channel, verdict) for channel in channels) for verdict in words}
     said = [text.format(counted[verdict]) for verdict, text in words.items() if counted[verdict]]
     return ", ".join(said) or "too few records for a verdict"
 
@@ -95,7 +98,7 @@ def series_lines(summary: Summary) -> list[str]:
 
 def _series_row(series: SeriesSummary, several: bool) -> list[str]:
     steps = series.steps
-    best = sum(channel.verdict == "wins" for channel in series.channels)
+    best = sum(channel.wins for channel in series.channels)
     return [
         name_text(series.key),
         f"{series.records:,}",
@@ -124,17 +127,18 @@ def event_lines(summary: Summary) -> list[str]:
     header += ["start", "end"] if timed else ["first", "last"]
     header += ["lasted", "strength", "surprise", *(["channel"] if several else []), "actual", "expected"]
     header += ["also"] if several else []
-    return [
-        title,
-        *table([header, *(_event_row(e, summary, timed, several) for e in events)], numeric=_NUMBERS),
-    ]
+    steps = {series.code: series.steps.typical_ns for series in summary.series}
+    rows = [header, *(_event_row(event, summary, steps, timed, several) for event in events)]
+    return [title, *table(rows, numeric=_NUMBERS)]
 
 
-def _event_row(event: Event, summary: Summary, timed: bool, several: bool) -> list[str]:
+def _event_row(
+    event: Event, summary: Summary, steps: dict[int, float], timed: bool, several: bool
+) -> list[str]:
     cells = [name_text(summary.keys[event.series], 24)] if summary.n_series > 1 else []
     if timed:
-        lasted = duration(event.end - event.start + summary.total.steps.typical_ns)
-        cells += [moment(event.start), moment(event.end), lasted]
+        lasted = event.end - event.start + steps.get(event.series, 0.0)
+        cells += [moment(event.start), moment(event.end), duration(lasted)]
     else:
         cells += [f"{event.first:,}", f"{event.last:,}", count(event.records, "record")]
     top, *others = event.parts

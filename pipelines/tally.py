@@ -36,16 +36,12 @@ class Counts(NamedTuple):
     counters : (COUNTERS,) int64
     largest : (2,) float64
         Of alert_strength and surprise.
-    counts : (channels, COUNTS) int64
-    sums : (channels, SUMS) float64
     steps : (BINS,) int64
     step_sums : (BINS,) float64, ns
     """
 
     counters: Int64Array
     largest: Float64Array
-    counts: Int64Array
-    sums: Float64Array
     steps: Int64Array
     step_sums: Float64Array
 
@@ -149,6 +145,10 @@ class Tally:
         sums[1] = used[1].max(axis=0, initial=-1.0)
         _merge_moments(used[0], sums[0])
         return Counts(*sums)
+
+    def races(self, codes: slice) -> tuple[Int64Array, Float64Array]:
+        """Counts (series, channels, COUNTS) and sums (series, channels, SUMS) of the forecasts' errors."""
+        return self._rows.counts[codes], self._rows.sums[codes]
 
     def column(self, which: int) -> Int64Array:
         """(series,) one counter of all series."""

@@ -44,7 +44,7 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
     if sum(summary.rows.values()) > summary.rows.get("read", 0):
         yield "rows", ", ".join(f"{n:,} {name_text(what)}" for what, n in summary.rows.items() if n)
     if summary.n_series > 1:
-        yield "series", _names([series.key for series in summary.series], summary.n_series)
+        yield "series", f"{summary.n_series:,}"
     elif summary.series and summary.series[0].key:
         yield "series", name_text(summary.series[0].key)
     yield from _step_facts(summary)
@@ -86,7 +86,8 @@ def _step_facts(summary: Summary) -> Iterator[tuple[str, str]]:
         yield "times", "none; name the column with --time if there is one"
         return
     if steps.typical_ns:
-        yield "typical step", f"{duration(steps.typical_ns)}, {_gaps(steps)}"
+        low, high = map(duration, steps.range_ns)
+        yield "typical step", f"{low if low == high else f'{low} to {high}'}, {_gaps(steps)}"
     odd = [(steps.repeated, "repeated"), (steps.backwards, "earlier than the one before")]
     if any(n for n, _ in odd):
         yield "odd times", ", ".join(f"{n:,} {what}" for n, what in odd if n)
@@ -117,14 +118,18 @@ def _calibrated(summary: Summary) -> str:
         return f"from {_at(summary.total.first_calibrated)} on"
     if not alarms.normal_left:
         return "not yet: from the next record on"
-    return f"not yet: {left} of {needed} are still needed"
+    time = alarms.normal_left * summary.total.steps.typical_ns
+    about = f" (some {duration(time)})" if time else ""
+    return f"not yet: {left} of {needed} are still needed{about}"
 
 
 def _asked(summary: Summary) -> str:
     alarms, given = summary.total.false_alarms, summary.settings.false_alarms
     each = " of each series" if summary.n_series > 1 else ""
     if alarms.counts == "events":
-        return f"{alarms.asked} asked{each} (p at or under {alarms.level:.3g} to start with)"
+        known = alarms.level == alarms.level  # of several series, only where one is calibrated
+        level = f" (p at or under {alarms.level:.3g} to start with)" if known else ""
+        return f"{alarms.asked} asked{each}{level}"
     if isinstance(given, str) and "/" in given:
         return f"{given} needs times, which are not known; {alarms.asked} of normal records instead"
     return f"{alarms.asked} of normal records asked"
@@ -146,9 +151,11 @@ def _realised(summary: Summary) -> str:
         over = (
             f"in {count(alarms.calibrated, 'calibrated record')} ({alarms.realised / alarms.calibrated:.3g})"
         )
-    sure = f"{alarms.realised_low:.3g} to {alarms.realised_high:.3g} with 95% certainty"
-    few = "; too few records to tell" if not alarms.enough else f"; {sure}"
-    return f"{came} {over}, {alarms.expected:.3g} allowed{few}"
+    interval = f"95% interval {alarms.realised_low:.2g} to {alarms.realised_high:.2g}"
+    return (
+        f"{came} {over}, {alarms.expected:.3g} allowed; "
+        f"{interval if alarms.enough else 'too few records to tell'}"
+    )
 
 
 def _label_facts(labels: LabelScores, alarms: FalseAlarms) -> Iterator[tuple[str, str]]:
@@ -160,7 +167,7 @@ def _label_facts(labels: LabelScores, alarms: FalseAlarms) -> Iterator[tuple[str
         late = "" if labels.delay_s != labels.delay_s else f" ({duration(1e9 * labels.delay_s)})"
         yield "delay", f"{labels.delay_records:.3g} records{late} to the first detection, on average"
     if labels.alerts:
-        right = f"{labels.true_alerts:,} of {count(labels.alerts, 'alert')} overlap a window"
+        right = f"{labels.true_alerts:,} of {count(labels.alerts, 'alert')} overlapping a window"
         yield "precision", f"{percent(labels.precision)}: {right}"
     if labels.unlabelled:
         false = f"{_alarms(labels.false_alarms, alarms)} outside of windows while calibrated"
@@ -171,14 +178,15 @@ def _channel_facts(channel: ChannelSummary, summary: Summary) -> Iterator[tuple[
     if not channel.compared:
         yield "forecast", "nothing to compare yet"
         return
-    within = (
-        f"{percent(channel.coverage)} of values within intervals ({percent(summary.settings.coverage)} asked)"
-    )
-    yield "forecast", f"mean absolute error {number(channel.mean_absolute_error)}; {within}"
-    raced = [b for b in channel.baselines if b.compared]
+    asked = percent(summary.settings.coverage)
+    within = f"{percent(channel.coverage)} of values within intervals ({asked} asked)"
+    one = summary.n_series == 1
+    error = f"mean absolute error {number(channel.mean_absolute_error)}; " if one else ""
+    yield "forecast", f"{error}{within}"
+    raced = [baseline for baseline in channel.baselines if baseline.compared]
     if raced:
         season = f" ({duration(summary.season_ns)})"
-        parts = [
-            f"{b.ratio:.2f} of {_BASELINES[b.name]}{season if b.name == 'seasonal' else ''}" for b in raced
-        ]
-        yield "", f"{', '.join(parts)}: {verdict_text(channel)}"
+        names = {**_BASELINES, "seasonal": f"{_BASELINES['seasonal']}{season}"}
+        parts = ", ".join(f"{baseline.ratio:.2f} of {names[baseline.name]}" for baseline in raced)
+        median = "" if one else "its error is, in the median, "
+        yield "", f"{median}{parts}: {verdict_text(channel, summary.n_series)}"

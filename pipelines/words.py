@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -83,10 +84,20 @@ def table(
 ) -> list[str]:
     """Lines of an aligned table; the first row is its header, ``numeric`` columns stand right."""
     right = [name in numeric for name in rows[0]]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         cells = zip(row, widths, right, strict=True)
-        padded = (cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in cells)
+        padded = (_padded(cell, width, to_right) for cell, width, to_right in cells)
         lines.append(indent + "  ".join(padded).rstrip())
     return lines
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that a text takes: East Asian letters take two."""
+    return len(text) + sum(unicodedata.east_asian_width(c) in "WF" for c in text if not c.isascii())
+
+
+def _padded(cell: str, width: int, to_right: bool) -> str:
+    room = " " * (width - _width(cell))
+    return room + cell if to_right else cell + room

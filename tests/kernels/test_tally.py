@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from guarded import Arena
 from naive_tally import SeriesTally, step_bin, thinned
 
 from streamrnn import Batch, Results, Settings
@@ -97,6 +98,7 @@ def test_every_count_is_that_of_the_plain_twin(seed, season):
             twin.add(batch, found, labels[i], i)
         counts = tally.series(code)
         counters = counts.counters
+        numbers, totals = tally.races(slice(code, code + 1))
         assert counts.statuses.tolist() == [twin.n["status", k] for k in range(6)]
         assert counts.alarms.tolist() == [twin.n["alarm", k] for k in range(6)]
         assert {name: counters[place] for name, place in COUNTERS.items()} == {n: twin.n[n] for n in COUNTERS}
@@ -109,10 +111,10 @@ def test_every_count_is_that_of_the_plain_twin(seed, season):
         for d in range(2):
             errors = twin.errors[d]
             raced = [errors[name] for name in ("last", "season", "ewma")]
-            assert counts.counts[d].tolist() == [len(errors["forecast"]), twin.within[d], *map(len, raced)]
+            assert numbers[0, d].tolist() == [len(errors["forecast"]), twin.within[d], *map(len, raced)]
             sums = [sum(errors["forecast"])]
             sums += [sum(pair[k] for pair in pairs) for pairs in raced for k in (0, 1)]
-            np.testing.assert_allclose(counts.sums[d], sums, rtol=1e-12)
+            np.testing.assert_allclose(totals[0, d], sums, rtol=1e-12)
             seen += len(errors["season"])
     assert (seen > 20) == bool(season)
 
@@ -197,3 +199,29 @@ def test_kept_rows_are_the_extremes_of_the_plain_twin_however_cut(monkeypatch, n
             np.testing.assert_array_equal(channel[thinning.LOWEST], [row["lowest"][d] for row in want])
             np.testing.assert_array_equal(channel[thinning.HIGHEST], [row["highest"][d] for row in want])
             np.testing.assert_array_equal(channel[thinning.YHAT], [row["yhat"][d] for row in want])
+
+
+def between_canaries(arrays):
+    """The same arrays, each in memory of its own between canaries."""
+    arenas = [Arena.of(array) for array in arrays]
+    pairs = zip(arenas, arrays, strict=True)
+    return arenas, type(arrays)(*(arena.bytes.view(a.dtype).reshape(a.shape) for arena, a in pairs))
+
+
+@pytest.mark.parametrize(("channels", "series", "season"), [(1, 1, 0), (2, 3, 7), (5, 8, 1)])
+def test_nothing_is_written_outside_of_the_tallies_and_the_bins(monkeypatch, channels, series, season):
+    monkeypatch.setattr(kept_module, "MOST_BINS", 16)
+    monkeypatch.setattr(kept_module, "FEWEST_BINS", 16)
+    batch, found, labels = stream(5, series=series, channels=channels)
+    names = tuple(map(str, range(channels)))
+    tally, kept = Tally(Settings(channels=names), season=season, step_ns=30.0 * SECOND), KeptRows(names)
+    tally._make_room(series)
+    kept._make_room(series)
+    arenas, tally._rows = between_canaries(tally._rows)
+    more, kept._bins = between_canaries(kept._bins)
+    tally._table, kept._table = tally._rows.table(), kept._bins.table()
+    tally.add(batch, found, labels)
+    kept.add(batch, found)
+    assert tally.records == len(batch)
+    assert kept.series(0).stride > 1
+    assert all(arena.intact() for arena in arenas + more)

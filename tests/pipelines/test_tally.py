@@ -37,8 +37,9 @@ def test_errors_are_those_of_scored_values_that_have_a_value_before_them(batch_o
     assert tally.total().statuses.tolist() == [1, 1, 5, 0, 1, 0]
 
 
+@pytest.mark.parametrize("series", [1, 3])
 @pytest.mark.parametrize("size", [1, 3, 50])
-def test_a_tally_does_not_depend_on_the_cut(size, batch_of, results_of):
+def test_a_summary_does_not_depend_on_the_cut(size, series, batch_of, results_of):
     rng = np.random.default_rng(1)
     n = 200
     events = np.repeat([-1, 12, -1, 60, 90, -1], [12, 30, 18, 30, 20, 90])
@@ -53,14 +54,20 @@ def test_a_tally_does_not_depend_on_the_cut(size, batch_of, results_of):
         is_anomaly=hits,
         alert_strength=np.where(hits, rng.random(n), 0.0),
         event_offset=events,
+        event_partition=np.where(events >= 0, 1, -1).astype(np.int32),
     )
     batch, settings = batch_of(rng.normal(size=(n, 2))), Settings(channels=("a", "b"))
-    whole, parts = Tally(settings), Tally(settings)
+    batch.series[:] = np.arange(n) % series
+    season = {"season": 24, "step_ns": HOUR}
+    whole, parts = Tally(settings, **season), Tally(settings, **season)
     whole.add(batch, found)
     for start in range(0, n, size):
         rows = slice(start, start + size)
         parts.add(part_of(batch, rows), part_of(found, rows))
-    assert summary_of(parts, settings) == summary_of(whole, settings)
+    parts, whole = (summary_of(tally, settings) for tally in (parts, whole))
+    assert parts.to_dict() == whole.to_dict()
+    assert len(whole.events) == 3 * series
+    assert parts.events == whole.events
 
 
 def test_an_event_runs_from_its_first_record_to_its_last_detection(batch_of, results_of):
