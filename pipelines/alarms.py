@@ -95,6 +95,8 @@ class LabelScores:
         How many were allowed on these records.
     unlabelled : int
         Calibrated records without a label.
+    false_alarm_rate : float
+        False alarms to such records; NaN: there are none.
     """
 
     windows: int
@@ -111,6 +113,7 @@ class LabelScores:
     false_alarms: int
     false_alarms_expected: float
     unlabelled: int
+    false_alarm_rate: float
 
 
 def false_alarms(counts: Counts, settings: Settings, typical_step: float) -> FalseAlarms:
@@ -190,6 +193,7 @@ def label_scores(counts: Counts, alarms: FalseAlarms) -> LabelScores:
         false_alarms=int(false),
         false_alarms_expected=alarms.level * unlabelled,
         unlabelled=unlabelled,
+        false_alarm_rate=_share(int(false), unlabelled),
     )
 
 

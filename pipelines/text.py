@@ -151,11 +151,16 @@ def _realised(summary: Summary) -> str:
         over = (
             f"in {count(alarms.calibrated, 'calibrated record')} ({alarms.realised / alarms.calibrated:.3g})"
         )
-    interval = f"95% interval {alarms.realised_low:.2g} to {alarms.realised_high:.2g}"
-    return (
-        f"{came} {over}, {alarms.expected:.3g} allowed; "
-        f"{interval if alarms.enough else 'too few records to tell'}"
-    )
+    return f"{came} {over}, {alarms.expected:.3g} allowed; {_compared(alarms)}"
+
+
+def _compared(alarms: FalseAlarms) -> str:
+    """Whether as many came as were asked for, as far as can be told."""
+    if not alarms.enough:
+        return "too few records to tell"
+    low, high = alarms.realised_low, alarms.realised_high
+    than = "more than" if alarms.expected < low else "fewer than" if alarms.expected > high else "as"
+    return f"{than} asked (95% interval {low:.2g} to {high:.2g})"
 
 
 def _label_facts(labels: LabelScores, alarms: FalseAlarms) -> Iterator[tuple[str, str]]:
@@ -170,8 +175,9 @@ def _label_facts(labels: LabelScores, alarms: FalseAlarms) -> Iterator[tuple[str
         right = f"{labels.true_alerts:,} of {count(labels.alerts, 'alert')} overlapping a window"
         yield "precision", f"{percent(labels.precision)}: {right}"
     if labels.unlabelled:
-        false = f"{_alarms(labels.false_alarms, alarms)} outside of windows while calibrated"
-        yield "false", f"{false}, {labels.false_alarms_expected:.3g} allowed"
+        came = f"{_alarms(labels.false_alarms, alarms)} in {count(labels.unlabelled, 'calibrated record')}"
+        rate = f"({labels.false_alarm_rate:.3g}) outside of windows"
+        yield "false", f"{came} {rate}, {labels.false_alarms_expected:.3g} allowed"
 
 
 def _channel_facts(channel: ChannelSummary, summary: Summary) -> Iterator[tuple[str, str]]:

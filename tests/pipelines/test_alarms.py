@@ -109,7 +109,7 @@ def test_an_alert_that_spans_a_window_overlaps_it_but_one_that_calmed_down_befor
 def test_false_alarms_are_detections_without_a_label_on_calibrated_records(labelled):
     status = [PROVISIONAL] * 10 + [CALIBRATED] * 30
     scores = labelled([20, 21], hits=[3, 15, 16, 20], status=status)
-    assert (scores.false_alarms, scores.unlabelled) == (2, 28)
+    assert (scores.false_alarms, scores.unlabelled, scores.false_alarm_rate) == (2, 28, 2 / 28)
     assert scores.false_alarms_expected == pytest.approx(2.8)
 
 

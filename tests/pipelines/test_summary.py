@@ -147,7 +147,7 @@ def test_labels_are_scored_and_said(ran):
     assert "labels        1 of 2 labelled windows found, 1 by an alert\n" in text
     assert "delay         2 records (2 h) to the first detection, on average\n" in text
     assert "precision     100%: 1 of 1 alert overlapping a window\n" in text
-    assert "false         0 alarms outside of windows while calibrated, 1.95 allowed\n" in text
+    assert "false         0 alarms in 195 calibrated records (0) outside of windows, 1.95 allowed\n" in text
     assert ran(1).to_dict()["labels"] is None
 
 

@@ -115,7 +115,18 @@ def test_false_alarms_are_told_only_from_enough_records(batch_of, results_of):
     summary = summary_of(enough, rate)
     alarms = summary.total.false_alarms
     assert (alarms.realised, alarms.expected) == (10, 10.0)
-    assert "10 alarms in 1,000 calibrated records (0.01), 10 allowed" in summary_text(summary)
+    text = summary_text(summary)
+    said = "10 alarms in 1,000 calibrated records (0.01), 10 allowed; as asked (95% interval 4.8 to 18)"
+    assert said in text
+
+
+@pytest.mark.parametrize(
+    ("every", "words"), [(20, "more than asked"), (100, "as asked"), (500, "fewer than")]
+)
+def test_the_text_says_whether_more_or_fewer_alarms_came_than_were_asked(batch_of, results_of, every, words):
+    tally, hits = Tally(Settings()), np.arange(1000) % every == 0
+    tally.add(batch_of(np.zeros(1000)), results_of(1000, is_anomaly=hits))
+    assert f"10 allowed; {words}" in summary_text(summary_of(tally, Settings(false_alarms=0.01)))
 
 
 def test_a_budget_counts_events_that_reach_the_alert_level_in_calibrated_time(batch_of, results_of):
