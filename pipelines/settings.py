@@ -83,9 +83,8 @@ def _listed(file: str, key: str, value: Any) -> Any:
             )
         return value
     values = value if isinstance(value, list) else [value]
-    numbers = key == "missing" and all(isinstance(part, (int, float)) for part in values)
-    if numbers:
-        return tuple(f"{part!r}" for part in values)
+    if key == "missing":
+        values = [part if isinstance(part, str) else f"{part!r}" for part in values]
     if not all(isinstance(part, str) for part in values):
         raise SettingsError(f"{file}: {key} is {value!r}; give a name or a list of names")
     return tuple(values)

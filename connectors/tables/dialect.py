@@ -28,7 +28,12 @@ _LOOKED_AT = 2000  # lines that decide where the header is
 _WEIGHED = 200  # lines that decide the marks
 _SAID = re.compile("sep=(.)$")  # Excel's first line
 _COMMENT = "#"
-_LIKE_A_TIME = re.compile(r"\s*\d{1,4}([-/.:])\d{1,2}(\1\d{1,4})?([T ,].*)?$|\s*\d{1,2}[ -][A-Za-z]{3}")
+# A date with whatever follows it, a time of day, or a date with the name of its month.
+_LIKE_A_TIME = re.compile(
+    r"\s*(\d{1,4}([-/.])\d{1,2}(\2\d{1,4})?([T ].*)?|"
+    r"\d{1,2}([:.])\d\d(\5\d\d([.,]\d{3,9})?)?\s*([AaPp]\.?[Mm]\.?)?|"
+    r"\d{1,2}[ -][A-Za-z]{3}.*|[A-Z][a-z]{2,8}\.? \d{1,2}.*)\s*$"
+)
 _UNITS = re.compile(r"[°%µ²³/\[\]()]|^(c|f|k|v|a|w|s|ms|hz|pa|bar|psi|rpm|mm|cm|m|kg|kw|kwh|hpa|mbar|ppm|-)$")
 _LONGEST_UNIT = 12
 _CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
