@@ -10,7 +10,7 @@ from streamrnn.connectors.tables.block import Block
 from streamrnn.connectors.tables.column import Column
 from streamrnn.connectors.tables.dialect import Dialect, find_dialect, find_encoding
 from streamrnn.connectors.tables.opening import Opened, reading
-from streamrnn.connectors.tables.rows import BadRow, Lines, Rows, rows_of
+from streamrnn.connectors.tables.rows import WIDE, BadRow, GivenLines, Lines, Rows, errors_of, rows_of
 from streamrnn.connectors.tables.schema import Sample
 from streamrnn.connectors.text import FOREIGN
 from streamrnn.errors import DataError
@@ -18,7 +18,7 @@ from streamrnn.errors import DataError
 __all__ = ["CsvTable"]
 
 _SAMPLE_ROWS = 3000  # of the head
-_WIDE = ("utf-16", "utf-32")  # encodings in which one cannot start anywhere
+_AGAIN = "the header once more; files were put one behind the other"
 
 
 class CsvTable:
@@ -41,7 +41,14 @@ class CsvTable:
         self.title, self.fingerprint, self.options = opened.title, opened.fingerprint, options
         self._opened, self._path = opened, path
         encoding = options.encoding or find_encoding(opened.head, self.title)
-        head = _whole_lines(opened.head, encoding, cut=bool(opened.samples))
+        with reading(path):
+            text = opened.head.decode(encoding, errors_of(encoding))
+        self._line_end = _ending(text)
+        head = _whole_lines(text, self._line_end, cut=opened.goes_on)
+        if not head and text:
+            raise DataError(
+                f"{self.title}: line 1 has no end within {len(text):,} characters; is it a table?"
+            )
         self.dialect: Dialect = find_dialect(head, encoding, self.title, options)
         self.decimal = self.dialect.decimal
         self._head = head[self.dialect.first - 1 :]
@@ -59,8 +66,9 @@ class CsvTable:
         self._head = []
         consecutive = len(rows)
         for part in self._opened.samples:
-            if not dialect.encoding.startswith(_WIDE):
-                rows += _rows_in(_whole_lines(part, dialect.encoding, cut=True)[1:], dialect, _SAMPLE_ROWS)
+            if not dialect.encoding.startswith(WIDE):
+                text = part.decode(dialect.encoding, FOREIGN)
+                rows += _rows_in(_whole_lines(text, self._line_end, cut=True)[1:], dialect, _SAMPLE_ROWS)
         if not rows:
             raise DataError(f"{self.title} has a header but no records")
         cells = zip(*rows, strict=True)
@@ -94,33 +102,29 @@ class CsvTable:
         self._opened.close()
 
     def _start(self) -> None:
-        self._lines = Lines(self._opened.stream, self.dialect.encoding)
+        self._lines = Lines(self._opened.stream, self.dialect.encoding, self._line_end)
         self._lines.take(0)
         skipped = self.dialect.first - 1
         while skipped > 0 and (lines := self._lines.take(skipped)):
             skipped -= len(lines)
 
 
-def _whole_lines(data: bytes, encoding: str, *, cut: bool) -> list[str]:
-    """The lines of some bytes; without the last, where it may be cut off."""
-    text = data.decode(encoding, "replace" if encoding.startswith(_WIDE) else FOREIGN)
-    ending = "\r" if "\r" in text and "\n" not in text else "\n"
+def _ending(text: str) -> str:
+    """What ends a line; old machines wrote a carriage return alone."""
+    return "\r" if "\r" in text and "\n" not in text else "\n"
+
+
+def _whole_lines(text: str, ending: str, *, cut: bool) -> list[str]:
+    """The lines of a text; without the last, where it may be cut off."""
     lines = text.replace("\r\n", "\n").split(ending)
-    return lines[:-1] if (cut or not lines[-1]) and len(lines) > 1 else lines
+    return lines[:-1] if cut or not lines[-1] else lines
 
 
 def _rows_in(lines: Sequence[str], dialect: Dialect, most: int) -> list[list[str]]:
     """Rows of a part of the file; lines that are none are left out."""
-    rows = rows_of(_Given(lines), dialect.delimiter, len(lines)) if lines else None
-    whole = () if rows is None else (_fitted(row, dialect) for row in rows.cells)
-    return list(islice((row for row in whole if row is not None), most))
-
-
-class _Given(Lines):
-    """Lines that are there already."""
-
-    def __init__(self, lines: Sequence[str]) -> None:
-        self._lines, self._at, self._ended, self.number = list(lines), 0, True, 1
+    rows = rows_of(GivenLines(lines), dialect.delimiter, len(lines)) if lines else None
+    block = Block([], []) if rows is None else _block(rows, dialect)
+    return [list(row) for row in islice(zip(*block.columns, strict=True), most)]
 
 
 def _fitted(row: list[str], dialect: Dialect) -> list[str] | None:
@@ -136,14 +140,19 @@ def _fitted(row: list[str], dialect: Dialect) -> list[str] | None:
 
 
 def _block(rows: Rows, dialect: Dialect) -> Block:
+    """The columns of some rows, comments left out; rows that do not fit are bad."""
     cells, lines, bad = rows.cells, rows.lines, rows.bad
-    width = len(dialect.names)
-    if not all(len(row) == width for row in cells):
+    width, heading, comment = len(dialect.names), list(dialect.heading), dialect.comment
+    plain = all(len(row) == width for row in cells) and heading not in cells
+    if not plain or (comment and any(row[0].startswith(comment) for row in cells)):
         kept, numbers, bad = [], [], list(bad)
         for row, line in zip(cells, lines, strict=True):
-            fitted = _fitted(row, dialect)
+            if comment and row[0].startswith(comment):
+                continue
+            fitted = None if row == heading else _fitted(row, dialect)
             if fitted is None:
-                bad.append(BadRow(line, _of_cells(len(row), width), dialect.delimiter.join(row)))
+                reason = _AGAIN if row == heading else _of_cells(len(row), width)
+                bad.append(BadRow(line, reason, dialect.delimiter.join(row)))
             else:
                 kept.append(fitted)
                 numbers.append(line)

@@ -189,7 +189,7 @@ def _pace(sample: Sample, schema: Schema) -> tuple[tuple[int, int] | None, float
     span = int(times[known].min()), int(times[known].max())
     codes = codes_of(sample.columns, schema.key, len(times))
     head = np.flatnonzero(known[: sample.consecutive])
-    order = head[np.argsort(codes[head], kind="stable")]
+    order = head[np.lexsort((times[head], codes[head]))]
     steps = np.diff(times[order])[np.diff(codes[order]) == 0]
     steps = steps[steps > 0]
     return span, float(np.median(steps)) if len(steps) else 0.0

@@ -210,9 +210,9 @@ class ParquetTable:
         kind = column.type
         if pa.types.is_dictionary(kind):
             column, kind = column.dictionary_decode(), kind.value_type
-        numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal)
+        numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
         if any(of_kind(kind) for of_kind in numeric):
-            values = column if pa.types.is_boolean(kind) else column.cast(pa.float64(), safe=False)
+            values = column.cast(pa.float64(), safe=False)
             return np.asarray(values.to_numpy(zero_copy_only=False), np.float64)
         if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
             naive = getattr(kind, "tz", None) is None

@@ -9,13 +9,47 @@ import numpy as np
 
 from streamrnn.records import Float64Array
 
-__all__ = ["FOREIGN", "MISSING", "is_missing", "is_number", "numbers", "printable", "shown"]
+__all__ = [
+    "FOREIGN",
+    "MISSING",
+    "is_missing",
+    "is_number",
+    "numbers",
+    "printable",
+    "shown",
+    "unit_of",
+    "without_unit",
+]
 
 # Bytes that are not of the encoding come through unchanged: columns of text are only repeated.
 FOREIGN = "surrogateescape"
 # What spreadsheets, R, pandas, Weka and databases write where there is no value.
-_WORDS = ("", "na", "n/a", "#n/a", "nan", "nat", "null", "none", "nil", "missing", "-", "--", "?")
+_WORDS = (
+    *(
+        "",
+        "na",
+        "n/a",
+        "n.a.",
+        "#n/a",
+        "<na>",
+        "nan",
+        "nat",
+        "null",
+        "(null)",
+        "\\n",
+        "none",
+        "nil",
+        "missing",
+    ),
+    *("no data", "nodata", "#value!", "#ref!", "#div/0!", "#num!", "#name?", "-", "--", "---", "?"),
+)
 MISSING = frozenset(spelled for word in _WORDS for spelled in (word, word.upper(), word.capitalize(), "NaN"))
+# A number, then a unit such as "°C"; no month, no half of a day, no ordinal.
+_UNIT = re.compile(
+    r".*[\d.,]\s*(?!(?:[ap]\.?m|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|st|nd|rd|th)\b)"
+    r"(?P<unit>[^\W\d_]|[°%‰µΩ$€£])(?P<rest>[^\d\s;,:\"']{0,11})$",
+    re.IGNORECASE,
+)
 _LONGEST_SHOWN = 60
 _SWAPPED = str.maketrans(",.", ".,")  # a decimal comma's spelling to a decimal point's
 # Digits in groups of three, a point before decimals; the mark between groups is one and the same.
@@ -84,6 +118,28 @@ def numbers(cells: Sequence[str], decimal: str = ".") -> tuple[Float64Array, dic
     found = [_number(cell, decimal) for cell in cells]
     bad = {i: f"{shown(cells[i])} is not a number" for i, value in enumerate(found) if value is None}
     return np.array([float("nan") if value is None else value for value in found], np.float64), bad
+
+
+def unit_of(cells: Sequence[str], decimal: str = ".") -> str:
+    """The unit that stands behind the number in every cell that is not missing; empty where none does.
+
+    Examples
+    --------
+    >>> unit_of(["20.1 °C", "", "19.5 °C"]), unit_of(["1 kB", "1 MB"])
+    ('°C', '')
+    """
+    present = [cell.strip() for cell in cells if not is_missing(cell)]
+    match = _UNIT.match(present[0]) if present else None
+    if match is None:
+        return ""
+    unit = match["unit"] + match["rest"]
+    with_unit = all(cell.endswith(unit) and is_number(cell.removesuffix(unit), decimal) for cell in present)
+    return unit if with_unit else ""
+
+
+def without_unit(cells: Sequence[str], unit: str) -> list[str]:
+    """Cells without the unit behind their numbers."""
+    return [cell.strip().removesuffix(unit) for cell in cells]
 
 
 def _number(cell: str, decimal: str) -> float | None:

@@ -13,6 +13,7 @@ from streamrnn.pipelines.words import count
 __all__ = ["found_dict", "found_text", "rejects_dict", "rejects_text"]
 
 _MOST_NAMES = 12
+_LONGEST_NAME = 160  # with the reason why it is left out
 
 
 def found_text(sources: Sequence[FileSource], *, each: bool, tz: str | None) -> str:
@@ -53,7 +54,11 @@ def _zone(tz: str | None) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more
+    return ", ".join(map(_cut, names[:_MOST_NAMES])) + more
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
 
 
 def found_dict(sources: Sequence[FileSource], *, each: bool, tz: str | None) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,17 +37,23 @@ _NAMES = (
     "heure",
     "hora",
 )
+# Words of times at which something ended or was written down: the other one says when it was.
+_LATER = frozenset({"end", "stop", "to", "until", "updated", "modified", "changed", "processed", "received"})
 _PARTS = {
     "year": ("year", "yr", "yyyy", "jahr"),
     "month": ("month", "mon", "mo", "mm", "monat"),
     "day": ("day", "dy", "dd", "dayofmonth", "tag"),
-    "hour": ("hour", "hr", "hh", "hours", "stunde"),
+    "yearday": ("yearday", "dayofyear", "doy", "yday", "julianday", "julian", "jday", "day", "dy"),
+    "hour": ("hour", "hr", "hh", "he", "hours", "hourending", "hourbeginning", "hourend", "stunde"),
+    "hhmm": ("hhmm", "hrmn", "hourminute"),
     "minute": ("minute", "min", "mi", "minutes"),
     "second": ("second", "sec", "ss", "seconds"),
 }
 _UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "ns": 1}  # nanoseconds
 _EXCEL_ZERO, _DAY = -2_209_161_600_000_000_000, 86_400_000_000_000
 _EPOCHS = frozenset({*_UNITS, "excel"})
+_EXCEL_DAYS = (30_000, 60_000)  # 1982 to 2064
+_ELAPSED = frozenset({*_NAMES, "t", "elapsed", "seconds", "secs", "sec"})
 _HELP = f"--time names the column (several with commas), --time {NO_TIME_COLUMN} reads without a clock"
 
 
@@ -103,8 +109,18 @@ class Clock:
                 naive = local.tz_localize(None)
                 columns.append([str(t) if text == "iso" else t.strftime(text) for t in naive])
             else:
-                columns.append([str(getattr(time, part)) for time in local])
+                columns.append([_WRITTEN.get(part, _plainly(part))(time) for time in local])
         return columns
+
+
+_WRITTEN: dict[str, Callable[[Any], str]] = {
+    "yearday": lambda time: str(time.dayofyear),
+    "hhmm": lambda time: str(100 * time.hour + time.minute),
+}
+
+
+def _plainly(part: str) -> Callable[[Any], str]:
+    return lambda time: str(getattr(time, part))
 
 
 def _formats(reading: Reading) -> list[str]:
@@ -142,7 +158,7 @@ def find_clock_columns(
 
 def _found(sample: Sample, free: list[int], options: RecordOptions) -> Clock | None:
     columns = sample.columns
-    by_name = sorted(free, key=lambda place: (_rank(columns[place]), place))
+    by_name = sorted(free, key=lambda place: (*_rank(columns[place]), place))
     for place in by_name:
         if columns[place].times is not None:
             return Clock((place,), None)
@@ -151,26 +167,35 @@ def _found(sample: Sample, free: list[int], options: RecordOptions) -> Clock | N
     dated = [place for place in by_name if columns[place].readings]
     if dated:
         # A date with a clock beats one without, whatever their names.
-        place = next(
-            (p for p in dated if _rank(columns[p]) < len(_NAMES) and _has_clock(columns[p])), dated[0]
-        )
+        named = (p for p in dated if _is_named(columns[p]) and _has_clock(columns[p]))
+        place = next(named, dated[0])
         return _dated(sample, place, [p for p in free if p != place])
     parts = _parts_of(columns, free)
     if parts is not None:
         return parts
     for place in by_name:
         column = columns[place]
-        unnamed = column.name in sample.made_up
-        if column.epoch is not None and (unnamed or _rank(column) < len(_NAMES)):
+        if column.epoch is not None and (column.name in sample.made_up or _is_named(column)):
             return Clock((place,), column.epoch)
     return None
 
 
-def _rank(column: Column) -> int:
-    """Place of the first word that the name is, or holds; after all of them where none."""
+def _rank(column: Column) -> tuple[bool, int, bool]:
+    """What makes a column more likely the clock: it moves, its name says so, not that of an end."""
+    words = set(column.words)
     if column.word in _NAMES:
-        return -1
-    return next((i for i, name in enumerate(_NAMES[:4]) if name in column.word), len(_NAMES))
+        named = 0
+    elif words & set(_NAMES):
+        named = 1
+    else:
+        # "measdate", "timestamps", but not "updated"
+        held = any(w.startswith(n) or w.endswith(n) for w in words - _LATER for n in _NAMES[:4])
+        named = 2 if held else 3
+    return column.is_still, named, bool(words & _LATER)
+
+
+def _is_named(column: Column) -> bool:
+    return _rank(column)[1] < 3
 
 
 def _has_clock(column: Column) -> bool:
@@ -184,7 +209,35 @@ def _dated(sample: Sample, place: int, others: list[int]) -> Clock:
         for other in others:
             if (reading := sample.columns[other].day_time) is not None:
                 return Clock((place, other), _only(_beside(column, reading), (place, other), sample))
+        if hours := _hours(sample, place, others):
+            parts = ("date", *("hour", "minute", "second")[: len(hours)])
+            readings = [Reading(reading.formats, parts) for reading in column.readings]
+            return Clock((place, *hours), _only(readings, (place, *hours), sample))
     return Clock((place,), _only(column.readings, (place,), sample))
+
+
+def _hours(sample: Sample, date: int, others: list[int]) -> list[int]:
+    """Columns of the hour, the minute and the second beside one of dates; none where there is no hour."""
+    columns = sample.columns
+    found: list[int] = []
+    for part, most in (("hour", 24), ("minute", 59), ("second", 59)):
+        fitting = (p for p in others if _counts_to(columns[p], most))
+        place = next((p for p in fitting if columns[p].word in _PARTS[part]), None)
+        if place is None:
+            break
+        found.append(place)
+    beside = date + 1
+    if not found and sample.made_up and beside in others and _counts_to(columns[beside], 24):
+        head = columns[beside].values[: sample.consecutive]
+        steps = np.diff(head)
+        # Without a name it is an hour where it goes from 0 to 23, or from 1 to 24, again and again.
+        if len(head) > 24 and ((steps == 1) | (steps == -23)).all():
+            found.append(beside)
+    return found
+
+
+def _counts_to(column: Column, most: int) -> bool:
+    return column.is_whole and bool((column.known >= 0).all() and (column.known <= most).all())
 
 
 def _beside(dates: Column, clock: Reading) -> list[Reading]:
@@ -225,7 +278,7 @@ def _reads(reading: Reading, columns: Sequence[Column]) -> bool:
     """Whether most rows of some columns can be read so."""
     if any(column.is_empty or not column.cells for column in columns):
         return False
-    plausible = reading.formats[0] not in _EPOCHS or _rank(columns[0]) < len(_NAMES)
+    plausible = reading.formats[0] not in _EPOCHS or _is_named(columns[0])
     n = min(len(columns[0].cells), 1000)
     times, bad = TimeReader(reading).read([c.cells[:n] for c in columns], np.zeros(n, np.int32))
     read = int((times != np.iinfo(np.int64).min).sum())
@@ -233,13 +286,20 @@ def _reads(reading: Reading, columns: Sequence[Column]) -> bool:
 
 
 def _parts_of(columns: Sequence[Column], free: list[int]) -> Clock | None:
-    """Year, month, day and so on in columns of their own."""
+    """Year, month, day and so on in columns of their own; or year and day of the year."""
+    named = {
+        part: place
+        for part, words in _PARTS.items()
+        if (place := next((p for p in free if columns[p].word in words and columns[p].is_whole), None))
+        is not None
+    }
+    days = ("month", "day") if "month" in named else ("yearday",)
     found: dict[str, int] = {}
-    for part, words in _PARTS.items():
-        place = next((p for p in free if columns[p].word in words and columns[p].is_whole), None)
-        if place is None:
+    clock = ("hhmm",) if "hhmm" in named and "hour" not in named else ("hour", "minute")
+    for part in ("year", *days, *clock, "second"):
+        if part not in named:
             break
-        found[part] = place
+        found[part] = named[part]
     if len(found) < 2:  # a year alone is as likely a value
         return None
     return Clock(tuple(found.values()), Reading((), tuple(found)))
@@ -279,13 +339,32 @@ def _refuse(sample: Sample, places: tuple[int, ...]) -> Clock:
 
 
 def _explain(sample: Sample, free: list[int], left_out: dict[int, str]) -> None:
-    """Say of columns that are named like a clock, or look like a part of one, why they are none."""
+    """Say of columns that are named like a clock, or look like a part of one, why they are none.
+
+    DataError where one holds text that can only be a time.
+    """
     for place in free:
         column = sample.columns[place]
-        named = column.word in _NAMES or column.word in {"t", "seconds", "elapsed", "elapsedtime"}
-        if named and column.counts_rows(sample.consecutive):
-            left_out[place] = "counts rows, no clock"
-        elif named and column.climbs(sample.consecutive):
-            left_out[place] = f"counts up, no date; as seconds: --time {column.name} --time-format s"
-        elif column.day_time is not None and not column.is_numeric:
+        elapsed = column.words[:1] and column.words[0] in _ELAPSED
+        if column.day_time is not None and not column.is_numeric:
             left_out[place] = "a time of day without a date"
+        elif column.word in _NAMES and not column.is_numeric and _is_stamped(column):
+            _refuse(sample, (place,))
+        elif elapsed and column.counts_rows(sample.consecutive):
+            left_out[place] = "counts rows, no clock"
+        elif (elapsed or _is_named(column)) and column.climbs(sample.consecutive):
+            left_out[place] = _climbing(column)
+
+
+def _is_stamped(column: Column) -> bool:
+    """Whether most cells have the digits of a date."""
+    return 2 * sum(len(re.findall(r"\d", cell)) >= 3 for cell in column.present) > len(column.present)
+
+
+def _climbing(column: Column) -> str:
+    """What a column that is named like a time and only goes up may be, with the options that say so."""
+    name, known = shown(column.name), column.known
+    if _EXCEL_DAYS[0] <= known.min() and known.max() <= _EXCEL_DAYS[1]:
+        return f"no date; if it is Excel's number of a day: --time {name} --time-format excel"
+    unit = next((word for word in column.words[1:] if word in _UNITS), "s")
+    return f"counts up, no date; to read it as {unit}: --time {name} --time-format {unit}"

@@ -8,18 +8,23 @@ from functools import cached_property
 
 import numpy as np
 
-from streamrnn.connectors.text import is_missing, numbers
+from streamrnn.connectors.text import is_missing, numbers, unit_of, without_unit
 from streamrnn.connectors.times.finding import find_clock, find_epoch, find_readings
 from streamrnn.connectors.times.formats import Reading
 from streamrnn.records import Float64Array, Int64Array
 
-__all__ = ["Column"]
+__all__ = ["Column", "label_word"]
 
 _MOSTLY = 0.5  # a column with fewer readable cells is of another kind; above, the rest are errors
 _FEW = 10  # values that a label may have
+_FEWEST_COUNTED = 10  # rows that tell an even count from a short ramp
 _TRUE = frozenset({"true", "yes", "y", "t", "anomaly", "anomalous", "abnormal", "attack", "outlier", "fault"})
 _FALSE = frozenset({"false", "no", "n", "f", "normal", "ok", "none", "benign", "regular"})
 _FEWEST = 4  # values of a column that tell a stand-in for "no value" from a switch
+# The last numbers of the types in which devices keep values, and what is written for them.
+_RANGES = frozenset(
+    {-1.0, *(2.0**bits - 1 for bits in (8, 15, 16, 31, 32)), *(-(2.0**bits) for bits in (7, 15, 31))}
+)
 _REPEATED = 0.002  # share of the rows that have it
 
 
@@ -60,14 +65,34 @@ class Column:
         return re.sub(r"[\W_]", "", self.name.lower())
 
     @cached_property
+    def words(self) -> tuple[str, ...]:
+        """The words of the name, in lower case: ``created_at`` and ``CreatedAt`` have two."""
+        parts = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", self.name)
+        return tuple(word for word in re.split(r"[\W_]+", parts.lower()) if word)
+
+    @cached_property
     def present(self) -> list[str]:
         """The cells that are not missing."""
         return [cell for cell in self.cells if not is_missing(cell)]
 
     @cached_property
+    def _read(self) -> tuple[Float64Array, str]:
+        """The numbers, and the unit that was taken away from each cell."""
+        if self._values is not None:
+            return self._values, ""
+        values, bad = numbers(self.cells, self._decimal)
+        unit = unit_of(self.cells, self._decimal) if len(bad) == len(self.present) > 0 else ""
+        return (numbers(without_unit(self.cells, unit), self._decimal)[0] if unit else values), unit
+
+    @property
     def values(self) -> Float64Array:
         """(n,) float64: the numbers, NaN where there is none."""
-        return numbers(self.cells, self._decimal)[0] if self._values is None else self._values
+        return self._read[0]
+
+    @property
+    def unit(self) -> str:
+        """What stands behind each number, such as ``°C``; empty where nothing does."""
+        return self._read[1]
 
     @cached_property
     def known(self) -> Float64Array:
@@ -118,10 +143,25 @@ class Column:
         """How the column counts seconds since 1970, if it does."""
         return find_epoch(self.known) if self.is_numeric and len(self.known) else None
 
+    @cached_property
+    def is_still(self) -> bool:
+        """Whether all rows say the same."""
+        return len(self.cells) > 1 and len(set(self.cells)) == 1
+
     def counts_rows(self, consecutive: int) -> bool:
         """Whether the column goes up by one from row to row, and so says nothing."""
         head = self.values[:consecutive]
         return self.is_whole and len(head) > 2 and bool((np.diff(head) == 1.0).all())
+
+    def counts_evenly(self, consecutive: int) -> float | None:
+        """The step by which the column goes up from row to row, where it is always the same."""
+        head = self.values[:consecutive]
+        if not self.is_numeric or len(head) < _FEWEST_COUNTED or not np.isfinite(head).all():
+            return None
+        step = (head[-1] - head[0]) / (len(head) - 1)
+        even = head[0] + step * np.arange(len(head))
+        # Numbers that were rounded before they were written are off by a part of a step.
+        return float(step) if step > 0.0 and bool((np.abs(head - even) < 0.01 * step).all()) else None
 
     def climbs(self, consecutive: int) -> bool:
         """Whether the numbers never fall."""
@@ -132,31 +172,50 @@ class Column:
     def label(self) -> dict[str, bool] | None:
         """What each cell says of its record, where the column can be a label; None where not.
 
-        Numbers are left to ``values``: 0 is normal.
+        Numbers are left to ``values``: 0 is normal. Words are, where one of them
+        says normal; then all others are kinds of anomalies.
         """
         if self.is_numeric:
             return {} if self.is_whole and len(np.unique(self.known)) <= _FEW else None
-        words = {cell.strip().lower().replace(" ", "") for cell in self.present}
-        if not words <= _TRUE | _FALSE:
+        words = {label_word(cell) for cell in self.present}
+        if len(words) > _FEW or not (words <= _TRUE | _FALSE or words & _FALSE):
             return None
-        return {word: word in _TRUE for word in words}
+        return {word: word not in _FALSE for word in words}
 
     @cached_property
-    def stand_in(self) -> float | None:
-        """A number that seems to mean "no value", such as -200: alone, far off, and it comes again."""
+    def stand_ins(self) -> list[float]:
+        """Numbers that seem to mean "no value", such as -200: far off all others, and they come again."""
+        found: list[float] = []
         values, counts = np.unique(self.known, return_counts=True)
-        if len(values) < _FEWEST:
-            return None
-        for place, nearest in ((0, 1), (-1, -2)):
-            value, count = float(values[place]), int(counts[place])
-            low, high = np.quantile(self.known[self.known != value], (0.01, 0.99))
-            alone = abs(value - values[nearest]) > high - low
-            if alone and value.is_integer() and count >= max(3, _REPEATED * len(self.known)):
-                return value
-        return None
+        while len(values) >= _FEWEST:
+            low, high = np.quantile(
+                self.known[~np.isin(self.known, [*found, values[0], values[-1]])], (0.01, 0.99)
+            )
+            ends = (abs(values[0] - values[1]), abs(values[-1] - values[-2]))
+            place = 0 if ends[0] > ends[1] else -1
+            often = counts[place] >= max(3, _REPEATED * len(self.known))
+            if not (often and max(ends) > high - low and _like_a_stand_in(float(values[place]))):
+                break
+            found.append(float(values[place]))
+            values, counts = np.delete(values, place), np.delete(counts, place)
+        return sorted(found)
 
     def share_at_end(self, value: float) -> float:
-        """Share of the rows that hold a value, where it is the smallest or the largest; else 0."""
+        """Share of the rows that hold a value, where none is beyond it but other stand-ins; else 0."""
         held = int((self.known == value).sum())
-        at_end = held > 1 and value in (self.known.min(), self.known.max())
+        others = self.known[~np.isin(self.known, [other for other in self.stand_ins if other != value])]
+        at_end = held > 1 and value in (others.min(), others.max())
         return held / len(self.values) if at_end else 0.0
+
+
+def label_word(cell: str) -> str:
+    """A word of a label as it is compared."""
+    return cell.strip().lower().replace(" ", "")
+
+
+def _like_a_stand_in(value: float) -> bool:
+    """Whether people write a number for "no value": -1, 99.9, -9999, -200, or the end of a type's range."""
+    digits = re.sub(r"[.-]", "", f"{value:.10g}").strip("0")
+    nines = digits in {"9" * len(digits), "7" * len(digits), "8" * len(digits)} and abs(value) >= 77
+    round_ = abs(value) >= 100 and value % 100 == 0
+    return value in _RANGES or nines or round_ or abs(value) >= 1e15

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streamrnn.connectors.options import RecordOptions
-from streamrnn.connectors.tables.rows import cells_of
+from streamrnn.connectors.tables.rows import GivenLines, cells_of, rows_of
 from streamrnn.connectors.text import is_missing, is_number, shown
 from streamrnn.errors import DataError
 
@@ -28,14 +27,26 @@ _LOOKED_AT = 2000  # lines that decide where the header is
 _WEIGHED = 200  # lines that decide the marks
 _SAID = re.compile("sep=(.)$")  # Excel's first line
 _COMMENT = "#"
-# A date with whatever follows it, a time of day, or a date with the name of its month.
-_LIKE_A_TIME = re.compile(
-    r"\s*(\d{1,4}([-/.])\d{1,2}(\2\d{1,4})?([T ].*)?|"
-    r"\d{1,2}([:.])\d\d(\5\d\d([.,]\d{3,9})?)?\s*([AaPp]\.?[Mm]\.?)?|"
-    r"\d{1,2}[ -][A-Za-z]{3}.*|[A-Z][a-z]{2,8}\.? \d{1,2}.*)\s*$"
+_DATE = (
+    r"(\d{4}[-/]\d{1,2}|\d{1,4}(?P<mark>[-/.])\d{1,2}(?P=mark)\d{1,4}|\d{8}|"
+    r"\d{1,2}[-/. ]*[a-z]{3,9}[-/., ]*\d{2,4}|[a-z]{3,9}\.? \d{1,2},? \d{4})"
 )
-_UNITS = re.compile(r"[°%µ²³/\[\]()]|^(c|f|k|v|a|w|s|ms|hz|pa|bar|psi|rpm|mm|cm|m|kg|kw|kwh|hpa|mbar|ppm|-)$")
-_LONGEST_UNIT = 12
+_CLOCK = r"\d{1,2}(:\d{2}(:\d{2}([.,:]\d+)?)?|\.\d{2}\.\d{2})"
+_ZONE = r"(\s*([ap]\.?m\.?|z|[a-z]{3,5}|(utc|gmt)?[-+]\d{1,2}(:?\d{2})?))*(\[[\w/]+\])?"
+_BEHIND = rf"[t ,;_-]+({_CLOCK}|\d{{1,2}}\.\d{{2}}|\d{{4,6}}){_ZONE}"  # a date
+_LIKE_A_TIME = re.compile(
+    rf"\s*(([a-z]{{3,9}},? )?{_DATE}({_BEHIND})?|{_CLOCK}{_ZONE})\s*", re.IGNORECASE | re.ASCII
+)
+# What stands below names: units, what a logger did with values, types, or a ruler.
+_UNITS = re.compile(
+    r"[\[(].*[\])]|[-:=+*]*|\S{0,4}[°%µ²³/]\S{0,5}|deg.{0,3}|"
+    r"[numkcdhg]{0,1}(m|g|s|a|v|w|hz|pa|bar|va|var|wh|l|j|n|ohm|t|b)|[cfkh]|min|sec|rpm|psi|ppm|ppb|inhg|"
+    r"volts?|amps?|watts?|hours?|seconds?|minutes?|met(er|re)s?|celsius|kelvin|fahrenheit|percent|"
+    r"ts|rn|smp|avg|max|std|tot|wvc|mean|raw|"
+    r"str(ing)?|text|int(eger|\d*)?|float\d*|double|real|num(ber|eric)?|long|bool(ean)?|object",
+    re.IGNORECASE,
+)
+_LONGEST_UNIT = 14
 _CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 _MOST_CONTROL = 0.05  # share of control characters above which a file is no text
 
@@ -56,6 +67,10 @@ class Dialect:
         Line of the first record.
     narrowest : int
         Fewest cells of a row that is whole.
+    heading : tuple of str
+        The cells of the header as they stand there; none where there is none.
+    comment : str
+        What rows that are comments start with; empty where there are none.
     """
 
     encoding: str
@@ -65,6 +80,8 @@ class Dialect:
     header: int
     first: int
     narrowest: int
+    heading: tuple[str, ...] = ()
+    comment: str = ""
 
     def describe(self) -> str:
         """In words, for people."""
@@ -132,7 +149,10 @@ def find_dialect(lines: Sequence[str], encoding: str, title: str, options: Recor
     given = options.delimiter or (said and said[1])
     delimiters = [given] if given else _present(lines)
     decimals = [options.decimal] if options.decimal else [".", ","]
-    pairs = [(d, mark) for d in delimiters for mark in decimals if d != mark]
+    # A decimal comma between commas needs quotes.
+    quoted = any('"' in line for line in lines[:_WEIGHED])
+    pairs = [(d, mark) for d in delimiters for mark in decimals if d != mark or quoted]
+    pairs = pairs or [(delimiters[0], decimals[0])]
     delimiter, decimal = max(pairs, key=lambda pair: _merit(lines, *pair))
     return _placed(lines, encoding, delimiter, decimal, title)
 
@@ -143,20 +163,15 @@ def _present(lines: Sequence[str]) -> list[str]:
     return [mark for mark in _MARKS if 2 * sum(mark in line for line in held) >= len(held)] or [","]
 
 
-def _split(line: str, delimiter: str) -> list[str]:
-    """Cells of one line of the sample, whatever its quotes are like."""
-    if '"' not in line:
-        return cells_of(line, delimiter)
-    try:
-        return next(csv.reader([line], delimiter=delimiter, skipinitialspace=delimiter == " "), [])
-    except csv.Error:
-        return cells_of(line, delimiter)
-
-
 def _table(lines: Sequence[str], delimiter: str) -> list[tuple[int, list[str]]]:
-    """The rows that hold anything, with their lines."""
-    split = ((i, _split(line, delimiter)) for i, line in enumerate(lines, 1) if line.strip(f"{delimiter} \t"))
-    return [(i, row) for i, row in split if any(cell.strip() for cell in row)]
+    """The rows that hold anything, with their lines; those that are none as one cell."""
+    rows = rows_of(GivenLines(lines), delimiter, len(lines)) if lines else None
+    if rows is None:
+        return []
+    table = [
+        (line, row) for line, row in zip(rows.lines, rows.cells, strict=True) if any(map(str.strip, row))
+    ]
+    return sorted(table + [(bad.line, [bad.text]) for bad in rows.bad], key=lambda row: row[0])
 
 
 def _merit(lines: Sequence[str], delimiter: str, decimal: str) -> tuple[float, float, int]:
@@ -166,12 +181,21 @@ def _merit(lines: Sequence[str], delimiter: str, decimal: str) -> tuple[float, f
         return 0.0, 0.0, 0
     width, alike = Counter(map(len, rows)).most_common(1)[0]
     cells = [cell for row in rows if len(row) == width for cell in row if not is_missing(cell)]
-    readable = sum(_is_data(cell, decimal) for cell in cells)
+    worth = sum(_worth(cell, decimal) for cell in cells)
     plain = sum(_is_plain(cell, decimal) for cell in cells)
-    # Columns of text are no fault of a delimiter; one column that should be many is.
-    share = readable / max(len(cells), 1)
+    # Columns of text are no fault of a delimiter; one column that should be many is, and
+    # spaces stand in texts and times too.
+    share = worth / max(len(cells), 1)
     merit = (alike / len(rows)) * (0.2 + share) * (1.0 if width > 1 else 0.5)
+    merit *= 0.9 if delimiter == " " else 1.0
     return round(merit, 3), round(plain / max(len(cells), 1), 3), width
+
+
+def _worth(cell: str, decimal: str) -> float:
+    """1 for a number or a time, half for text, nothing for text that may be several cells."""
+    if _is_data(cell, decimal):
+        return 1.0
+    return 0.0 if any(mark in cell for mark in _MARKS if mark != " ") else 0.5
 
 
 def _is_plain(cell: str, decimal: str) -> bool:
@@ -185,13 +209,20 @@ def _is_plain(cell: str, decimal: str) -> bool:
 
 def _is_data(cell: str, decimal: str) -> bool:
     """Whether a cell looks like a number or a time."""
-    return is_number(cell, decimal) or _LIKE_A_TIME.match(cell) is not None
+    return is_number(cell, decimal) or _is_time(cell)
+
+
+def _is_time(cell: str) -> bool:
+    return _LIKE_A_TIME.fullmatch(cell) is not None
 
 
 def _placed(lines: Sequence[str], encoding: str, delimiter: str, decimal: str, title: str) -> Dialect:
     """Header and first record of a table whose marks are known."""
     table = _table(lines, delimiter)
-    rows = [(i, row) for i, row in table if not row[0].startswith(_COMMENT)]
+    marked = [row[0].startswith(_COMMENT) for _, row in table]
+    # Where most rows have the mark, it is a part of names, not the mark of a comment.
+    has_comments = any(marked) and (all(marked) or 2 * sum(marked) < len(table))
+    rows = [row for row, is_comment in zip(table, marked, strict=True) if not (has_comments and is_comment)]
     if not rows:
         raise DataError(f"{title} has comments but no records")
     width = Counter(len(row) for _, row in rows[-_LOOKED_AT // 2 :]).most_common(1)[0][0]
@@ -201,10 +232,11 @@ def _placed(lines: Sequence[str], encoding: str, delimiter: str, decimal: str, t
         if len(rows) == 1:
             raise DataError(f"{title} has a header but no records")
         start = 1  # all text: whoever reads on will say so
-    before = [(i, row) for i, row in rows[:start] if len(row) >= width - 1]
-    before = before or _commented(table, rows[start][0], width, delimiter)
-    line, header = _header(before)
-    width = max(width, len(header)) if len(header) != width - 1 else width
+    line, header = _header(rows[:start], [row for _, row in rows[start:]], width)
+    if not header and has_comments:
+        line, header = _commented(table, rows[start][0], width, delimiter)
+    header = header[:width] if not any(map(str.strip, header[width:])) else header
+    width = max(width, len(header))
     return Dialect(
         encoding=encoding,
         delimiter=delimiter,
@@ -213,6 +245,8 @@ def _placed(lines: Sequence[str], encoding: str, delimiter: str, decimal: str, t
         header=line,
         first=rows[start][0],
         narrowest=min(width, Counter(len(row) for _, row in rows[start:]).most_common(1)[0][0]),
+        heading=tuple(next((row for i, row in table if i == line), ())),
+        comment=_COMMENT if has_comments else "",
     )
 
 
@@ -222,7 +256,7 @@ def _kinds(rows: Sequence[Sequence[str]], decimal: str) -> list[str]:
     for column in zip(*rows[len(rows) // 4 :], strict=True):
         cells = [cell for cell in column if not is_missing(cell)]
         numeric = sum(is_number(cell, decimal) for cell in cells)
-        timed = sum(_LIKE_A_TIME.match(cell) is not None for cell in cells)
+        timed = sum(map(_is_time, cells))
         kind = "number" if 2 * numeric >= len(cells) > 0 else "text"
         kinds.append("time" if 2 * timed >= len(cells) > 0 and kind == "text" else kind)
     return kinds
@@ -236,8 +270,8 @@ def _is_record(row: Sequence[str], kinds: Sequence[str], width: int, decimal: st
     for cell, kind in zip(row, kinds, strict=False):
         if is_missing(cell) or kind == "text":
             continue
-        if kind == "time" and _LIKE_A_TIME.match(cell):
-            return True
+        if kind == "time":
+            return _is_time(cell)
         against += 1 if not _is_data(cell, decimal) else -1
     whole = [cell.strip() for cell in row]
     counted = whole == [str(i) for i in range(len(row))]  # pandas names columns so that have no name
@@ -246,38 +280,49 @@ def _is_record(row: Sequence[str], kinds: Sequence[str], width: int, decimal: st
 
 def _commented(
     table: Sequence[tuple[int, list[str]]], first: int, width: int, delimiter: str
-) -> list[tuple[int, list[str]]]:
+) -> tuple[int, list[str]]:
     """The comment right above the first record, where it has the names: ``# time value``."""
     above = [(i, row) for i, row in table if i < first and row[0].startswith(_COMMENT)]
     if not above:
-        return []
+        return 0, []
     line, row = above[-1]
     cells = cells_of(delimiter.join(row).lstrip(f"{_COMMENT} "), delimiter)
-    return [(line, cells)] if len(cells) == width else []
+    return (line, cells) if len(cells) == width else (0, [])
 
 
-def _header(before: Sequence[tuple[int, list[str]]]) -> tuple[int, list[str]]:
-    """The line of the names among those before the first record; (0, []) where there is none."""
-    rows = [(line, row) for line, row in before if any(cell.strip() for cell in row)]
-    while len(rows) > 1 and _is_units(rows[-1][1]) and not _is_units(rows[-2][1]):
-        rows.pop()
-    return rows[-1] if rows else (0, [])
+def _header(
+    above: Sequence[tuple[int, list[str]]], records: Sequence[Sequence[str]], width: int
+) -> tuple[int, list[str]]:
+    """The line of the names among the rows above the first record; (0, []) where there is none.
+
+    It is the last row as wide as the records, rows of units left aside. A row
+    that is shorter is one where all that it lacks is empty in every record, or
+    where it lacks the name of the first column only, as R writes tables.
+    """
+    wide = [i for i, (_, row) in enumerate(above) if len(row) >= width]
+    if wide:
+        begin = next((i + 1 for i in reversed(range(wide[-1])) if len(above[i][1]) < width), 0)
+        block = list(above[begin : wide[-1] + 1])
+        while len(block) > 1 and _is_units(block[-1][1]) and not all(_is_units(row) for _, row in block[:-1]):
+            block.pop()
+        return block[-1]
+    line, row = above[-1] if above else (0, [])
+    lacking = [cell for record in records for cell in record[len(row) :]]
+    if row and len(row) < width and not any(map(str.strip, lacking)):
+        return line, row
+    return (line, ["", *row]) if row and len(row) == width - 1 else (0, [])
 
 
 def _is_units(row: Sequence[str]) -> bool:
     cells = [cell.strip() for cell in row if cell.strip()]
     if any(len(cell) > _LONGEST_UNIT for cell in cells):
         return False
-    return len(set(cells)) < len(cells) or 2 * sum(
-        _UNITS.search(cell.lower()) is not None for cell in cells
-    ) >= len(cells)
+    return 2 * sum(_UNITS.fullmatch(cell) is not None for cell in cells) >= len(cells)
 
 
 def _names(header: Sequence[str], width: int) -> tuple[str, ...]:
     """Names of all columns: cleaned, made up where empty, numbered where repeated."""
-    given = [cell.strip().lstrip("\ufeff") for cell in header]
-    if len(given) == width - 1 and given:
-        given = ["", *given]  # R writes no name above the names of rows
+    given = [" ".join(cell.split()).lstrip("\ufeff") for cell in header]
     given += [""] * (width - len(given))
     names: list[str] = []
     for place, cell in enumerate(given, 1):

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from streamrnn.connectors.base import Column, Read
 from streamrnn.connectors.rejects import Reject, Rejects
 from streamrnn.connectors.tables.block import Block, Cells
+from streamrnn.connectors.tables.column import label_word
 from streamrnn.connectors.tables.schema import Schema
-from streamrnn.connectors.text import numbers
+from streamrnn.connectors.text import is_missing, numbers, without_unit
 from streamrnn.connectors.times.reader import TimeReader
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.records import Float64Array, Int64Array
@@ -59,6 +60,7 @@ class Intake:
         clock = schema.clock
         self._times = None if clock is None or clock.reading is None else TimeReader(clock.reading, tz)
         self._codes: dict[Any, int] = {}
+        self._public = np.empty(0, np.int32)  # of each of those codes the one in ``keys``, -1: none yet
         self.keys: list[str] = [] if schema.key else [""]
         self._missing = {cell.strip() for cell in missing}
         given = numbers(list(missing), decimal)[0]
@@ -80,18 +82,18 @@ class Intake:
             values[:, d] = self._numbers(block, place, rejected)
         labels = self._labels(block, n) if schema.label else None
         offsets = _offsets(block, first)
-        kept = np.ones(n, np.bool_)
-        kept[list(rejected)] = False
         columns: dict[str, Column] = {
             name: cells.view("M8[ns]") if isinstance(cells, np.ndarray) and cells.dtype == np.int64 else cells
             for name, cells in zip(schema.names, block.columns, strict=True)
         }
         if rejected:
+            kept = np.ones(n, np.bool_)
+            kept[list(rejected)] = False
             columns = {name: _some(cells, kept) for name, cells in columns.items()}
             series, times, values, offsets = series[kept], times[kept], values[kept], offsets[kept]
             labels = None if labels is None else labels[kept]
         return Read(
-            series=series,
+            series=self._numbered(series),
             times=times,
             values=values,
             partitions=np.zeros(len(series), np.int32),
@@ -101,15 +103,28 @@ class Intake:
         )
 
     def _series(self, block: Block, n: int) -> NDArray[np.int32]:
+        """Codes of the names that rows have, those of rows that will be rejected too."""
         key = self._schema.key
         if not key:
             return np.zeros(n, np.int32)
         parts = [_as_text(block.columns[place]) for place in key]
         names = parts[0] if len(parts) == 1 else [KEY_MARK.join(row) for row in zip(*parts, strict=True)]
         codes = self._codes
-        found = [codes.setdefault(name, len(codes)) for name in names]
-        self.keys += list(codes)[len(self.keys) :]
-        return np.array(found, np.int32)
+        return np.array([codes.setdefault(name, len(codes)) for name in names], np.int32)
+
+    def _numbered(self, series: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The codes of ``keys``, which has only names of records."""
+        if not self._schema.key:
+            return series
+        unseen = np.full(len(self._codes) - len(self._public), -1, np.int32)
+        self._public = np.append(self._public, unseen)
+        new, places = np.unique(series[self._public[series] < 0], return_index=True)
+        if len(new):
+            names = list(self._codes)
+            for code in new[np.argsort(places)].tolist():
+                self._public[code] = len(self.keys)
+                self.keys.append(names[code])
+        return self._public[series]
 
     def _read_times(
         self, block: Block, series: NDArray[np.int32], n: int
@@ -133,7 +148,8 @@ class Intake:
         if isinstance(cells, np.ndarray):
             values = np.asarray(cells, np.float64)
         else:
-            values, bad = numbers(cells, self._decimal)
+            unit = self._schema.units.get(place)
+            values, bad = numbers(without_unit(cells, unit) if unit else cells, self._decimal)
             for row, reason in bad.items():
                 if row not in rejected and cells[row].strip() not in self._missing:
                     name = self._schema.names[place]
@@ -153,8 +169,9 @@ class Intake:
         meanings = self._schema.meanings
         if not meanings:
             return np.asarray(numbers(cells, self._decimal)[0] > 0.0)
-        words = (cell.strip().lower().replace(" ", "") for cell in cells)
-        return np.fromiter((meanings.get(word, False) for word in words), np.bool_, n)
+        # What is not known as normal is a kind of anomaly that the sample did not have.
+        said = (meanings.get(label_word(cell), True) and not is_missing(cell) for cell in cells)
+        return np.fromiter(said, np.bool_, n)
 
 
 def _as_text(cells: Cells) -> Sequence[str]:

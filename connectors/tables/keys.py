@@ -22,9 +22,29 @@ _NAMES = (
     *("key", "sensor", "device", "machine", "host", "instance", "station", "series", "unit", "asset", "node"),
     *("meter", "tag", "metric", "site", "turbine", "pump", "item", "server", "location", "signal", "channel"),
 )
-_SHORT_NAMES = frozenset({"id", "name"})
+_SHORT_NAMES = frozenset({"id", "name", "field", "variable", "parameter", "point"})
+# Words of columns that say how a machine is, or when, and not which one it is.
+_NO_NAMES = frozenset(
+    {"status", "state", "mode", "quality", "flag", "type", "kind", "condition", "note", "comment", "message"}
+    | {
+        "hour",
+        "hr",
+        "he",
+        "minute",
+        "hhmm",
+        "period",
+        "interval",
+        "slot",
+        "quarter",
+        "weekday",
+        "month",
+        "day",
+    }
+    | {"step", "cycle", "phase", "alarm", "event", "error", "label", "class", "value", "reading"}
+)
 _TOO_MANY = 0.5  # a key has fewer values than this share of the rows
 _DISORDER = 0.02  # share of steps that do not go on, above which a table is several series
+_FAR = 10  # usual steps that times go back where another series begins
 _ORDER = 0.005  # and at or under which it is one
 
 
@@ -42,10 +62,12 @@ def find_key(sample: Sample, clock: Clock | None, taken: dict[int, str]) -> tupl
     if clock is None:
         return usual
     times = clock.read_sample(columns)[: sample.consecutive]
-    if _disorder(times, np.zeros(len(times), np.int64)) <= _DISORDER:
+    whole = np.zeros(len(times), np.int64)
+    if _disorder(times, whole) <= _DISORDER and not _starts_again(times):
         return usual
     candidates: list[tuple[int, ...]] = [(place,) for place in named]
-    candidates += [(place,) for place in able if place not in named]
+    others = [place for place in able if place not in named]
+    candidates += [(place,) for place in sorted(others, key=lambda p: columns[p].is_numeric)]
     candidates += combinations(able[:8], 2)
     for places in candidates:
         if _disorder(times, codes_of(columns, places, len(times))) <= _ORDER:
@@ -55,6 +77,8 @@ def find_key(sample: Sample, clock: Clock | None, taken: dict[int, str]) -> tupl
 
 def _may_name(column: Column) -> bool:
     if column.is_empty or column.readings or column.times is not None or not column.cells:
+        return False
+    if _NO_NAMES & set(column.words):
         return False
     names = len(set(column.present))
     few = 2 <= names <= _TOO_MANY * len(column.present)
@@ -77,6 +101,13 @@ def codes_of(columns: Sequence[Column], places: Sequence[int], n: int) -> NDArra
     rows = zip(*(columns[place].cells[:n] for place in places), strict=True)
     codes: dict[tuple[str, ...], int] = {}
     return np.array([codes.setdefault(row, len(codes)) for row in rows], np.int64)
+
+
+def _starts_again(times: Int64Array) -> bool:
+    """Whether times go far back at once, as where series stand one behind the other."""
+    steps = np.diff(times)
+    on = np.sign(np.median(steps)) * steps if len(steps) else steps
+    return bool((on < -_FAR * np.median(np.abs(steps))).any()) if len(steps) else False
 
 
 def _disorder(times: Int64Array, codes: NDArray[np.int64]) -> float:

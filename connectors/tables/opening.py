@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ __all__ = ["Opened", "reading"]
 
 _FINGERPRINT_BYTES = 65_536
 _HEAD_BYTES = 262_144  # what is looked at before anything is read
+_LONGEST_HEAD = 4_194_304
+_FEWEST_LINES = 20
 _SAMPLE_BYTES = 32_768
 _SAMPLES = 4  # parts of a long file that are looked at beside its head
 _GZIP = b"\x1f\x8b"
@@ -34,6 +37,11 @@ _FOREIGN = {
     b"\xfd7zXZ": "compressed with xz; unpack it first",
     b"\x89HDF": "an HDF5 file; export the table as CSV or Parquet",
 }
+_FOREIGN_TEXT = {
+    re.compile(rb"\s*<(\?xml|!doctype|html)", re.IGNORECASE): "XML or a web page; was it saved as a table?",
+    re.compile(rb'\s*(\[\s*)?\{\s*"'): "JSON; save it as CSV or Parquet",
+    re.compile(rb"\s*@relation\b", re.IGNORECASE): "an ARFF file; save it as CSV",
+}
 
 
 class Opened:
@@ -46,7 +54,9 @@ class Opened:
     fingerprint : str
         Eight hexadecimal digits that depend on the first 64 KiB.
     head : bytes
-        The first 256 KiB.
+        The first 256 KiB; more where lines are long, so that some are whole.
+    goes_on : bool
+        Whether there is more behind the head.
     samples : list of bytes
         Parts from further in and from the very end; each starts and ends
         anywhere. None of a pipe or a packed file: it would have to be read for them.
@@ -86,32 +96,32 @@ class Opened:
             self._raw.close()
 
     def _look(self, raw: BinaryIO) -> None:
-        head = _read(raw, _HEAD_BYTES)
-        kind = next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
-        if kind is not None:
-            raise DataError(f"{self.title} is {kind}")
+        head, more = _head(raw)
         packed = head.startswith(_GZIP)
-        plain = raw.seekable() and not packed
         self._size = os.fstat(raw.fileno()).st_size if raw.seekable() else 0
-        self.samples = list(self._taken(raw)) if plain else []
+        self.samples = list(self._taken(raw, len(head))) if raw.seekable() and not packed else []
         self.stream = _rewound(raw, head)
         if packed:
-            self.stream = cast(BinaryIO, gzip.GzipFile(fileobj=self.stream))
-            head = _read(self.stream, _HEAD_BYTES)
-            self.stream = _behind(head, self.stream)
-        self.head = head
+            unpacked = cast(BinaryIO, gzip.GzipFile(fileobj=self.stream))
+            head, more = _head(unpacked)
+            self.stream = _behind(head, unpacked)
+        kind = next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
+        kind = kind or next((what for like, what in _FOREIGN_TEXT.items() if like.match(head)), None)
+        if kind is not None:
+            raise DataError(f"{self.title} is {kind}")
+        self.head, self.goes_on = head, more
         self.fingerprint = hashlib.sha256(head[:_FINGERPRINT_BYTES]).hexdigest()[:8]
 
-    def _taken(self, raw: BinaryIO) -> Iterator[bytes]:
+    def _taken(self, raw: BinaryIO, head_bytes: int) -> Iterator[bytes]:
         size = raw.seek(0, os.SEEK_END)
-        if size <= _HEAD_BYTES + _SAMPLES * _SAMPLE_BYTES:
-            if size > _HEAD_BYTES:
-                raw.seek(_HEAD_BYTES)
-                yield raw.read()
+        if size <= head_bytes + _SAMPLES * _SAMPLE_BYTES:
+            if size > head_bytes:
+                raw.seek(head_bytes)
+                yield raw.read(_SAMPLES * _SAMPLE_BYTES)
             return
-        rest = size - _HEAD_BYTES - _SAMPLE_BYTES
+        rest = size - head_bytes - _SAMPLE_BYTES
         for i in range(_SAMPLES):
-            raw.seek(_HEAD_BYTES + rest * (i + 1) // _SAMPLES)
+            raw.seek(head_bytes + rest * (i + 1) // _SAMPLES)
             yield raw.read(_SAMPLE_BYTES)
 
 
@@ -123,8 +133,19 @@ def reading(path: str) -> Iterator[None]:
         yield
     except (zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise DataError(f"{shown} is packed with gzip and damaged: {error}") from None
+    except UnicodeError as error:
+        raise DataError(f"{shown} is not written in its encoding: {error}; see --encoding") from None
     except OSError as error:
         raise DataError(f"cannot read {shown}: {error.strerror or error}") from None
+
+
+def _head(stream: BinaryIO) -> tuple[bytes, bool]:
+    """The first part of a stream, with some whole lines in it, and whether there is more."""
+    head, asked = _read(stream, _HEAD_BYTES), _HEAD_BYTES
+    while len(head) == asked < _LONGEST_HEAD and len(re.findall(b"[\r\n]", head)) < _FEWEST_LINES:
+        head += _read(stream, asked)
+        asked *= 2
+    return head, len(head) == asked
 
 
 def _read(stream: BinaryIO, size: int) -> bytes:

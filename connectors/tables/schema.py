@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,14 +13,21 @@ from streamrnn.connectors.options import NO_TIME_COLUMN, RecordOptions
 from streamrnn.connectors.tables.clock import Clock, find_clock_columns
 from streamrnn.connectors.tables.column import Column
 from streamrnn.connectors.tables.keys import find_key
+from streamrnn.connectors.tables.order import order_notes
 from streamrnn.connectors.text import shown
 from streamrnn.errors import DataError, SettingsError
 
 __all__ = ["Sample", "Schema", "find_schema"]
 
 _LABELS = ("label", "anomaly", "anomalies", "anomalous", "outlier", "attack", "groundtruth", "changepoint")
-_COUNTS, _RESTS = "counts rows", "always"
+_LABELS_ALONE = frozenset(
+    {"label", "labels", "anomaly", "outlier", "groundtruth"}
+)  # words that mean nothing else
+_COUNTS, _CLIMBS, _RESTS = "counts rows", "goes up by", "always"
 _FEWEST_COUNTED = 10  # rows that tell a row number from a short ramp
+_FEWEST_HOURS = 12  # columns named by times of day that make a row a day
+_ALMOST = re.compile(r"\s*[^\w\s]{0,2}\s*\d")  # how "(20.5)", "<0.1", "$3" and "1 kB" start
+_OF_A_DAY = re.compile(r"h?\d{1,2}(:\d{2}){1,2}|h\d{1,2}", re.IGNORECASE)
 _COUNTERS = frozenset({"index", "idx", "no", "nr", "row", "rowid", "id", "recordid", "unnamed0", "x", "n"})
 
 
@@ -50,7 +58,7 @@ class Sample:
             return names.index(wanted)
         near = difflib.get_close_matches(wanted, names, 1, 0.5)
         hint = f" (did you mean {shown(near[0])}?)" if near else ""
-        columns = ", ".join(map(shown, names))
+        columns = _listed([shown(name) for name in names], 20)
         raise SettingsError(
             f"{option}: {self.title} has no column {shown(wanted)}{hint}; its columns are {columns}"
         )
@@ -72,6 +80,8 @@ class Schema:
         Every other column and why it is none of these.
     meanings : dict of str to bool
         What the words of the label say; empty where it holds numbers, 0 for normal.
+    units : dict of int to str
+        By place, what is taken away behind the numbers of a value column.
     notes : list of str
         What the user should know, with the option to use.
     """
@@ -83,6 +93,7 @@ class Schema:
     label: tuple[int, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     meanings: dict[str, bool] = field(default_factory=dict)
+    units: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def named(self, places: Sequence[int]) -> tuple[str, ...]:
@@ -102,9 +113,10 @@ def find_schema(sample: Sample, options: RecordOptions) -> Schema:
     ------
     SettingsError
         Where a column that was asked for does not exist or has two roles, or
-        times can be read in several ways.
+        times can be read in several ways or run backwards.
     DataError
-        Where no column holds numbers.
+        Where no column holds numbers, or a column that is named like a time
+        holds none that is known.
     """
     columns = sample.columns
     taken: dict[int, str] = {}
@@ -120,12 +132,16 @@ def find_schema(sample: Sample, options: RecordOptions) -> Schema:
         _take(taken, place, "time", columns)
     key = _places(taken, "key") if options.key else find_key(sample, clock, taken)
     taken |= dict.fromkeys(key, "key")
-    notes: list[str] = []
+    notes = [] if options.sort else order_notes(sample, clock, key)
     if options.values is None:
         values = _values(sample, taken, left_out)
-        notes += _stand_ins([columns[place] for place in values], options)
     else:
         values = tuple(sample.place(name, "values") for name in options.values)
+    units = {place: columns[place].unit for place in values if columns[place].unit}
+    notes += _value_notes([columns[place] for place in values], options)
+    notes += [
+        _label_hint(columns[place]) for place in left_out if columns[place].label and place not in taken
+    ]
     others = [p for p in range(len(columns)) if p not in taken and p not in values and p not in left_out]
     left_out |= dict.fromkeys(others, "not asked for")
     return Schema(
@@ -136,6 +152,7 @@ def find_schema(sample: Sample, options: RecordOptions) -> Schema:
         label=label,
         left_out={columns[place].name: left_out[place] for place in sorted(left_out)},
         meanings=_meanings(columns[label[0]]) if label else {},
+        units=units,
         notes=notes,
     )
 
@@ -184,7 +201,8 @@ def _values(sample: Sample, taken: dict[int, str], left_out: dict[int, str]) -> 
     if not found:
         # Where there is no other, a sensor that rests or counts is watched.
         resting = [place for place, why in reasons.items() if why is not None and why.startswith(_RESTS)]
-        counting = [p for p, why in reasons.items() if why == _COUNTS and not _numbers_rows(sample, p)]
+        ramps = [p for p, why in reasons.items() if why is not None and why.startswith((_COUNTS, _CLIMBS))]
+        counting = [place for place in ramps if not _numbers_rows(sample, place)]
         found = resting or counting
     left_out |= {place: why for place, why in reasons.items() if place not in found and why is not None}
     if not found:
@@ -197,7 +215,17 @@ def _why_not(column: Column, sample: Sample) -> str | None:
     if column.is_empty:
         return "empty"
     if not column.is_numeric:
-        return "a time" if column.readings or column.times is not None else "text"
+        return "a time" if column.readings or column.times is not None else _text(column)
+    if set(column.words) & _LABELS_ALONE:
+        return "named like a label; name it with --label, or with --values"
+    counting = _counting(column, sample)
+    if counting is None and column.is_constant:
+        return f"{_RESTS} {column.known[0]:g} in the rows looked at"
+    return counting
+
+
+def _counting(column: Column, sample: Sample) -> str | None:
+    """How a column of numbers counts the rows, and so says nothing; None where it does not."""
     n = sample.consecutive
     steps = np.diff(column.values[:n])
     numbered = column.word in _COUNTERS and column.is_whole and len(steps) > 1
@@ -205,9 +233,14 @@ def _why_not(column: Column, sample: Sample) -> str | None:
         return _COUNTS
     if column.counts_rows(n) and (n >= _FEWEST_COUNTED or column.name in sample.made_up):
         return _COUNTS
-    if column.is_constant:
-        return f"{_RESTS} {column.known[0]:g} in the rows looked at"
-    return None
+    step = column.counts_evenly(n)
+    return None if step is None else f"{_CLIMBS} {step:.6g} from row to row"
+
+
+def _text(column: Column) -> str:
+    """The reason for a column of text, with an example where it looks like numbers."""
+    odd = next((cell for cell in column.present if _ALMOST.match(cell)), None)
+    return "text" if odd is None else f"text such as {shown(odd)}"
 
 
 def _numbers_rows(sample: Sample, place: int) -> bool:
@@ -215,12 +248,35 @@ def _numbers_rows(sample: Sample, place: int) -> bool:
     return column.word in _COUNTERS or column.name in sample.made_up
 
 
+def _may_label(column: Column) -> bool:
+    return not column.is_numeric and len(column.label or ()) > 1 and "normal" in (column.label or ())
+
+
+def _label_hint(column: Column) -> str:
+    kinds = ", ".join(shown(word) for word, odd in sorted((column.label or {}).items()) if odd)
+    return f"if {shown(column.name)} marks what is wrong ({kinds}), add --label {shown(column.name)}"
+
+
+def _value_notes(columns: Sequence[Column], options: RecordOptions) -> list[str]:
+    """What to know of the value columns: units, stand-ins for "no value", a row that is a day."""
+    notes = _stand_ins(columns, options)
+    units = [f"{shown(column.unit)} behind the numbers of {column.name}" for column in columns if column.unit]
+    notes += [f"left away: {_listed(units)}"] if units else []
+    hours = [column.name for column in columns if _OF_A_DAY.fullmatch(column.name)]
+    if len(hours) >= _FEWEST_HOURS:
+        notes.append(
+            f"{shown(hours[0])} to {shown(hours[-1])} look like times of one day; each column is a "
+            "channel here; to watch one series, write a row for each time first (date, time, value)"
+        )
+    return notes
+
+
 def _stand_ins(columns: Sequence[Column], options: RecordOptions) -> list[str]:
     """What seems to mean "no value", with the option that says so."""
     given = {float(text) for text in options.missing if _is_float(text)}
-    found = {column.stand_in for column in columns} - {None, *given}
+    found = {value for column in columns for value in column.stand_ins} - given
     notes = []
-    for value in sorted(value for value in found if value is not None):
+    for value in sorted(found):
         shares = [(column.name, column.share_at_end(value)) for column in columns]
         names = [f"{name} ({100 * share:.2g}%)" for name, share in shares if share > 0.0]
         notes.append(f'{value:g} may mean "no value" in {_listed(names)}; if so, add --missing {value:g}')

@@ -182,7 +182,7 @@ def split_times(columns: Mapping[str, Sequence[str]]) -> tuple[Int64Array, dict[
     Parameters
     ----------
     columns : mapping from ``"year"``, ``"month"``, ``"day"``, ``"yearday"``, ``"hour"``,
-            ``"minute"`` or ``"second"`` to n cells
+            ``"minute"``, ``"second"`` or ``"hhmm"`` to n cells
         Whole numbers, ``"1.0"`` too; seconds may have a fraction.
 
     Examples
@@ -201,6 +201,8 @@ def split_times(columns: Mapping[str, Sequence[str]]) -> tuple[Int64Array, dict[
         fields[part], rest = np.divmod(values, _SECOND)
         if part == "second":
             fields["nanosecond"] = rest
+        elif part == "hhmm":  # 1830 is half past six
+            fields["hour"], fields["minute"] = np.divmod(fields.pop(part), 100)
         else:
             wrong += np.flatnonzero(rest).tolist()
         why |= {i: f"{shown(cells[i])} is no {part}" for i in wrong}

@@ -99,7 +99,7 @@ class Reading:
         ``"ms"``, ``"us"``, ``"ns"`` (epoch) and ``"excel"`` (days since 1899-12-30).
     parts : tuple of str
         What each of several columns holds: ``"year"``, ``"month"``, ``"day"``, ``"yearday"``,
-        ``"hour"``, ``"minute"``, ``"second"`` as numbers, ``"date"`` and ``"clock"`` as text
+        ``"hour"``, ``"minute"``, ``"second"``, ``"hhmm"`` as numbers, ``"date"`` and ``"clock"`` as text
         that ``formats`` read, joined by a space where there are both. Empty for one column.
     dates_only : bool
         Whether no cell of the sample had a time of day; no part of what the reading is.
