@@ -35,7 +35,7 @@ from streamrnn.pipelines.summary import SeriesSummary, Summary
 from streamrnn.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "docs/command-line.md", "docs/concepts.md")  # with outputs
+PAGES = ("README.md", "docs/command-line.md")  # with outputs
 MADE = "<!-- Made by docs/generate.py from the code: change the docstrings there. -->\n"
 
 # A file to save, or commands and what they print.
@@ -248,7 +248,7 @@ def meaning(path: str) -> str:
         owners: tuple[type, ...] = (Summary, SeriesSummary)
         found = {name: said for owner in owners for name, said in described(owner).items()}
     else:
-        found = described(_OWNERS[parent])
+        found = described(_OWNERS[parent]) if parent in _OWNERS else {}
     if name not in found:
         raise KeyError(f"nothing says what {path} is: add it to a docstring, or to {Path(__file__).name}")
     kind, text = found[name]
