@@ -6,6 +6,9 @@ import doctest
 import importlib
 import io
 import re
+import runpy
+import subprocess
+import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
@@ -13,6 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from river import evaluate, metrics
+
+from streamrnn.pipelines.options import make_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 HOMES = {"streamrnn": "streamrnn", "connectors": "streamrnn.connectors", "pipelines": "streamrnn.pipelines"}
@@ -59,3 +64,81 @@ def test_the_snippets_of_the_readme_run():
 
 def test_the_snippets_of_the_library_guide_print_what_stands_below_them():
     assert run_snippets("docs/library.md") == 8
+
+
+def test_the_snippets_of_the_concepts_print_what_stands_below_them():
+    assert run_snippets("docs/concepts.md") == 3
+
+
+@pytest.fixture(scope="module")
+def generate():
+    return runpy.run_path(str(ROOT / "docs" / "generate.py"), run_name="generate")
+
+
+STALE = "{} is stale; run: python docs/generate.py"
+
+
+@pytest.mark.parametrize("name", ["settings", "json"])
+def test_pages_made_from_the_code_are_those_that_the_code_makes_now(generate, name):
+    page = ROOT / "docs" / f"{name}.md"
+    assert page.read_text() == generate[f"{name}_page"](), STALE.format(page.name)
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/command-line.md"])
+def test_what_pages_show_is_what_their_commands_print_now(generate, name):
+    text = (ROOT / name).read_text()
+    assert text.count("```sh\nstreamrnn replay") >= 1
+    assert text == generate["with_outputs"](text), STALE.format(name)
+
+
+def test_every_page_with_outputs_is_renewed_by_the_script(generate):
+    shows = {str(p.relative_to(ROOT)) for p in PAGES if generate["_BLOCK"].search(p.read_text())}
+    assert shows == set(generate["PAGES"])
+
+
+def test_a_setting_without_words_of_its_own_is_refused_by_name(generate):
+    with pytest.raises(KeyError, match=r"nothing says what labels\.luck is"):
+        generate["meaning"]("labels.luck")
+
+
+def test_the_page_of_the_command_line_names_every_option():
+    commands = make_parser().parse_args(["replay"])
+    page = (ROOT / "docs" / "command-line.md").read_text()
+    options = {
+        "output": "--output",
+        "arrange": "--files",
+        "command": "streamrnn replay",
+        "files": "`FILE ...`",
+    }
+    for name in vars(commands):
+        assert options.get(name, f"--{name.replace('_', '-')}") in page
+
+
+def test_the_example_finds_both_faults_and_goes_on_over_a_restart(tmp_path):
+    table = tmp_path / "pumps.csv"
+    command = [sys.executable, ROOT / "examples" / "pumps.py", table]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "2025-10-24T12:00 UTC, pump-2: Flow" in printed
+    assert "2025-10-30T02:00 UTC, pump-1: Pressure" in printed
+    assert printed.count(" in an hour: flow") == 2
+    assert table.read_bytes().count(b"\n") == 4 + 2 * 6054
+
+
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def anchors(page):
+    """The names that a page's headings have in links."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings_that_exist(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if link.startswith("https://"):
+            continue
+        path, _, heading = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name} links to {link}"
+        assert not heading or heading in anchors(target), f"{page.name} links to {link}"
