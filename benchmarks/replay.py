@@ -33,7 +33,7 @@ from streamrnn.pipelines.cli import main as streamrnn
 CHANNELS = (1, 8)
 BATCH_ROWS = 16_384
 BLOCK_ROWS = 200_000  # of which a large file is made
-SMALL_BYTES = 20_000_000
+SMALL_BYTES = 100_000_000
 START, STEP = np.datetime64("2024-01-01T00:00:00"), np.timedelta64(1, "s")
 
 REQUIRED = (

@@ -34,7 +34,12 @@ class RecordOptions:
         none of them reaches a model.
     missing : tuple of str
         Cells that mean "no value", beside the usual ones.
-    delimiter, decimal, encoding : str or None
+    delimiter : str or None
+        What separates cells: one character, or "tab", "space", "comma", "semicolon", "pipe".
+    decimal : str or None
+        The decimal mark, a point or a comma.
+    encoding : str or None
+        Such as utf-8, cp1252 or utf-16.
     sort : bool
         Put rows in the order of their times first; all are held in memory.
 

@@ -72,7 +72,7 @@ def settings_page() -> str:
     """Every setting of a model, and every key that says how a table is read."""
     model, record = described(Settings, "Parameters"), described(RecordOptions)
     defaults = Settings()
-    tables = {key: name for name, keys in settings_file._TABLES.items() for key in keys}
+    tables = {key: name for name, keys in settings_file.TABLES.items() for key in keys}
     lines = [
         MADE,
         "# Settings\n",
@@ -121,9 +121,6 @@ def _row(*cells: str) -> str:
 
 # What no docstring says.
 _HAND = {
-    "delimiter": 'What separates cells: one character, or "tab", "space", "comma", "semicolon", "pipe".',
-    "decimal": "The decimal mark, a point or a comma.",
-    "encoding": "Such as utf-8, cp1252 or utf-16.",
     "streamrnn": "version of the package",
     "season.records": "records of the season that the seasonal baseline looks back; null: none",
     "season.length_s": "its length, seconds",
@@ -170,9 +167,6 @@ _HAND = {
     "events[].end": "time of its last detection; null: none yet",
     "events[].channels[].channel": "name of one of the three channels with the largest shares at the peak",
     "events[].duration_s": "from its first to its last detection, seconds",
-    "channels[].baselines.*.ratio": "the detector's error to this one's: under 1, the detector is better",
-    "channels[].verdict": "wins, ties (within 2%) or loses against the hardest baseline; null: too few",
-    "channels[].against": "that baseline",
     "forecast[].key": "name of the series; the first 100 series are listed",
     "forecast[].times[]": "when the records to come are due; null where there are no times",
     "forecast[].channels.*.yhat[]": "the forecast of each",

@@ -13,12 +13,12 @@ from streamrnn.connectors.options import RecordOptions
 from streamrnn.connectors.text import printable
 from streamrnn.errors import SettingsError
 
-__all__ = ["FileSettings", "load_settings"]
+__all__ = ["TABLES", "FileSettings", "load_settings"]
 
 _RECORD = tuple(option.name for option in fields(RecordOptions))
 _MODEL = ("networks", "hidden", "k1", "k2", "recompute", "horizons", "lags", "seed", "learning_rate")
 _DETECT = ("false_alarms", "coverage", "learn_anomalies")
-_TABLES = {"record": _RECORD, "model": _MODEL, "detect": _DETECT}
+TABLES = {"record": _RECORD, "model": _MODEL, "detect": _DETECT}
 _LISTS = frozenset({"time", "values", "key", "label", "missing"})
 
 
@@ -57,11 +57,11 @@ def load_settings(path: str | Path) -> FileSettings:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{name} is no TOML: {error}") from None
     for table, values in tables.items():
-        _check(name, table, _TABLES, "table")
+        _check(name, table, TABLES, "table")
         if not isinstance(values, Mapping):
             raise SettingsError(f"{name}: [{table}] is a table; write its keys below it")
         for key in values:
-            _check(name, key, _TABLES[table], f"key of [{table}]")
+            _check(name, key, TABLES[table], f"key of [{table}]")
     record = {key: _listed(name, key, value) for key, value in tables.get("record", {}).items()}
     return FileSettings(record, {**tables.get("model", {}), **tables.get("detect", {})})
 

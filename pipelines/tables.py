@@ -152,4 +152,5 @@ def _event_row(
 
 
 def _part_text(part: Part, summary: Summary) -> str:
-    return f"{name_text(summary.settings.channels[part.channel], _LONGEST_PART)} {100 * part.share:.0f}%"
+    share = "" if math.isnan(part.share) else f" {100 * part.share:.0f}%"
+    return f"{name_text(summary.settings.channels[part.channel], _LONGEST_PART)}{share}"

@@ -66,10 +66,13 @@ class Clock:
     places : tuple of int
     reading : Reading or None
         How their text is read; None where the table holds times.
+    example : str
+        A cell of the first column.
     """
 
     places: tuple[int, ...]
     reading: Reading | None
+    example: str = ""
 
     def describe(self) -> str:
         """How the columns are read, for people."""
@@ -106,11 +109,16 @@ class Clock:
         columns: list[Cells] = []
         for part, text in zip(self.reading.parts or ("date",), _formats(self.reading), strict=True):
             if part in TEXT_PARTS:
-                naive = local.tz_localize(None)
-                columns.append([str(t) if text == "iso" else t.strftime(text) for t in naive])
+                columns.append([self._iso(t) if text == "iso" else t.strftime(text) for t in local])
             else:
                 columns.append([_WRITTEN.get(part, _plainly(part))(time) for time in local])
         return columns
+
+    def _iso(self, time: Any) -> str:
+        """A time of ISO 8601, with a T and an offset where the table has them."""
+        offset = re.search(r"\d(Z|[-+]\d\d(:?\d\d)?)$", self.example.strip()) is not None
+        text = (time if offset else time.tz_localize(None)).isoformat(sep="T" if "T" in self.example else " ")
+        return str(text.replace("+00:00", "Z") if self.example.endswith("Z") else text)
 
 
 _WRITTEN: dict[str, Callable[[Any], str]] = {

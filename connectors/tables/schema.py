@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -128,8 +128,10 @@ def find_schema(sample: Sample, options: RecordOptions) -> Schema:
     taken |= dict.fromkeys(label, "label")
     left_out: dict[int, str] = {}
     clock = find_clock_columns(sample, options, taken, left_out)
-    for place in () if clock is None else clock.places:
-        _take(taken, place, "time", columns)
+    if clock is not None:
+        clock = replace(clock, example=next(iter(columns[clock.places[0]].present), ""))
+        for place in clock.places:
+            _take(taken, place, "time", columns)
     key = _places(taken, "key") if options.key else find_key(sample, clock, taken)
     taken |= dict.fromkeys(key, "key")
     notes = [] if options.sort else order_notes(sample, clock, key)

@@ -195,7 +195,8 @@ def test_long_rows_hold_what_wide_ones_do(tmp_path, replay):
 def test_a_settings_file_says_what_options_say(table, tmp_path, replay):
     settings = tmp_path / "run.toml"
     settings.write_text(
-        '[record]\ntime = "time"\nmissing = [-200, "off"]\n[model]\nhidden = 8\n[detect]\nfalse_alarms = "1/day"\n'
+        '[record]\ntime = "time"\nmissing = [-200, "off"]\n'
+        '[model]\nhidden = 8\n[detect]\nfalse_alarms = "1/day"\n'
     )
     a, of_file = replay(table, "--settings", settings)
     options = ("--time", "time", "--missing", "-200", "--missing", "off", "--hidden", 8)
@@ -218,7 +219,9 @@ def test_a_settings_file_says_what_options_say(table, tmp_path, replay):
         ("[detect]\nfalse_alarms = 'often'\n", "false_alarms is 'often'"),
     ],
 )
-def test_a_settings_file_that_is_wrong_is_refused_with_the_nearest_name(table, tmp_path, capsys, text, message):
+def test_a_settings_file_that_is_wrong_is_refused_with_the_nearest_name(
+    table, tmp_path, capsys, text, message
+):
     (tmp_path / "s.toml").write_text(text)
     assert main(["replay", str(table), "--settings", str(tmp_path / "s.toml")]) == 2
     assert message in capsys.readouterr().err
