@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from streamrnn.records import Batch
 
-__all__ = ["STANDARD", "Positions", "Read", "Sink", "Source", "joined"]
+__all__ = ["STANDARD", "Positions", "Read", "Sink", "Source", "joined", "nothing"]
 
 STANDARD = "-"
 """The path that means stdin or stdout."""
 
-Positions = dict[int, int]
-"""Of each partition the offset to go on from: one after the last record polled."""
+Positions = dict[str, int]
+"""Of each partition, by its name, the offset to go on from: one after the last record polled."""
 
 Column = Sequence[Any] | NDArray[Any]
 Columns = Mapping[str, Column]
@@ -87,6 +87,19 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Flush and give back what was opened; may be called twice."""
+
+
+def nothing(channels: int) -> Read:
+    """A read without records, where none came in time."""
+    whole, small = np.empty(0, np.int64), np.empty(0, np.int32)
+    return Read(
+        series=small,
+        times=whole,
+        values=np.empty((0, channels)),
+        partitions=small,
+        offsets=whole,
+        columns={},
+    )
 
 
 def joined(read: Columns, found: Columns) -> dict[str, Column]:

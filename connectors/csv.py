@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 from streamrnn.connectors.options import RecordOptions
@@ -17,6 +19,11 @@ from streamrnn.errors import DataError
 
 __all__ = ["CsvTable"]
 
+_FOREIGN = {
+    re.compile(rb"\s*<(\?xml|!doctype|html)", re.IGNORECASE): "XML or a web page; was it saved as a table?",
+    re.compile(rb'\s*(\[\s*)?\{\s*"'): "JSON; save it as CSV or Parquet",
+    re.compile(rb"\s*@relation\b", re.IGNORECASE): "an ARFF file; save it as CSV",
+}
 _SAMPLE_ROWS = 3000  # of the head
 _AGAIN = "the header once more; files were put one behind the other"
 
@@ -40,7 +47,10 @@ class CsvTable:
     def __init__(self, opened: Opened, path: str, options: RecordOptions) -> None:
         self.title, self.fingerprint, self.options = opened.title, opened.fingerprint, options
         self._opened, self._path = opened, path
-        encoding = options.encoding or find_encoding(opened.head, self.title)
+        kind = next((what for like, what in _FOREIGN.items() if like.match(opened.head)), None)
+        if kind is not None:
+            raise DataError(f"{self.title} is {kind}")
+        encoding = find_encoding(opened.head, self.title, options.encoding)
         with reading(path):
             text = opened.head.decode(encoding, errors_of(encoding))
         self._line_end = _ending(text)
@@ -89,6 +99,11 @@ class CsvTable:
             rows = rows_of(self._lines, self.dialect.delimiter, count)
         return None if rows is None else _block(rows, self.dialect)
 
+    def pinned(self, options: RecordOptions) -> RecordOptions:
+        """The options together with encoding, delimiter and decimal mark."""
+        found = self.dialect
+        return replace(options, encoding=found.encoding, delimiter=found.delimiter, decimal=found.decimal)
+
     def rewind(self) -> None:
         """Start again; DataError where it can be read but once."""
         if not self._opened.repeatable:
@@ -103,10 +118,10 @@ class CsvTable:
 
     def _start(self) -> None:
         self._lines = Lines(self._opened.stream, self.dialect.encoding, self._line_end)
-        self._lines.take(0)
         skipped = self.dialect.first - 1
-        while skipped > 0 and (lines := self._lines.take(skipped)):
-            skipped -= len(lines)
+        with reading(self._path):
+            while skipped > 0 and (lines := self._lines.take(skipped)):
+                skipped -= len(lines)
 
 
 def _ending(text: str) -> str:
@@ -142,12 +157,12 @@ def _fitted(row: list[str], dialect: Dialect) -> list[str] | None:
 def _block(rows: Rows, dialect: Dialect) -> Block:
     """The columns of some rows, comments left out; rows that do not fit are bad."""
     cells, lines, bad = rows.cells, rows.lines, rows.bad
-    width, heading, comment = len(dialect.names), list(dialect.heading), dialect.comment
-    plain = all(len(row) == width for row in cells) and heading not in cells
-    if not plain or (comment and any(row[0].startswith(comment) for row in cells)):
+    width, heading, comments = len(dialect.names), list(dialect.heading), dialect.comments
+    plain = set(map(len, cells)) <= {width} and heading not in cells
+    if not plain or (comments and any(row[0].startswith(comments) for row in cells)):
         kept, numbers, bad = [], [], list(bad)
         for row, line in zip(cells, lines, strict=True):
-            if comment and row[0].startswith(comment):
+            if comments and row[0].startswith(comments):
                 continue
             fitted = None if row == heading else _fitted(row, dialect)
             if fitted is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ class FileSource:
         What is known of it; the rest is found out.
     rejects : Rejects, optional
         Where rows and cells go that cannot be read.
+    opened : Opened, optional
+        The file, where it is open already because it is followed as it grows.
     batch_rows : int
         About how many records one poll returns at most; results do not depend on it.
 
@@ -77,9 +80,11 @@ class FileSource:
         rejects: Rejects | None = None,
         *,
         batch_rows: int = BATCH_ROWS,
+        opened: Opened | None = None,
     ) -> None:
         options = options or RecordOptions()
-        self.table = _opened(str(path), options)
+        self._growing = opened is not None
+        self.table = _opened(str(path), options, opened)
         self.title = self.table.title
         self._batch_rows = batch_rows
         self._options = options
@@ -127,18 +132,18 @@ class FileSource:
             self._records += len(read)
             if len(read):
                 return read
-        if not self._records and self._offset:
+        if not self._records and self._offset and not self._growing:
             first = self._rejects.first[0] if self._rejects.first else "see above"
             raise DataError(f"{self.title}: not one row could be read; the first: {first}")
         return None
 
     def snapshot(self) -> Positions:
         """Number of the row to go on with; the first after the header is 0."""
-        return {0: self._offset}
+        return {self.name: self._offset}
 
     def seek(self, positions: Positions) -> None:
         """Go on at a row; DataError where stdin would have to be read twice."""
-        target = positions.get(0, 0)
+        target = positions.get(self.name, 0)
         if target < self._offset:
             self.restart()
         while self._offset < target:
@@ -146,8 +151,22 @@ class FileSource:
             if block is None:
                 raise DataError(f"{self.title} has {self._offset} rows; there is no row {target}")
             # Read, since what follows may hang on it: keys, the hour that comes twice.
-            self._intake.records(block, self._offset)
+            self._records += self._intake.skip(block, self._offset)
             self._offset += len(block.lines) + len(block.bad)
+
+    def pinned(self) -> RecordOptions:
+        """Options that say all that was found out, so that another look at the file finds the same."""
+        schema, clock = self.schema, self.schema.clock
+        text = clock is not None and clock.reading is not None and bool(clock.reading.formats)
+        pinned = replace(
+            self._options,
+            time=("none",) if clock is None else schema.named(clock.places),
+            time_format=clock.reading.option if text and clock is not None and clock.reading else None,
+            values=schema.channels,
+            key=schema.named(schema.key) or ("none",),
+            label=schema.named(schema.label) or ("none",),
+        )
+        return self.table.pinned(pinned)
 
     def commit(self, positions: Positions) -> None:
         """Nothing: a file keeps what was read from it."""
@@ -195,9 +214,9 @@ def _pace(sample: Sample, schema: Schema) -> tuple[tuple[int, int] | None, float
     return span, float(np.median(steps)) if len(steps) else 0.0
 
 
-def _opened(path: str, options: RecordOptions) -> Table:
+def _opened(path: str, options: RecordOptions, opened: Opened | None) -> Table:
     """A file as the table that it is, told by its first bytes."""
-    opened = Opened(path)
+    opened = opened or Opened(path)
     try:
         if opened.head.startswith(_PARQUET):
             opened.close()

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from streamrnn.connectors.base import STANDARD, Positions, Read, Source
+from streamrnn.connectors.base import STANDARD, Column, Positions, Read, Source
 from streamrnn.connectors.file import FileSource
+from streamrnn.connectors.tables.opening import reading
 from streamrnn.connectors.text import printable, shown
 from streamrnn.errors import DataError, SettingsError
 from streamrnn.kernels.plan import NO_TIME
+from streamrnn.records import Int64Array
 
 __all__ = ["Files", "SortedSource", "in_order", "listed"]
 
+_SORTED = "sorted"  # the name under which a sorted source keeps its place
+_MOST_NAMES = 12
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".parquet", ".pq")
 
 
@@ -26,30 +30,38 @@ def listed(paths: Sequence[str]) -> list[str]:
     Raises
     ------
     DataError
-        Where a folder holds none.
+        Where a folder holds none, or a name is none.
     SettingsError
-        Where stdin stands beside other files.
+        Where stdin stands beside other files, or a file is given twice.
     """
     files: list[str] = []
     for path in paths:
-        folder = Path(path)
-        if path == STANDARD or not folder.is_dir():
-            files.append(path)
-            continue
-        found = sorted(file for file in folder.rglob("*") if _is_table(file))
-        if not found:
-            names = ", ".join(SUFFIXES)
-            raise DataError(f"{printable(path)} is a folder without tables ({names}, each also .gz)")
-        files += map(str, found)
+        with reading(path):
+            files += _tables_in(path) if path != STANDARD and Path(path).is_dir() else [path]
     if STANDARD in files and len(files) > 1:
         raise SettingsError("- (stdin) is read alone; leave out the other files")
+    known: set[Path] = set()
+    for path in files:
+        place = Path(path).resolve()
+        if place in known:
+            raise SettingsError(f"{printable(path)} is given twice; leave out one of them")
+        known.add(place)
     return files
 
 
-def _is_table(path: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.parts[1:])
+def _tables_in(path: str) -> list[str]:
+    folder = Path(path)
+    found = sorted(file for file in folder.rglob("*") if _is_table(file, folder))
+    if not found:
+        names = ", ".join(SUFFIXES)
+        raise DataError(f"{printable(path)} is a folder without tables ({names}, each also .gz)")
+    return [str(file) for file in found]
+
+
+def _is_table(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
     name = path.name.lower().removesuffix(".gz")
-    return path.is_file() and not hidden and name.endswith(SUFFIXES)
+    return not hidden and name.endswith(SUFFIXES) and path.is_file()
 
 
 def in_order(sources: list[FileSource]) -> tuple[list[FileSource], bool]:
@@ -120,18 +132,17 @@ class Files:
 
     def snapshot(self) -> Positions:
         """Of each file the number of the row to go on with."""
-        return {i: source.snapshot()[0] for i, source in enumerate(self._sources)}
+        return {name: row for source in self._sources for name, row in source.snapshot().items()}
 
     def seek(self, positions: Positions) -> None:
         """Go on at the rows of a snapshot."""
-        self._at, self._begun = 0, False
+        begun = [i for i, source in enumerate(self._sources) if positions.get(source.name, 0)]
+        self._at, self._begun = (begun[-1], True) if begun else (0, False)
         for i, source in enumerate(self._sources):
             source.restart()
-            source.seek({0: positions.get(i, 0)})
-            if positions.get(i, 0):
-                self._at, self._begun = i, True
-            else:
-                source.pause()
+            source.seek(positions)
+            if i != self._at or not self._begun:
+                source.pause()  # or too many are open
 
     def commit(self, positions: Positions) -> None:
         """Nothing: a file keeps what was read from it."""
@@ -163,18 +174,27 @@ class Files:
 def _check_alike(first: FileSource, other: FileSource) -> None:
     a, b = first.schema, other.schema
     what = {
-        "columns": (set(a.names), set(b.names)),
-        "value columns": (set(a.channels), set(b.channels)),
-        "key columns": (set(a.named(a.key)), set(b.named(b.key))),
+        "columns": (set(a.names), set(b.names), "replay files with the same columns together"),
+        "value columns": (set(a.channels), set(b.channels), "say which are values with --values"),
+        "key columns": (
+            set(a.named(a.key)),
+            set(b.named(b.key)),
+            "say which it is with --key (none: no key)",
+        ),
     }
-    for name, (here, there) in what.items():
+    for name, (here, there, help_) in what.items():
         if here != there:
-            more = ", ".join(map(shown, sorted(there - here))) or "none"
-            less = ", ".join(map(shown, sorted(here - there))) or "none"
+            more = _names_of(there - here) or "none"
+            less = _names_of(here - there) or "none"
             raise DataError(
-                f"{other.title} has other {name} than {first.title} (more: {more}; less: {less}); "
-                "replay files with the same columns together, or say which are values with --values"
+                f"{other.title} has other {name} than {first.title} (more: {more}; less: {less}); {help_}"
             )
+
+
+def _names_of(names: set[str]) -> str:
+    """Names for a message, not more than it can take."""
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(map(shown, sorted(names)[:_MOST_NAMES])) + more
 
 
 def _told_apart(titles: list[str]) -> list[str]:
@@ -231,11 +251,11 @@ class SortedSource:
 
     def snapshot(self) -> Positions:
         """How many records were polled."""
-        return {0: self._at}
+        return {_SORTED: self._at}
 
     def seek(self, positions: Positions) -> None:
         """Go on at a record, counted in the order of times."""
-        self._at = positions.get(0, 0)
+        self._at = positions.get(_SORTED, 0)
 
     def commit(self, positions: Positions) -> None:
         """Nothing: a file keeps what was read from it."""
@@ -246,8 +266,8 @@ class SortedSource:
 
 
 def _sorted(reads: list[Read]) -> Read:
-    columns = {name: [cell for read in reads for cell in read.columns[name]] for name in reads[0].columns}
-    labels = [read.labels for read in reads if read.labels is not None]
+    columns = {name: _joined([read.columns[name] for read in reads]) for name in reads[0].columns}
+    marks = [np.zeros(len(read), np.bool_) if read.labels is None else read.labels for read in reads]
     whole = Read(
         series=np.concatenate([read.series for read in reads]),
         times=np.concatenate([read.times for read in reads]),
@@ -255,13 +275,18 @@ def _sorted(reads: list[Read]) -> Read:
         partitions=np.concatenate([read.partitions for read in reads]),
         offsets=np.concatenate([read.offsets for read in reads]),
         columns=columns,
-        labels=np.concatenate(labels) if labels else None,
+        labels=np.concatenate(marks) if any(read.labels is not None for read in reads) else None,
     )
     after = whole.times == NO_TIME
     return _rows(whole, np.lexsort((whole.times, after)))
 
 
-def _rows(read: Read, which: slice | np.ndarray[tuple[int], np.dtype[np.int64]]) -> Read:
+def _joined(parts: list[Column]) -> Column:
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    return np.concatenate(arrays) if len(arrays) == len(parts) else [cell for part in parts for cell in part]
+
+
+def _rows(read: Read, which: slice | Int64Array) -> Read:
     places = range(len(read))[which] if isinstance(which, slice) else which.tolist()
     return Read(
         series=read.series[which],
@@ -269,6 +294,9 @@ def _rows(read: Read, which: slice | np.ndarray[tuple[int], np.dtype[np.int64]])
         values=read.values[which],
         partitions=read.partitions[which],
         offsets=read.offsets[which],
-        columns={name: [cells[i] for i in places] for name, cells in read.columns.items()},
+        columns={
+            name: cells[which] if isinstance(cells, np.ndarray) else [cells[i] for i in places]
+            for name, cells in read.columns.items()
+        },
         labels=None if read.labels is None else read.labels[which],
     )

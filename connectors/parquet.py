@@ -12,12 +12,13 @@ import numpy as np
 from streamrnn.connectors.base import Column, Columns
 from streamrnn.connectors.options import RecordOptions
 from streamrnn.connectors.output import OutputFile, valid_text
-from streamrnn.connectors.tables.block import Block, Cells
+from streamrnn.connectors.tables.block import Block, Cells, as_text
 from streamrnn.connectors.tables.column import Column as ColumnSample
 from streamrnn.connectors.tables.schema import Sample
 from streamrnn.connectors.text import shown
 from streamrnn.errors import DataError, SettingsError
 from streamrnn.kernels.plan import NO_TIME
+from streamrnn.records import Int64Array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["ParquetSink", "ParquetTable"]
 
 _SAMPLE_ROWS = 3000
+_READ_ROWS = 16_384  # decoded at once
+_EXACT = 2.0**53  # whole numbers from here on are not all float64; they are kept as text
+_UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "ns": 1}  # nanoseconds
 # Rows of a group: readers skip and decode by groups, and one is held in memory (8 channels: 30 MB).
 _GROUP_ROWS = 65_536
 
@@ -145,6 +149,7 @@ class ParquetTable:
         self._path = path
         self._rows = 0
         self._batches: Iterator[pa.RecordBatch] | None = None
+        self._held: pa.RecordBatch | None = None  # rows that were decoded and not read yet
         self._open()
         names = self._file.schema_arrow.names
         self._names = [name or f"column_{place}" for place, name in enumerate(names, 1)]
@@ -165,9 +170,9 @@ class ParquetTable:
             if head is None or not head.num_rows:
                 raise DataError(f"{self.title} has columns but no records")
             places = sorted({groups // 2, groups - 1} - {0})
-            parts = [self._file.read_row_group(i).slice(0, _SAMPLE_ROWS).to_batches() for i in places]
-        batches = [head, *(batch for part in parts for batch in part)]
-        cells = [[self._cells(batch.column(i)) for batch in batches] for i in range(len(self._names))]
+            parts = [next(self._file.iter_batches(_SAMPLE_ROWS, row_groups=[i]), None) for i in places]
+            batches = [head, *(part for part in parts if part is not None)]
+            cells = [[self._cells(batch.column(i)) for batch in batches] for i in range(len(self._names))]
         columns = [_sampled(name, parts) for name, parts in zip(self._names, cells, strict=True)]
         return Sample(self.title, columns, head.num_rows)
 
@@ -179,19 +184,25 @@ class ParquetTable:
         """The next rows, at most ``count``; None at the end."""
         with _readable(self.title):
             if self._batches is None:
-                self._batches = self._file.iter_batches(count)
-            batch = next(self._batches, None)
-        if batch is None:
-            return None
+                self._batches = self._file.iter_batches(_READ_ROWS)
+            while self._held is None or not self._held.num_rows:
+                self._held = next(self._batches, None)
+                if self._held is None:
+                    return None
+            batch, self._held = self._held.slice(0, count), self._held.slice(count)
+            columns = [self._cells(batch.column(i)) for i in range(batch.num_columns)]
         self._rows += batch.num_rows
-        lines = range(self._rows - batch.num_rows + 1, self._rows + 1)
-        return Block([self._cells(batch.column(i)) for i in range(batch.num_columns)], lines)
+        return Block(columns, range(self._rows - batch.num_rows + 1, self._rows + 1))
+
+    def pinned(self, options: RecordOptions) -> RecordOptions:
+        """The options: Parquet says itself how it is written."""
+        return options
 
     def rewind(self) -> None:
         """Start again."""
         self.close()
         self._open()
-        self._rows, self._batches = 0, None
+        self._rows, self._batches, self._held = 0, None, None
 
     def close(self) -> None:
         """Close the file."""
@@ -210,29 +221,38 @@ class ParquetTable:
         kind = column.type
         if pa.types.is_dictionary(kind):
             column, kind = column.dictionary_decode(), kind.value_type
-        numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
-        if any(of_kind(kind) for of_kind in numeric):
-            values = column.cast(pa.float64(), safe=False)
-            return np.asarray(values.to_numpy(zero_copy_only=False), np.float64)
-        if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-            naive = getattr(kind, "tz", None) is None
-            if self.options.tz is None or not naive:
-                zone = None if naive else "UTC"
-                times = column.cast(pa.timestamp("ns", zone)).cast(pa.int64())
-                return np.asarray(times.fill_null(NO_TIME), np.int64)
-            # Local times as text, so that they are read like all others.
-            column = column.cast(pa.timestamp("ns"))
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            values = np.asarray(
+                column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64
+            )
+            if not pa.types.is_integer(kind) or np.nanmax(np.abs(values), initial=0.0) < _EXACT:
+                return values
+        elif pa.types.is_timestamp(kind) and (self.options.tz is None or kind.tz is not None):
+            return _instants(column)
+        # Local times and dates as text, so that they are read like all others; decimals since
+        # Arrow's way to float64 does not round to the nearest.
         return ["" if cell is None else str(cell) for cell in column.to_pylist()]
 
 
+def _instants(column: pa.Array) -> Int64Array:
+    """(n,) int64 ns UTC; ``NO_TIME`` where there is none, or none that nanoseconds can say."""
+    import pyarrow as pa
+
+    unit = _UNITS[column.type.unit]
+    times = np.asarray(column.cast(pa.int64()).fill_null(NO_TIME), np.int64)
+    known = np.abs(times) <= np.iinfo(np.int64).max // unit
+    return np.where(known & (times != NO_TIME), times * unit, NO_TIME)
+
+
 def _sampled(name: str, parts: list[Cells]) -> ColumnSample:
-    if not isinstance(parts[0], np.ndarray):
-        return ColumnSample(name, [cell for part in parts for cell in part])
-    values = np.concatenate(parts)
-    cells = [f"{value:g}" for value in values.tolist()]
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    text = [cell for part in parts for cell in as_text(part)]
+    if len(arrays) < len(parts):
+        return ColumnSample(name, text)
+    values = np.concatenate(arrays)
     if values.dtype == np.int64:
-        return ColumnSample(name, cells, times=values)
-    return ColumnSample(name, cells, values=values)
+        return ColumnSample(name, text, times=values)
+    return ColumnSample(name, text, values=values)
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -30,6 +32,8 @@ class Reject:
     reason : str
     text : str
         As it was read.
+    offset : int
+        Number of the row in its file.
     """
 
     file: str
@@ -37,6 +41,7 @@ class Reject:
     column: str
     reason: str
     text: str
+    offset: int = -1
 
     def __str__(self) -> str:
         column = f", column {self.column!r}" if self.column else ""
@@ -87,9 +92,16 @@ class Rejects:
             self._write(self._path, reject)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file.
+
+        Raises
+        ------
+        OSError
+            Where the last of it cannot be written.
+        """
         if self._file is not None:
-            self._file.close()
+            with self._named():
+                self._file.close()
 
     def _write(self, path: Path, reject: Reject) -> None:
         if self._file is None:
@@ -99,8 +111,14 @@ class Rejects:
                 raise SettingsError(f"cannot write {printable(str(path))}: {error.strerror}") from None
             self._rows = csv.writer(self._file, lineterminator="\n")
             self._rows.writerow(("file", "line", "column", "reason", "text"))
-        try:
+        with self._named():
             self._rows.writerow((reject.file, reject.line, reject.column, reject.reason, reject.text))
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Have errors say which file they are of."""
+        try:
+            yield
         except OSError as error:
-            error.filename = str(path)
+            error.filename = str(self._path)
             raise

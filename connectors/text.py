@@ -51,6 +51,7 @@ _UNIT = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_SHOWN = 60
+_OF_NUMBERS = b"0123456789.-+eE \t;"
 _SWAPPED = str.maketrans(",.", ".,")  # a decimal comma's spelling to a decimal point's
 # Digits in groups of three, a point before decimals; the mark between groups is one and the same.
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:([,'\s\u00a0\u202f])\d{3})(?:\1\d{3})*(?:\.\d+)?$")
@@ -107,17 +108,39 @@ def numbers(cells: Sequence[str], decimal: str = ".") -> tuple[Float64Array, dic
     >>> numbers(["2,6", "1.360", "", "off"], decimal=",")
     (array([   2.6, 1360. ,    nan,    nan]), {3: "'off' is not a number"})
     """
-    text = "".join(cells)
+    text = ";".join(cells)
     # Python reads "1_000" too; a point in a column of decimal commas is a group's.
     if "_" not in text and (decimal == "." or "." not in text):
-        plain = cells if decimal == "." else [cell.replace(",", ".") for cell in cells]
+        if (plain := _plain(text if decimal == "." else text.replace(",", "."), len(cells))) is not None:
+            return plain, {}
+        pointed = cells if decimal == "." else [cell.replace(",", ".") for cell in cells]
         try:
-            return np.array([float("nan") if c in MISSING else float(c) for c in plain], np.float64), {}
+            return np.array([float("nan") if c in MISSING else float(c) for c in pointed], np.float64), {}
         except ValueError:
             pass
     found = [_number(cell, decimal) for cell in cells]
     bad = {i: f"{shown(cells[i])} is not a number" for i, value in enumerate(found) if value is None}
     return np.array([float("nan") if value is None else value for value in found], np.float64), bad
+
+
+def _plain(text: str, n: int) -> Float64Array | None:
+    """Numbers between semicolons as JSON writes them, to the bit; None where any is of another kind.
+
+    Most columns hold nothing else, and orjson reads them three times as fast as Python.
+    """
+    import orjson  # writers of other formats do without
+
+    if not text.isascii():
+        return None
+    data = text.encode()
+    if data.translate(None, _OF_NUMBERS):  # words, or more than one number in a cell
+        return None
+    try:
+        values = np.array(orjson.loads(b"[%b]" % data.replace(b";", b",")), np.float64)
+    except ValueError:
+        return None
+    # -0 is no float to JSON, and would lose its sign.
+    return values if len(values) == n and (b"-0" not in data or values.all()) else None
 
 
 def unit_of(cells: Sequence[str], decimal: str = ".") -> str:

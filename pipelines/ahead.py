@@ -11,6 +11,7 @@ import numpy as np
 from streamrnn.connectors.base import Read
 from streamrnn.connectors.file import FileSource
 from streamrnn.connectors.tables.intake import KEY_MARK
+from streamrnn.connectors.text import printable
 from streamrnn.fleet import Fleet
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.words import iso, moment, number, table
@@ -84,7 +85,8 @@ def rows_of(ahead: Ahead, source: FileSource, tz: str | None, horizons: int) -> 
     if schema.clock is not None and ahead.times[0] != NO_TIME:
         cells = schema.clock.write(ahead.times, tz)
         columns |= dict(zip(schema.named(schema.clock.places), cells, strict=True))
-    for name, part in zip(schema.named(schema.key), ahead.key.split(KEY_MARK), strict=False):
+    parts = ahead.key.split(KEY_MARK) if schema.key[1:] else [ahead.key]
+    for name, part in zip(schema.named(schema.key), parts, strict=False):
         columns[name] = [part] * n
     none, flat = np.full((n, channels), np.nan), np.full(n, np.nan)
     read = Read(
@@ -129,4 +131,4 @@ def ahead_text(ahead: Ahead, channels: Sequence[str]) -> str:
     if len(ahead.times) > _SHOWN_ROWS or len(channels) > _SHOWN_CHANNELS:
         more = [f"  {len(ahead.times)} records of {len(channels)} channels in all: see -o or --json"]
     name = f" of {ahead.key}" if ahead.key else ""
-    return "\n".join([f"forecast{name}", *table(rows), *more])
+    return "\n".join(printable(line) for line in [f"forecast{name}", *table(rows), *more])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from streamrnn.connectors.base import Source
@@ -51,10 +52,12 @@ class Input:
         self._tz = record.tz
         files: list[FileSource] = []
         try:
-            for path in listed(paths):
-                if files:
-                    files[-1].pause()
+            names = listed(paths)
+            for path in names:
                 files.append(FileSource(path, record, rejects))
+                if len(names) > 1:
+                    files[-1].pause()
+            _watch_the_same(files, names, record, rejects)
             ordered, each = in_order(files)
             self._each = each if arrange == "auto" else arrange == "each"
             self._files = ordered if arrange == "auto" else files
@@ -98,3 +101,18 @@ class Input:
         """Close all files."""
         with suppress(OSError):
             self.source.close()
+
+
+def _watch_the_same(
+    files: list[FileSource], paths: Sequence[str], record: RecordOptions, rejects: Rejects
+) -> None:
+    """Have all files watch what any of them does: a sensor that rests for a day is still watched."""
+    watched = {name for file in files for name in file.schema.channels}
+    named = [name for name in files[0].schema.names if name in watched]
+    if record.values is not None or len(named) < len(watched):
+        return
+    for i, (file, path) in enumerate(zip(files, paths, strict=True)):
+        roles = {*file.schema.named(file.schema.label), *file.schema.named(file.schema.key)}
+        if set(file.schema.channels) != watched and watched <= {*file.schema.names} - roles:
+            files[i] = FileSource(path, replace(record, values=tuple(named)), rejects)
+            files[i].pause()

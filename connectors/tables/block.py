@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.connectors.options import RecordOptions
 from streamrnn.connectors.tables.rows import BadRow
 from streamrnn.connectors.tables.schema import Sample
 
-__all__ = ["Block", "Cells", "Table"]
+__all__ = ["Block", "Cells", "Table", "as_text"]
 
 Cells = Sequence[str] | NDArray[Any]
 """A column: text as it was written, or float64 numbers, or int64 times (ns UTC)."""
@@ -37,6 +38,21 @@ class Block:
     bad: list[BadRow] = field(default_factory=list)
 
 
+def as_text(cells: Cells) -> Sequence[str]:
+    """A column as text that says its numbers exactly; empty where there is none.
+
+    Examples
+    --------
+    >>> as_text(np.array([1706565600.0, 0.1, np.nan]))
+    ['1706565600', '0.1', '']
+    """
+    if not isinstance(cells, np.ndarray):
+        return cells
+    return [
+        "" if cell != cell else str(int(cell)) if cell % 1 == 0 else repr(cell) for cell in cells.tolist()
+    ]
+
+
 class Table(Protocol):
     """A file of rows and columns."""
 
@@ -57,6 +73,9 @@ class Table(Protocol):
 
     def read(self, count: int) -> Block | None:
         """The next rows, about ``count``; None at the end."""
+
+    def pinned(self, options: RecordOptions) -> RecordOptions:
+        """The options together with how the table is written."""
 
     def rewind(self) -> None:
         """Start again; DataError where it can be read but once."""

@@ -103,13 +103,16 @@ class Clock:
         local = pd.DatetimeIndex(times.view("M8[ns]")).tz_localize("UTC").tz_convert(tz or "UTC")
         first = self.reading.formats[0] if self.reading.formats else ""
         if first in _UNITS:
-            return [[str(int(time) // _UNITS[first]) for time in times]]
+            return [[_counted(time, _UNITS[first]) for time in times.tolist()]]
         if first == "excel":
-            return [[f"{(time - _EXCEL_ZERO) / _DAY:.8f}" for time in times.tolist()]]
+            naive = local.tz_localize(None).as_unit("ns").asi8.tolist()
+            return [[f"{(time - _EXCEL_ZERO) / _DAY:.8f}" for time in naive]]
         columns: list[Cells] = []
         for part, text in zip(self.reading.parts or ("date",), _formats(self.reading), strict=True):
             if part in TEXT_PARTS:
-                columns.append([self._iso(t) if text == "iso" else t.strftime(text) for t in local])
+                # A date beside a column of hours has none of its own.
+                form = "%Y-%m-%d" if text == "iso" and len(self.reading.parts) > 1 else text
+                columns.append([self._iso(t) if form == "iso" else t.strftime(form) for t in local])
             else:
                 columns.append([_WRITTEN.get(part, _plainly(part))(time) for time in local])
         return columns
@@ -121,8 +124,14 @@ class Clock:
         return str(text.replace("+00:00", "Z") if self.example.endswith("Z") else text)
 
 
+def _counted(time: int, unit: int) -> str:
+    """Nanoseconds since 1970 in a unit, with as many decimals as it takes."""
+    whole, rest = divmod(time, unit)
+    return f"{whole}.{rest:0{len(str(unit)) - 1}}".rstrip("0") if rest else str(whole)
+
+
 _WRITTEN: dict[str, Callable[[Any], str]] = {
-    "yearday": lambda time: str(time.dayofyear),
+    "yearday": lambda time: str(time.day_of_year),
     "hhmm": lambda time: str(100 * time.hour + time.minute),
 }
 
@@ -218,30 +227,39 @@ def _dated(sample: Sample, place: int, others: list[int]) -> Clock:
             if (reading := sample.columns[other].day_time) is not None:
                 return Clock((place, other), _only(_beside(column, reading), (place, other), sample))
         if hours := _hours(sample, place, others):
-            parts = ("date", *("hour", "minute", "second")[: len(hours)])
+            parts = ("date", *hours)
+            places = (place, *hours.values())
             readings = [Reading(reading.formats, parts) for reading in column.readings]
-            return Clock((place, *hours), _only(readings, (place, *hours), sample))
+            return Clock(places, _only(readings, places, sample))
     return Clock((place,), _only(column.readings, (place,), sample))
 
 
-def _hours(sample: Sample, date: int, others: list[int]) -> list[int]:
+def _hours(sample: Sample, date: int, others: list[int]) -> dict[str, int]:
     """Columns of the hour, the minute and the second beside one of dates; none where there is no hour."""
     columns = sample.columns
-    found: list[int] = []
+    found: dict[str, int] = {}
     for part, most in (("hour", 24), ("minute", 59), ("second", 59)):
         fitting = (p for p in others if _counts_to(columns[p], most))
         place = next((p for p in fitting if columns[p].word in _PARTS[part]), None)
         if place is None:
             break
-        found.append(place)
+        found[part] = place
+    words = {*_PARTS["hhmm"], "time", "clock"}
+    joint = next((p for p in others if columns[p].word in words and _is_hhmm(columns[p])), None)
+    if not found and joint is not None:
+        return {"hhmm": joint}
     beside = date + 1
     if not found and sample.made_up and beside in others and _counts_to(columns[beside], 24):
-        head = columns[beside].values[: sample.consecutive]
-        steps = np.diff(head)
+        steps = columns[beside].steps(sample.consecutive)
         # Without a name it is an hour where it goes from 0 to 23, or from 1 to 24, again and again.
-        if len(head) > 24 and ((steps == 1) | (steps == -23)).all():
-            found.append(beside)
+        if len(steps) > 23 and ((steps == 1) | (steps == -23)).all():
+            found["hour"] = beside
     return found
+
+
+def _is_hhmm(column: Column) -> bool:
+    """Whether a column has hours and minutes in one number, such as 1830."""
+    return _counts_to(column, 2400) and bool((column.known % 100 < 60).all() and (column.known >= 100).any())
 
 
 def _counts_to(column: Column, most: int) -> bool:

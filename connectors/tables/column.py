@@ -148,31 +148,45 @@ class Column:
         """Whether all rows say the same."""
         return len(self.cells) > 1 and len(set(self.cells)) == 1
 
-    def counts_rows(self, consecutive: int) -> bool:
-        """Whether the column goes up by one from row to row, and so says nothing."""
+    def steps(self, consecutive: int, codes: Int64Array | None = None) -> Float64Array:
+        """(n,) float64: from row to row, of each series where codes are given, where rows follow each other.
+
+        NaN between what has no difference.
+        """
         head = self.values[:consecutive]
-        return self.is_whole and len(head) > 2 and bool((np.diff(head) == 1.0).all())
+        with np.errstate(all="ignore"):  # infinities, and what is too far apart
+            if codes is None:
+                return np.diff(head)
+            order = np.argsort(codes, kind="stable")
+            steps: Float64Array = np.diff(head[order])[np.diff(codes[order]) == 0]
+            return steps
+
+    def counts_rows(self, consecutive: int, codes: Int64Array | None = None) -> bool:
+        """Whether the column goes up by one from row to row (of a series), and so says nothing."""
+        steps = self.steps(consecutive, codes)
+        return self.is_whole and len(steps) > 1 and bool((steps == 1.0).all())
 
     def counts_evenly(self, consecutive: int) -> float | None:
         """The step by which the column goes up from row to row, where it is always the same."""
-        head = self.values[:consecutive]
-        if not self.is_numeric or len(head) < _FEWEST_COUNTED or not np.isfinite(head).all():
+        steps = self.steps(consecutive)
+        if not self.is_numeric or len(steps) < _FEWEST_COUNTED - 1 or not np.isfinite(steps).all():
             return None
-        step = (head[-1] - head[0]) / (len(head) - 1)
+        head = self.values[:consecutive]
+        step = float(head[-1] / len(steps) - head[0] / len(steps))
         even = head[0] + step * np.arange(len(head))
         # Numbers that were rounded before they were written are off by a part of a step.
-        return float(step) if step > 0.0 and bool((np.abs(head - even) < 0.01 * step).all()) else None
+        return step if step > 0.0 and bool((np.abs(head - even) < 0.01 * step).all()) else None
 
     def climbs(self, consecutive: int) -> bool:
         """Whether the numbers never fall."""
-        head = self.values[:consecutive]
-        return self.is_numeric and len(head) > 2 and bool((np.diff(head) >= 0.0).all())
+        steps = self.steps(consecutive)
+        return self.is_numeric and len(steps) > 1 and bool((steps >= 0.0).all())
 
     @cached_property
     def label(self) -> dict[str, bool] | None:
         """What each cell says of its record, where the column can be a label; None where not.
 
-        Numbers are left to ``values``: 0 is normal. Words are, where one of them
+        Numbers are left to ``values`` and ``normal``. Words are, where one of them
         says normal; then all others are kinds of anomalies.
         """
         if self.is_numeric:
@@ -182,22 +196,17 @@ class Column:
             return None
         return {word: word not in _FALSE for word in words}
 
+    @property
+    def normal(self) -> float:
+        """The number of a label that says normal: 0, or 1 where -1 is the other, as scikit-learn has it."""
+        return 1.0 if set(np.unique(self.known).tolist()) == {-1.0, 1.0} else 0.0
+
     @cached_property
     def stand_ins(self) -> list[float]:
         """Numbers that seem to mean "no value", such as -200: far off all others, and they come again."""
         found: list[float] = []
-        values, counts = np.unique(self.known, return_counts=True)
-        while len(values) >= _FEWEST:
-            low, high = np.quantile(
-                self.known[~np.isin(self.known, [*found, values[0], values[-1]])], (0.01, 0.99)
-            )
-            ends = (abs(values[0] - values[1]), abs(values[-1] - values[-2]))
-            place = 0 if ends[0] > ends[1] else -1
-            often = counts[place] >= max(3, _REPEATED * len(self.known))
-            if not (often and max(ends) > high - low and _like_a_stand_in(float(values[place]))):
-                break
-            found.append(float(values[place]))
-            values, counts = np.delete(values, place), np.delete(counts, place)
+        while (value := _stand_in(self.known[~np.isin(self.known, found)])) is not None:
+            found.append(value)
         return sorted(found)
 
     def share_at_end(self, value: float) -> float:
@@ -206,6 +215,20 @@ class Column:
         others = self.known[~np.isin(self.known, [other for other in self.stand_ins if other != value])]
         at_end = held > 1 and value in (others.min(), others.max())
         return held / len(self.values) if at_end else 0.0
+
+
+def _stand_in(known: Float64Array) -> float | None:
+    """The number at one end of some that seems to mean "no value"; the further one off first."""
+    values, counts = np.unique(known, return_counts=True)
+    if len(values) < _FEWEST:
+        return None
+    with np.errstate(over="ignore"):
+        gaps = values[1] - values[0], values[-1] - values[-2]
+        place = 0 if gaps[0] > gaps[1] else -1
+        low, high = np.quantile(known[(known != values[0]) & (known != values[-1])], (0.01, 0.99))
+        far = max(gaps) > high - low
+    often = counts[place] >= max(3, _REPEATED * len(known))
+    return float(values[place]) if far and often and _like_a_stand_in(float(values[place])) else None
 
 
 def label_word(cell: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from streamrnn.connectors.base import Column, Read
 from streamrnn.connectors.rejects import Reject, Rejects
-from streamrnn.connectors.tables.block import Block, Cells
+from streamrnn.connectors.tables.block import Block, as_text
 from streamrnn.connectors.tables.column import label_word
 from streamrnn.connectors.tables.schema import Schema
 from streamrnn.connectors.text import is_missing, numbers, without_unit
@@ -59,11 +60,13 @@ class Intake:
         self._title, self._schema, self._decimal, self._rejects = title, schema, decimal, rejects
         clock = schema.clock
         self._times = None if clock is None or clock.reading is None else TimeReader(clock.reading, tz)
+        self._found: list[Reject] = []  # in the block at hand
         self._codes: dict[Any, int] = {}
         self._public = np.empty(0, np.int32)  # of each of those codes the one in ``keys``, -1: none yet
         self.keys: list[str] = [] if schema.key else [""]
         self._missing = {cell.strip() for cell in missing}
-        given = numbers(list(missing), decimal)[0]
+        # Options have a decimal point, whatever the table has; as in the table they may be written too.
+        given = np.concatenate([numbers(list(missing), mark)[0] for mark in {".", decimal}])
         self._missing_numbers = given[~np.isnan(given)]
 
     def records(self, block: Block, first: int) -> Read:
@@ -73,15 +76,16 @@ class Intake:
         is missing and reported.
         """
         n, schema = len(block.lines), self._schema
-        for bad in block.bad:
-            self._rejects.add(Reject(self._title, bad.line, "", bad.reason, bad.text))
+        self._found = [Reject(self._title, bad.line, "", bad.reason, bad.text) for bad in block.bad]
         series = self._series(block, n)
         times, rejected = self._read_times(block, series, n)
         values = np.empty((n, len(schema.values)))
         for d, place in enumerate(schema.values):
             values[:, d] = self._numbers(block, place, rejected)
-        labels = self._labels(block, n) if schema.label else None
         offsets = _offsets(block, first)
+        if self._found:
+            self._reject(block, first)
+        labels = self._labels(block, n) if schema.label else None
         columns: dict[str, Column] = {
             name: cells.view("M8[ns]") if isinstance(cells, np.ndarray) and cells.dtype == np.int64 else cells
             for name, cells in zip(schema.names, block.columns, strict=True)
@@ -102,12 +106,29 @@ class Intake:
             labels=labels,
         )
 
+    def skip(self, block: Block, first: int) -> int:
+        """Take note of a block that was read before, its keys and times; the number of its records.
+
+        Nothing is rejected again.
+        """
+        told, self._rejects = self._rejects, Rejects()
+        try:
+            return len(self.records(block, first))
+        finally:
+            self._rejects = told
+
+    def _reject(self, block: Block, first: int) -> None:
+        """Hand over what could not be read, in the order of the rows."""
+        lines = np.sort([*block.lines, *(row.line for row in block.bad)])
+        for reject in sorted(self._found, key=lambda reject: reject.line):
+            self._rejects.add(replace(reject, offset=first + int(np.searchsorted(lines, reject.line))))
+
     def _series(self, block: Block, n: int) -> NDArray[np.int32]:
         """Codes of the names that rows have, those of rows that will be rejected too."""
         key = self._schema.key
         if not key:
             return np.zeros(n, np.int32)
-        parts = [_as_text(block.columns[place]) for place in key]
+        parts = [as_text(block.columns[place]) for place in key]
         names = parts[0] if len(parts) == 1 else [KEY_MARK.join(row) for row in zip(*parts, strict=True)]
         codes = self._codes
         return np.array([codes.setdefault(name, len(codes)) for name in names], np.int32)
@@ -135,12 +156,12 @@ class Intake:
         cells = [block.columns[place] for place in clock.places]
         if self._times is None:
             return np.asarray(cells[0], np.int64), {}
-        text = [_as_text(column) for column in cells]
+        text = [as_text(column) for column in cells]
         times, bad = self._times.read(text, series)
         name = ", ".join(map(repr, self._schema.named(clock.places)))
         for place, reason in bad.items():
             row = " ".join(column[place] for column in text)
-            self._rejects.add(Reject(self._title, block.lines[place], "", f"column {name}: {reason}", row))
+            self._found.append(Reject(self._title, block.lines[place], "", f"column {name}: {reason}", row))
         return times, bad
 
     def _numbers(self, block: Block, place: int, rejected: dict[int, str]) -> Float64Array:
@@ -153,7 +174,7 @@ class Intake:
             for row, reason in bad.items():
                 if row not in rejected and cells[row].strip() not in self._missing:
                     name = self._schema.names[place]
-                    self._rejects.add(
+                    self._found.append(
                         Reject(
                             self._title, block.lines[row], name, f"{reason}; it counts as missing", cells[row]
                         )
@@ -164,18 +185,14 @@ class Intake:
 
     def _labels(self, block: Block, n: int) -> NDArray[np.bool_]:
         cells = block.columns[self._schema.label[0]]
-        if isinstance(cells, np.ndarray):
-            return np.asarray(cells, np.float64) > 0.0
         meanings = self._schema.meanings
-        if not meanings:
-            return np.asarray(numbers(cells, self._decimal)[0] > 0.0)
+        if isinstance(cells, np.ndarray) or not meanings:
+            found = cells if isinstance(cells, np.ndarray) else numbers(cells, self._decimal)[0]
+            marks: NDArray[np.bool_] = ~np.isnan(found) & (found != self._schema.normal)
+            return marks
         # What is not known as normal is a kind of anomaly that the sample did not have.
         said = (meanings.get(label_word(cell), True) and not is_missing(cell) for cell in cells)
         return np.fromiter(said, np.bool_, n)
-
-
-def _as_text(cells: Cells) -> Sequence[str]:
-    return [f"{cell:g}" for cell in cells.tolist()] if isinstance(cells, np.ndarray) else cells
 
 
 def _some(cells: Column, kept: NDArray[np.bool_]) -> Column:

@@ -42,6 +42,38 @@ _NO_NAMES = frozenset(
     }
     | {"step", "cycle", "phase", "alarm", "event", "error", "label", "class", "value", "reading"}
 )
+_STATES = frozenset(
+    {
+        "on",
+        "off",
+        "open",
+        "opened",
+        "closed",
+        "shut",
+        "true",
+        "false",
+        "yes",
+        "no",
+        "ok",
+        "good",
+        "bad",
+        "auto",
+    }
+    | {
+        "run",
+        "running",
+        "stop",
+        "stopped",
+        "idle",
+        "active",
+        "inactive",
+        "normal",
+        "high",
+        "low",
+        "up",
+        "down",
+    }
+)
 _TOO_MANY = 0.5  # a key has fewer values than this share of the rows
 _DISORDER = 0.02  # share of steps that do not go on, above which a table is several series
 _FAR = 10  # usual steps that times go back where another series begins
@@ -60,7 +92,7 @@ def find_key(sample: Sample, clock: Clock | None, taken: dict[int, str]) -> tupl
     named = [place for place in able if _is_named(columns[place])]
     usual = tuple(place for place in named[:1] if _repeats(columns[place]))
     if clock is None:
-        return usual
+        return usual or _counted(sample, named)
     times = clock.read_sample(columns)[: sample.consecutive]
     whole = np.zeros(len(times), np.int64)
     if _disorder(times, whole) <= _DISORDER and not _starts_again(times):
@@ -75,13 +107,25 @@ def find_key(sample: Sample, clock: Clock | None, taken: dict[int, str]) -> tupl
     return usual
 
 
+def _counted(sample: Sample, named: list[int]) -> tuple[int, ...]:
+    """A column that is named like a key and whose series another column counts: unit and cycle."""
+    for place in named:
+        codes = codes_of(sample.columns, (place,), sample.consecutive)
+        others = (column for i, column in enumerate(sample.columns) if i != place)
+        if any(c.counts_rows(len(codes), codes) and not c.counts_rows(len(codes)) for c in others):
+            return (place,)
+    return ()
+
+
 def _may_name(column: Column) -> bool:
     if column.is_empty or column.readings or column.times is not None or not column.cells:
         return False
     if _NO_NAMES & set(column.words):
         return False
-    names = len(set(column.present))
-    few = 2 <= names <= _TOO_MANY * len(column.present)
+    names = set(column.present)
+    if {name.strip().lower() for name in names} <= _STATES:
+        return False
+    few = 2 <= len(names) <= _TOO_MANY * len(column.present)
     return few and (not column.is_numeric or column.is_whole)
 
 

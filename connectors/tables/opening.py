@@ -10,20 +10,23 @@ import re
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 from streamrnn.connectors.base import STANDARD
+from streamrnn.connectors.growing import GrowingFile
 from streamrnn.connectors.text import printable
 from streamrnn.errors import DataError
 
-__all__ = ["Opened", "reading"]
+__all__ = ["Opened", "fingerprint_of", "reading"]
 
 _FINGERPRINT_BYTES = 65_536
 _HEAD_BYTES = 262_144  # what is looked at before anything is read
 _LONGEST_HEAD = 4_194_304
 _FEWEST_LINES = 20
+_UNPACKED_BYTES = 16_777_216  # of a packed file that are looked at: a tenth of a second
 _SAMPLE_BYTES = 32_768
 _SAMPLES = 4  # parts of a long file that are looked at beside its head
 _GZIP = b"\x1f\x8b"
@@ -37,11 +40,6 @@ _FOREIGN = {
     b"\xfd7zXZ": "compressed with xz; unpack it first",
     b"\x89HDF": "an HDF5 file; export the table as CSV or Parquet",
 }
-_FOREIGN_TEXT = {
-    re.compile(rb"\s*<(\?xml|!doctype|html)", re.IGNORECASE): "XML or a web page; was it saved as a table?",
-    re.compile(rb'\s*(\[\s*)?\{\s*"'): "JSON; save it as CSV or Parquet",
-    re.compile(rb"\s*@relation\b", re.IGNORECASE): "an ARFF file; save it as CSV",
-}
 
 
 class Opened:
@@ -52,16 +50,17 @@ class Opened:
     title : str
         Base name of the file, safe to show; never a path.
     fingerprint : str
-        Eight hexadecimal digits that depend on the first 64 KiB.
+        Eight hexadecimal digits that depend on the first two lines that hold
+        something: a file that grows keeps it.
     head : bytes
         The first 256 KiB; more where lines are long, so that some are whole.
     goes_on : bool
         Whether there is more behind the head.
     samples : list of bytes
         Parts from further in and from the very end; each starts and ends
-        anywhere. None of a pipe or a packed file: it would have to be read for them.
-    stream : BinaryIO
-        Everything, from the first byte on.
+        anywhere. None of a pipe; of a packed file only as far as is cheap to unpack.
+    stream : BinaryIO or GrowingFile
+        Everything, from the first byte on; of a growing file its whole lines.
 
     Raises
     ------
@@ -69,16 +68,37 @@ class Opened:
         Where it cannot be opened, or is of a kind that is no table.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, growing: bool = False) -> None:
         self._path = path
         self.title = "stdin" if path == STANDARD else printable(Path(path).name)
+        self._growing: GrowingFile | None = None
+        self.stream: BinaryIO | GrowingFile
+        self.head = b""
+        self.samples: list[bytes] = []
         with reading(path):
             self._raw = cast(BinaryIO, sys.stdin.buffer if path == STANDARD else Path(path).open("rb"))  # noqa: SIM115 (kept open)
             try:
                 self._look(self._raw)
+                if growing and not self.head.startswith(_GZIP):
+                    self.stream = self._growing = GrowingFile(self._raw)
+                    self.head, self.samples = self.head[: self.head.rfind(b"\n") + 1], []
             except BaseException:
                 self.close()
                 raise
+
+    @property
+    def whole_lines(self) -> int:
+        """How many lines of the head hold something and have their end."""
+        return sum(1 for line in self.head.split(b"\n")[:-1] if line.strip())
+
+    def is_replaced(self, path: str) -> bool:
+        """Whether a path names another file than this growing one by now, or it was cut off."""
+        return self._growing is not None and self._growing.is_replaced(path)
+
+    def finish(self) -> None:
+        """Have a growing file end where it ends now, with a last line that has no end."""
+        if self._growing is not None:
+            self._growing.finish()
 
     @property
     def repeatable(self) -> bool:
@@ -100,17 +120,20 @@ class Opened:
         packed = head.startswith(_GZIP)
         self._size = os.fstat(raw.fileno()).st_size if raw.seekable() else 0
         self.samples = list(self._taken(raw, len(head))) if raw.seekable() and not packed else []
-        self.stream = _rewound(raw, head)
+        self.stream = stream = _rewound(raw, head)
         if packed:
-            unpacked = cast(BinaryIO, gzip.GzipFile(fileobj=self.stream))
+            unpacked = cast(BinaryIO, gzip.GzipFile(fileobj=stream))
             head, more = _head(unpacked)
             self.stream = _behind(head, unpacked)
+            if raw.seekable():
+                self.samples = _samples(unpacked)
+                raw.seek(0)
+                self.stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw))
         kind = next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
-        kind = kind or next((what for like, what in _FOREIGN_TEXT.items() if like.match(head)), None)
         if kind is not None:
             raise DataError(f"{self.title} is {kind}")
         self.head, self.goes_on = head, more
-        self.fingerprint = hashlib.sha256(head[:_FINGERPRINT_BYTES]).hexdigest()[:8]
+        self.fingerprint = fingerprint_of(head)
 
     def _taken(self, raw: BinaryIO, head_bytes: int) -> Iterator[bytes]:
         size = raw.seek(0, os.SEEK_END)
@@ -123,6 +146,23 @@ class Opened:
         for i in range(_SAMPLES):
             raw.seek(head_bytes + rest * (i + 1) // _SAMPLES)
             yield raw.read(_SAMPLE_BYTES)
+
+
+def fingerprint_of(head: bytes) -> str:
+    """Eight hexadecimal digits that tell a file by its first two lines that hold something."""
+    lines = (line for line in head[:_FINGERPRINT_BYTES].splitlines(keepends=True) if line.strip())
+    return hashlib.sha256(b"".join(islice(lines, 2))).hexdigest()[:8]
+
+
+def _samples(unpacked: BinaryIO) -> list[bytes]:
+    """Parts of what is behind the head of a packed file, as far as is cheap to unpack."""
+    data = b""
+    with suppress(zlib.error, EOFError, gzip.BadGzipFile):  # whoever reads so far will say so
+        while len(data) < _UNPACKED_BYTES and (part := unpacked.read(1 << 20)):
+            data += part
+    rest = max(len(data) - _SAMPLE_BYTES, 0)
+    starts = sorted({rest * (i + 1) // _SAMPLES for i in range(_SAMPLES)})
+    return [data[start : start + _SAMPLE_BYTES] for start in starts] if data else []
 
 
 @contextmanager

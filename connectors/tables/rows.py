@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from streamrnn.connectors.growing import GrowingFile
 from streamrnn.connectors.text import FOREIGN, shown
 
 __all__ = ["WIDE", "BadRow", "GivenLines", "Lines", "Rows", "cells_of", "errors_of", "rows_of"]
@@ -69,7 +70,7 @@ class Lines:
 
     Parameters
     ----------
-    stream : BinaryIO
+    stream : BinaryIO or GrowingFile
     encoding : str
         Bytes that it does not know come through as lone surrogates, and leave
         as the same bytes.
@@ -85,7 +86,7 @@ class Lines:
         Numbers of lines that were cut.
     """
 
-    def __init__(self, stream: BinaryIO, encoding: str, ending: str = "\n") -> None:
+    def __init__(self, stream: BinaryIO | GrowingFile, encoding: str, ending: str = "\n") -> None:
         self._stream, self._ending = stream, ending
         self._decode = codecs.getincrementaldecoder(encoding)(errors_of(encoding)).decode
         self._rest = ""
@@ -96,9 +97,10 @@ class Lines:
         self.too_long: set[int] = set()
 
     def take(self, count: int) -> list[str]:
-        """At most ``count`` lines; none at the end."""
+        """At most ``count`` lines; none at the end, or where a growing file has no more yet."""
         while self._at == len(self._lines) and not self._ended:
-            self._fill()
+            if not self._fill():
+                break
         lines = self._lines[self._at : self._at + count]
         self._at += len(lines)
         self.number += len(lines)
@@ -109,8 +111,11 @@ class Lines:
         self._lines, self._at = lines + self._lines[self._at :], 0
         self.number -= len(lines)
 
-    def _fill(self) -> None:
+    def _fill(self) -> bool:
+        """Read a block; False where a growing file has none yet."""
         data = self._stream.read(_BLOCK_BYTES)
+        if not data and isinstance(self._stream, GrowingFile) and not self._stream.ended:
+            return False
         self._ended = not data
         text = self._rest + self._decode(data, final=self._ended)
         held = "\r" if self._ending == "\n" and text.endswith("\r") and not self._ended else ""
@@ -122,6 +127,7 @@ class Lines:
         if self._ended and not lines[-1]:
             lines.pop()
         self._lines, self._at = self._cut(lines), 0
+        return True
 
     def _cut(self, lines: list[str]) -> list[str]:
         """The lines, those too long cut; the rest of one that goes on is not kept."""
@@ -166,15 +172,16 @@ def rows_of(lines: Lines, delimiter: str, count: int) -> Rows | None:
     """
     while chunk := lines.take(count):
         first = lines.number - len(chunk)
-        blank = f"{delimiter} \t"
-        if lines.too_long or any('"' in line for line in chunk):
+        blank = None if delimiter == " " else f"{delimiter} \t"
+        if lines.too_long or '"' in "\n".join(chunk):
             rows = _quoted(_Numbered(chunk, first, lines), delimiter, blank)
         else:
             kept = [line for line in chunk if line.strip(blank)]
             numbers: Sequence[int] = range(first, first + len(chunk))
             if len(kept) < len(chunk):
                 numbers = [i for i, line in zip(numbers, chunk, strict=True) if line.strip(blank)]
-            rows = Rows([cells_of(line, delimiter) for line in kept], numbers, [])
+            mark = None if delimiter == " " else delimiter
+            rows = Rows([line.split(mark) for line in kept], numbers, [])
         if rows.cells or rows.bad:
             return rows
     return None
@@ -208,7 +215,7 @@ class _Numbered:
         self._at += count
 
 
-def _quoted(lines: _Numbered, delimiter: str, blank: str) -> Rows:
+def _quoted(lines: _Numbered, delimiter: str, blank: str | None) -> Rows:
     rows: list[list[str]] = []
     numbers: list[int] = []
     bad: list[BadRow] = []
@@ -266,4 +273,4 @@ def _row(number: int, line: str, lines: _Numbered, delimiter: str) -> list[str] 
 def _parsed(lines: Iterable[str], delimiter: str, spaced: bool) -> list[str]:
     """The cells of the first row; csv.Error where quotes are wrong or a quote is still open."""
     cells = next(csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=spaced))
-    return cells[:-1] if delimiter == " " and cells and not cells[-1] else cells
+    return cells[:-1] if delimiter == " " and len(cells) > 1 and not cells[-1] else cells

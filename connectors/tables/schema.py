@@ -7,15 +7,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from streamrnn.connectors.options import NO_TIME_COLUMN, RecordOptions
 from streamrnn.connectors.tables.clock import Clock, find_clock_columns
 from streamrnn.connectors.tables.column import Column
-from streamrnn.connectors.tables.keys import find_key
+from streamrnn.connectors.tables.keys import codes_of, find_key
 from streamrnn.connectors.tables.order import order_notes
 from streamrnn.connectors.text import shown
 from streamrnn.errors import DataError, SettingsError
+from streamrnn.records import Int64Array
 
 __all__ = ["Sample", "Schema", "find_schema"]
 
@@ -23,6 +22,11 @@ _LABELS = ("label", "anomaly", "anomalies", "anomalous", "outlier", "attack", "g
 _LABELS_ALONE = frozenset(
     {"label", "labels", "anomaly", "outlier", "groundtruth"}
 )  # words that mean nothing else
+_CLASSES = frozenset({"class", "fault", "failure", "isfault", "isfailure"})
+# Words of columns that repeat what the time says.
+_OF_TIME = frozenset(
+    {"hour", "weekday", "dayofweek", "dow", "month", "dayofmonth", "dayofyear", "weekofyear"}
+)
 _COUNTS, _CLIMBS, _RESTS = "counts rows", "goes up by", "always"
 _FEWEST_COUNTED = 10  # rows that tell a row number from a short ramp
 _FEWEST_HOURS = 12  # columns named by times of day that make a row a day
@@ -79,7 +83,9 @@ class Schema:
     left_out : dict of str to str
         Every other column and why it is none of these.
     meanings : dict of str to bool
-        What the words of the label say; empty where it holds numbers, 0 for normal.
+        What the words of the label say; empty where it holds numbers.
+    normal : float
+        The number of a label that says normal.
     units : dict of int to str
         By place, what is taken away behind the numbers of a value column.
     notes : list of str
@@ -93,6 +99,7 @@ class Schema:
     label: tuple[int, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     meanings: dict[str, bool] = field(default_factory=dict)
+    normal: float = 0.0
     units: dict[int, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -119,11 +126,7 @@ def find_schema(sample: Sample, options: RecordOptions) -> Schema:
         holds none that is known.
     """
     columns = sample.columns
-    taken: dict[int, str] = {}
-    for option, wanted in (("values", options.values), ("key", options.key), ("label", options.label)):
-        for name in wanted or ():
-            if (option, name) != ("key", NO_TIME_COLUMN):
-                _take(taken, sample.place(name, option), option, columns)
+    taken = _asked(sample, options)
     label = _places(taken, "label") if options.label else _label(columns, taken)
     taken |= dict.fromkeys(label, "label")
     left_out: dict[int, str] = {}
@@ -139,12 +142,10 @@ def find_schema(sample: Sample, options: RecordOptions) -> Schema:
         values = _values(sample, taken, left_out)
     else:
         values = tuple(sample.place(name, "values") for name in options.values)
-    units = {place: columns[place].unit for place in values if columns[place].unit}
     notes += _value_notes([columns[place] for place in values], options)
-    notes += [
-        _label_hint(columns[place]) for place in left_out if columns[place].label and place not in taken
-    ]
-    others = [p for p in range(len(columns)) if p not in taken and p not in values and p not in left_out]
+    notes += [_label_hint(columns[place]) for place in left_out if _may_label(columns[place])]
+    known = {*taken, *values, *left_out}
+    others = [place for place in range(len(columns)) if place not in known]
     left_out |= dict.fromkeys(others, "not asked for")
     return Schema(
         names=tuple(column.name for column in columns),
@@ -154,9 +155,20 @@ def find_schema(sample: Sample, options: RecordOptions) -> Schema:
         label=label,
         left_out={columns[place].name: left_out[place] for place in sorted(left_out)},
         meanings=_meanings(columns[label[0]]) if label else {},
-        units=units,
+        normal=columns[label[0]].normal if label else 0.0,
+        units={place: columns[place].unit for place in values if columns[place].unit},
         notes=notes,
     )
+
+
+def _asked(sample: Sample, options: RecordOptions) -> dict[int, str]:
+    """The roles that options give to columns, by their places."""
+    taken: dict[int, str] = {}
+    for option, wanted in (("values", options.values), ("key", options.key), ("label", options.label)):
+        for name in wanted or ():
+            if option == "values" or name != NO_TIME_COLUMN:
+                _take(taken, sample.place(name, option), option, sample.columns)
+    return taken
 
 
 def _take(taken: dict[int, str], place: int, role: str, columns: Sequence[Column]) -> None:
@@ -180,7 +192,14 @@ def _label(columns: Sequence[Column], taken: dict[int, str]) -> tuple[int, ...]:
         for rank, word in enumerate(_LABELS)
         if word in column.word and place not in taken and not column.is_empty and column.label is not None
     ]
+    if not named:
+        named = [(0, p) for p, column in enumerate(columns) if p not in taken and _is_class(column)]
     return tuple(dict.fromkeys(place for _, place in sorted(named)))
+
+
+def _is_class(column: Column) -> bool:
+    """Whether a column with a name that may mean more holds what only labels do."""
+    return column.word in _CLASSES and column.label == {} and 0.0 in column.known and not column.is_constant
 
 
 def _meanings(column: Column) -> dict[str, bool]:
@@ -194,8 +213,10 @@ def _meanings(column: Column) -> dict[str, bool]:
 
 def _values(sample: Sample, taken: dict[int, str], left_out: dict[int, str]) -> tuple[int, ...]:
     """All columns of numbers that say something; the others go to ``left_out`` with the reason."""
+    key = _places(taken, "key")
+    codes = codes_of(sample.columns, key, sample.consecutive) if key else None
     reasons = {
-        place: _why_not(column, sample)
+        place: _why_not(column, sample, taken) or _counting(column, sample, codes)
         for place, column in enumerate(sample.columns)
         if place not in taken and place not in left_out
     }
@@ -212,31 +233,42 @@ def _values(sample: Sample, taken: dict[int, str], left_out: dict[int, str]) -> 
     return tuple(found)
 
 
-def _why_not(column: Column, sample: Sample) -> str | None:
+def _why_not(column: Column, sample: Sample, taken: dict[int, str]) -> str | None:
     """Why a column holds no values to watch; None where it does."""
     if column.is_empty:
         return "empty"
     if not column.is_numeric:
         return "a time" if column.readings or column.times is not None else _text(column)
+    if not len(column.known):
+        return "no finite number"
+    return _other_role(column, taken)
+
+
+def _other_role(column: Column, taken: dict[int, str]) -> str | None:
     if set(column.words) & _LABELS_ALONE:
         return "named like a label; name it with --label, or with --values"
-    counting = _counting(column, sample)
-    if counting is None and column.is_constant:
-        return f"{_RESTS} {column.known[0]:g} in the rows looked at"
-    return counting
+    if "time" in taken.values() and column.word in _OF_TIME and column.is_whole:
+        return "a part of the time"
+    return None
 
 
-def _counting(column: Column, sample: Sample) -> str | None:
-    """How a column of numbers counts the rows, and so says nothing; None where it does not."""
+def _resting(column: Column) -> str | None:
+    return f"{_RESTS} {column.known[0]:g} in the rows looked at" if column.is_constant else None
+
+
+def _counting(column: Column, sample: Sample, codes: Int64Array | None) -> str | None:
+    """How a column of numbers counts the rows, of a series or all, or rests, and so says nothing."""
     n = sample.consecutive
-    steps = np.diff(column.values[:n])
+    if codes is not None and column.counts_rows(n, codes):
+        return _COUNTS
+    steps = column.steps(n)
     numbered = column.word in _COUNTERS and column.is_whole and len(steps) > 1
     if numbered and ((steps == 0.0) | (steps == 1.0)).all():
         return _COUNTS
     if column.counts_rows(n) and (n >= _FEWEST_COUNTED or column.name in sample.made_up):
         return _COUNTS
     step = column.counts_evenly(n)
-    return None if step is None else f"{_CLIMBS} {step:.6g} from row to row"
+    return _resting(column) if step is None else f"{_CLIMBS} {step:.6g} from row to row"
 
 
 def _text(column: Column) -> str:

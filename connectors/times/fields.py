@@ -134,13 +134,15 @@ def _scaled(cells: Sequence[str], digits: int) -> tuple[Int64Array, list[int]]:
     most = np.iinfo(np.int64).max // 10**digits
     try:
         whole = np.array(list(map(int, cells)), np.int64)
+        if "_" in "".join(cells):  # 1_000 is a number of Python's, not of a table's
+            raise ValueError
         if not len(whole) or (-most <= whole.min() and whole.max() <= most):
             return whole * 10**digits, []
     except (ValueError, OverflowError):  # the exact way below tells what is what
         pass
     values, wrong = np.full(len(cells), NO_TIME, np.int64), []
     for i, cell in enumerate(cells):
-        number = _EXACT.create_decimal(cell.replace(",", "."))
+        number = _EXACT.create_decimal(cell.strip().replace(",", "."))
         if number.is_finite():
             small = abs(number) <= most
             values[i] = int(number.scaleb(digits, _EXACT).to_integral_value(context=_EXACT)) if small else -1

@@ -35,7 +35,7 @@ MONTH = (
     r"sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
 )
 WEEKDAY = r"(?:mon|tue(?:s)?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?\.?"
-HALF = r"[ap]\.?m\.?"
+HALF = r"[ap]\.?\s?m\.?"  # Spanish: "p. m."
 ORDINAL = "(?:st|nd|rd|th)?"
 # An offset may be followed by the zone's name once more, as Java, Go and JavaScript write it.
 ZONE = (

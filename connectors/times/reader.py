@@ -172,7 +172,10 @@ def _beside(dates: Sequence[str], clocks: Sequence[str]) -> list[str]:
 def _by_shape(cells: Sequence[str]) -> Iterator[tuple[str, NDArray[np.intp]]]:
     """The shapes of some cells, each with its rows."""
     ids: defaultdict[str, int] = defaultdict(count().__next__)
-    codes = np.array([ids[shape(cell)] for cell in cells], np.int64)
+    shapes = shape("\n".join(cells)).split("\n")  # all at once, which takes a third of the time
+    if len(shapes) != len(cells):
+        shapes = list(map(shape, cells))
+    codes = np.array([ids[form] for form in shapes], np.int64)
     rows = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=len(ids)))
     return zip(ids, np.split(rows, ends[:-1]), strict=True) if ids else iter(())

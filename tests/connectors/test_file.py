@@ -112,7 +112,7 @@ def test_ids_start_with_the_base_name_and_a_fingerprint_and_never_a_path(table, 
     assert name.startswith("flow.csv-")
     assert str(tmp_path) not in name
     assert opened(table).partition_names == (name,)
-    table.write_text(TABLE.replace("0.1", "0.2"))
+    table.write_text(TABLE.replace("100.59", "100.6"))
     assert opened(table).partition_names != (name,)
 
 
@@ -120,17 +120,26 @@ def test_ids_start_with_the_base_name_and_a_fingerprint_and_never_a_path(table, 
 def test_a_source_goes_on_from_a_snapshot(target, source_of):
     text, values = numbered(3000)
     source = source_of(text, batch_rows=700)
-    while source.snapshot()[0] < 2000:
+    while source.snapshot()[source.name] < 2000:
         assert source.poll(0.0) is not None
-    source.seek({0: target})
-    assert source.snapshot() == {0: target}
+    source.seek({source.name: target})
+    assert source.snapshot() == {source.name: target}
     assert values_of(source) == values[target:]
+
+
+def test_rows_that_are_passed_over_are_not_rejected_again(source_of):
+    rejects = Rejects()
+    source = source_of("time,v\n2022-01-01,1\nnever,2\n2022-01-03,x\n", rejects=rejects)
+    read_all(source)
+    source.seek({source.name: 3})
+    assert source.poll(0.0) is None
+    assert (rejects.rows, dict(rejects.cells)) == (1, {"v": 1})
 
 
 def test_a_row_beyond_the_end_cannot_be_sought(table, opened):
     source = opened(table)
     with pytest.raises(DataError, match="has 3 rows; there is no row 9"):
-        source.seek({0: 9})
+        source.seek({source.name: 9})
 
 
 @pytest.mark.parametrize(
@@ -254,7 +263,7 @@ def test_a_pipe_can_be_read_but_not_twice(tmp_path, opened):
     assert values_of(source) == values
     writer.join()
     with pytest.raises(DataError, match="cannot be read twice"):
-        source.seek({0: 0})
+        source.seek({source.name: 0})
     source.close()
 
 
@@ -269,7 +278,7 @@ def test_stdin_stays_open_and_cannot_be_read_twice(monkeypatch, opened):
     assert source.name.startswith("stdin-")
     assert source.poll(0.0).values[:, 0].tolist() == [1, 2]
     with pytest.raises(DataError, match="stdin cannot be read twice"):
-        source.seek({0: 0})
+        source.seek({source.name: 0})
     source.close()
     assert not stdin.closed
 

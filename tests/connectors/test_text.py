@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streamrnn.connectors.text import is_missing, is_number, numbers, printable, shown
@@ -18,6 +18,54 @@ def test_numbers_that_were_written_as_text_come_back_to_the_bit(values):
 def test_numbers_with_decimal_commas_come_back_to_the_bit(values):
     found, bad = numbers([repr(value).replace(".", ",") for value in values], ",")
     assert (found.tolist(), bad) == (values, {})
+
+
+def bits(values):
+    return np.array(values, np.float64).view(np.int64).tolist()
+
+
+ODD_NUMBERS = (
+    "-0 -0.0 0 007 +5 .5 5. 1e5 1E-5 1e400 -1e-400 5e-324 9007199254740993 18446744073709551616 "
+    "-9223372036854775809 2.2250738585072011e-308 0.1e1 123456789012345678901234567890.5 "
+    "1.7976931348623159e308 1.7976931348623158e308 --1 1-1 1e 10000000000000000000000"
+)
+odd_numbers = st.sampled_from([*ODD_NUMBERS.split(), "9" * 400, " 7", "7 "])
+floats = st.floats(allow_nan=False)
+written = st.one_of(floats.map(repr), floats.map("{:.17e}".format), st.integers().map(str), odd_numbers)
+
+
+@given(st.lists(written, max_size=30), st.sampled_from([".", ","]))
+@example(["-0", "1"], ".")
+def test_columns_of_plain_numbers_are_read_as_python_reads_each_of_them(cells, decimal):
+    expected, readable = [], []
+    for cell in cells:
+        try:
+            expected.append(float(cell))
+        except ValueError:
+            continue
+        readable.append(cell if decimal == "." else cell.replace(".", ","))
+    found, bad = numbers(readable, decimal)
+    assert bits(found) == bits(expected)
+    assert bad == {}
+
+
+@pytest.mark.parametrize(
+    ("cells", "bad"),
+    [
+        (["true", "1"], [0]),
+        (["[1]", "2"], [0]),
+        (["1,2", "3"], [0]),
+        (["1;2", "3"], [0]),
+        (["1 2", "3"], [0]),
+        (["{}", "1"], [0]),
+        (["1", "\ud800"], [1]),
+        (["0x1", "1e"], [0, 1]),
+        (['"1"', "1"], [0]),
+        (["\u0661", "1"], []),
+    ],
+)
+def test_what_json_would_read_and_a_table_does_not_mean_is_no_number(cells, bad):
+    assert list(numbers(cells)[1]) == bad
 
 
 @pytest.mark.parametrize("cell", ["", " ", "NA", "nan", "NaN", "null", "None", "n/a", "#N/A", "-", "?"])
