@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from streamrnn.detector import Detector
     from streamrnn.errors import (
         DataError,
+        FatalConnectorError,
+        RetriableError,
         SettingsError,
         StateError,
+        StoreError,
         StreamrnnError,
         UnsupportedMachineError,
     )
@@ -39,6 +42,9 @@ _HOMES = {
     "SettingsError": "errors",
     "StateError": "errors",
     "StreamrnnError": "errors",
+    "FatalConnectorError": "errors",
+    "RetriableError": "errors",
+    "StoreError": "errors",
     "UnsupportedMachineError": "errors",
 }
 
@@ -47,13 +53,16 @@ __all__ = [
     "DataError",
     "Detector",
     "Expectation",
+    "FatalConnectorError",
     "Fleet",
     "Forecast",
     "Result",
     "Results",
+    "RetriableError",
     "Settings",
     "SettingsError",
     "StateError",
+    "StoreError",
     "StreamrnnError",
     "UnsupportedMachineError",
     "__version__",

@@ -6,6 +6,9 @@
     ├── SettingsError            (ValueError)    a setting is wrong or does not fit the state
     ├── DataError                (ValueError)    a record or a file cannot be read
     ├── StateError               (ValueError)    saved state is damaged, foreign or mismatched
+    ├── RetriableError           (OSError)       a connector failed for now; try again
+    ├── FatalConnectorError      (RuntimeError)  a connector failed; trying again does not help
+    ├── StoreError               (OSError)       what a run keeps cannot be written, or is in use
     └── UnsupportedMachineError  (RuntimeError)  the processor lacks what the kernels need
 """
 
@@ -13,8 +16,11 @@ from __future__ import annotations
 
 __all__ = [
     "DataError",
+    "FatalConnectorError",
+    "RetriableError",
     "SettingsError",
     "StateError",
+    "StoreError",
     "StreamrnnError",
     "UnsupportedMachineError",
 ]
@@ -70,6 +76,48 @@ class StateError(StreamrnnError, ValueError):
     Traceback (most recent call last):
     ...
     streamrnn.errors.StateError: this is not a saved streamrnn state (it does not start with its mark)
+    """
+
+
+class RetriableError(StreamrnnError, OSError):
+    """A connector could not do it now: a server is away or slow; the same call may succeed later.
+
+    Examples
+    --------
+    >>> from streamrnn.errors import RetriableError
+    >>> try:
+    ...     raise RetriableError("localhost:9092 does not answer")
+    ... except OSError as error:
+    ...     print("later:", error)
+    later: localhost:9092 does not answer
+    """
+
+
+class FatalConnectorError(StreamrnnError, RuntimeError):
+    """A connector can't do it, and trying again does not help: a wrong password, an unknown topic.
+
+    Examples
+    --------
+    >>> from streamrnn.errors import FatalConnectorError
+    >>> raise FatalConnectorError("topic 'flow' is unknown; create it")
+    Traceback (most recent call last):
+    ...
+    streamrnn.errors.FatalConnectorError: topic 'flow' is unknown; create it
+    """
+
+
+class StoreError(StreamrnnError, OSError):
+    """The file where a run keeps its state cannot be written or read, or another process writes to it.
+
+    What was stored before stays; where the disk was full, the same call works when there is room.
+
+    Examples
+    --------
+    >>> from streamrnn.pipelines.store import Store
+    >>> Store("/no/such/folder/state.db")
+    Traceback (most recent call last):
+    ...
+    streamrnn.errors.StoreError: cannot open /no/such/folder/state.db: No such file or directory
     """
 
 

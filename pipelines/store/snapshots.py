@@ -1,0 +1,144 @@
+"""Snapshots: what a run has learned, in chunks with checksums; the newest two are kept."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from streamrnn.errors import StateError
+from streamrnn.pipelines.store.file import StoreFile, logger, to_json
+from streamrnn.pipelines.store.formats import seal
+
+__all__ = ["Snapshot", "Snapshots"]
+
+CHUNK_BYTES = 1 << 20
+_MOST_CHUNKS = 1 << 20  # of a snapshot: 1 TiB
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a run needs to go on from one place.
+
+    Attributes
+    ----------
+    number : int
+        1, 2, ... as the store gives them; ``Store.save`` does not read it.
+    fleet : bytes
+        Of ``Fleet.to_bytes``.
+    partition_names : tuple of str
+        By the codes that the fleet's state uses.
+    positions : dict of str to int
+        Of each partition, the offset to go on from.
+    extra : dict
+        Whatever else; what JSON can hold.
+    """
+
+    number: int
+    fleet: bytes
+    partition_names: tuple[str, ...]
+    positions: dict[str, int]
+    extra: dict[str, Any]
+
+
+class Snapshots(StoreFile):
+    """The part of a store that keeps snapshots."""
+
+    _whole = 0  # the newest snapshot that is known to be whole; 0 where none is
+
+    def save(self, snapshot: Snapshot) -> int:
+        """Store a snapshot and forget all but the one before it, in one transaction; its number.
+
+        Commit the snapshot's positions first: what lies before them is never read
+        again, so outputs must have left by then.
+
+        Raises
+        ------
+        StoreError
+            Where it cannot be written; the snapshots so far stay.
+        """
+        number = self._known_facts().snapshots + 1
+        fleet = memoryview(snapshot.fleet)
+        chunks = [fleet[start : start + CHUNK_BYTES] for start in range(0, len(fleet), CHUNK_BYTES)]
+        body = to_json(
+            {
+                "bytes": len(fleet),
+                "chunks": [zlib.crc32(chunk) for chunk in chunks],
+                "partition_names": snapshot.partition_names,
+                "positions": snapshot.positions,
+                "extra": snapshot.extra,
+            }
+        )
+        kept = self._whole or number - 1
+        with self._advancing(snapshots=number) as database:
+            database.execute("DELETE FROM snapshots WHERE id <> ?", (kept,))
+            database.execute("DELETE FROM chunks WHERE id / ? <> ?", (_MOST_CHUNKS, kept))
+            rows = ((number * _MOST_CHUNKS + part, chunk) for part, chunk in enumerate(chunks))
+            database.executemany("INSERT INTO chunks VALUES (?, ?)", rows)
+            row = (number, body, seal("snapshots", number, body))
+            database.execute("INSERT INTO snapshots VALUES (?, ?, ?)", row)
+        self._whole = number
+        self._empty_log(self._database)
+        return number
+
+    def load(self) -> Snapshot | None:
+        """The newest snapshot that is whole; None where there never was one.
+
+        Raises
+        ------
+        StateError
+            Where there were some and none is whole.
+        StoreError
+            Where the file cannot be read.
+        """
+        with self._reading():
+            newest, numbers = self._numbers()
+            whole = (snapshot for number in numbers if (snapshot := self._snapshot(number)))
+            snapshot = next(whole, None)
+        if snapshot is None:
+            if not newest:
+                return None
+            raise StateError(
+                f"{self._name} is damaged: no snapshot in it is whole; "
+                "restore a copy, or delete it to begin anew"
+            )
+        if snapshot.number != newest:
+            logger.error("%s: snapshot %d is damaged; going on from %d", self._name, newest, snapshot.number)
+        self._whole = snapshot.number
+        return snapshot
+
+    def _numbers(self) -> tuple[int, list[int]]:
+        """The newest number that was given, and those that are there, newest first."""
+        numbers = [number for (number,) in self._rows("SELECT id FROM snapshots ORDER BY id DESC")]
+        try:
+            return self._facts().snapshots, numbers
+        except StateError:
+            if not numbers:
+                raise  # there may have been some
+            return numbers[0], numbers
+
+    def _snapshot(self, number: int) -> Snapshot | None:
+        """A snapshot; None where any part of it is missing or damaged."""
+        try:
+            rows = self._rows("SELECT body, seal FROM snapshots WHERE id = ?", number)
+            if not rows or rows[0][1] != seal("snapshots", number, rows[0][0]):
+                return None
+            manifest = json.loads(rows[0][0])
+            chunks = [
+                self._chunk(number * _MOST_CHUNKS + part, checksum)
+                for part, checksum in enumerate(manifest["chunks"])
+            ]
+        except StateError:
+            return None
+        fleet = b"".join(chunks)
+        if len(fleet) != manifest["bytes"]:
+            return None
+        names = tuple(manifest["partition_names"])
+        return Snapshot(number, fleet, names, manifest["positions"], manifest["extra"])
+
+    def _chunk(self, place: int, checksum: int) -> bytes:
+        for (data,) in self._rows("SELECT data FROM chunks WHERE id = ?", place):
+            if isinstance(data, bytes) and zlib.crc32(data) == checksum:
+                return data
+        raise StateError(f"{self._name} is damaged: chunk {place} is missing or changed")
