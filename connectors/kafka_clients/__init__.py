@@ -1,0 +1,1 @@
+"""Two clients for Kafka behind one seam; each is imported on use."""

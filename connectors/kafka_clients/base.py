@@ -1,0 +1,171 @@
+"""The seam between a source or sink and the Kafka client that does the talking.
+
+Everything a client raises is a ``RetriableError`` or a ``FatalConnectorError``
+by the time it leaves here; nobody else knows a client's own errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Literal, Protocol, cast
+
+import numpy as np
+
+from streamrnn.connectors.kafka_clients.options import KafkaOptions
+from streamrnn.connectors.messages import Messages
+from streamrnn.errors import SettingsError
+from streamrnn.kernels.plan import NO_TIME
+from streamrnn.records import Int64Array
+
+__all__ = [
+    "AssignmentChange",
+    "CommitResult",
+    "Consumer",
+    "Headers",
+    "Outgoing",
+    "Partition",
+    "PartitionCodes",
+    "Producer",
+    "open_consumer",
+    "open_producer",
+    "times_of",
+]
+
+Partition = tuple[str, int]
+"""Topic and number."""
+
+Headers = Sequence[tuple[str, bytes]]
+Outgoing = tuple[bytes | None, bytes | None, Headers]
+"""Value, key and headers of a message to send."""
+
+CommitResult = tuple[dict[Partition, int], str | None]
+"""Offsets, and why they are not committed; None where they are."""
+
+_MS = 1_000_000  # nanoseconds
+_MODULES = {"kafka-python": "kafka_python", "confluent": "confluent"}
+
+
+@dataclass(frozen=True)
+class AssignmentChange:
+    """The group gave us partitions, or took them away.
+
+    Attributes
+    ----------
+    kind : str
+        ``"assigned"``; ``"revoked"``: another member gets them next; ``"lost"``:
+        another may have them already; ``"out of range"``: still ours, but the
+        broker no longer has the records at our position.
+    partitions : tuple of (topic, number)
+    """
+
+    kind: Literal["assigned", "revoked", "lost", "out of range"]
+    partitions: tuple[Partition, ...]
+
+
+class PartitionCodes(dict[Partition, int]):
+    """A code for each partition met, and their names by code.
+
+    Examples
+    --------
+    >>> codes = PartitionCodes()
+    >>> codes["flow", 3], codes["flow", 0], codes["flow", 3], codes.names
+    (0, 1, 0, ['flow-3', 'flow-0'])
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __missing__(self, partition: Partition) -> int:
+        self.names.append(f"{partition[0]}-{partition[1]}")
+        self[partition] = code = len(self)
+        return code
+
+
+class Consumer(Protocol):
+    """A member of the group, subscribed. Time-outs bound each call; used by one thread.
+
+    New partitions stand still until ``start`` says where they begin.
+    """
+
+    def poll(self, timeout_s: float, max_messages: int, codes: PartitionCodes) -> Messages:
+        """The next messages, none where none came in time."""
+
+    def take_changes(self) -> list[AssignmentChange]:
+        """What happened to our partitions since the last call, in order."""
+
+    def start(self, offsets: Mapping[Partition, int]) -> None:
+        """Read from these offsets on; names every partition that is ours."""
+
+    def committed(self, partitions: Sequence[Partition], timeout_s: float) -> dict[Partition, int]:
+        """The group's offsets of those partitions that have one."""
+
+    def bounds(self, partitions: Sequence[Partition], timeout_s: float) -> dict[Partition, tuple[int, int]]:
+        """The first offset that the broker still has, and one after the last."""
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Send offsets to the group; never blocks."""
+
+    def take_commits(self) -> list[CommitResult]:
+        """What became of the offsets sent since the last call."""
+
+    def commit_now(self, offsets: Mapping[Partition, int], timeout_s: float) -> None:
+        """Commit offsets to the group and wait until that is done."""
+
+    def close(self, timeout_s: float) -> None:
+        """Leave the group."""
+
+
+class Producer(Protocol):
+    """Sends messages to one topic and tries until they are acknowledged. Used by one thread."""
+
+    def send(self, message: Outgoing) -> bool:
+        """Take a message; False where there is no room for it now."""
+
+    def flush(self, timeout_s: float) -> int:
+        """Wait until all is acknowledged or has failed; how many messages are neither."""
+
+    def take_failed(self) -> list[Outgoing]:
+        """Messages that the client has given up; to be sent again by a new one."""
+
+    def close(self, timeout_s: float) -> None:
+        """Give back what was opened; unsent messages are gone."""
+
+
+def open_consumer(options: KafkaOptions) -> Consumer:
+    """Connect and subscribe; blocks for as long as the options' patience lasts.
+
+    Raises
+    ------
+    RetriableError
+        Where no broker answers.
+    FatalConnectorError
+        Where they refuse us, or don't know a topic.
+    SettingsError
+        Where the client is not installed.
+    """
+    return cast(Consumer, _module(options).open_consumer(options))
+
+
+def open_producer(options: KafkaOptions, topic: str) -> Producer:
+    """Connect; blocks and raises as ``open_consumer``."""
+    return cast(Producer, _module(options).open_producer(options, topic))
+
+
+def times_of(milliseconds: Sequence[int]) -> Int64Array:
+    """Times in ns of times in ms; those below 0 mean that there is none."""
+    times = np.array(milliseconds, np.int64)
+    return np.where(times < 0, NO_TIME, times * _MS)
+
+
+def _module(options: KafkaOptions) -> ModuleType:
+    try:
+        return import_module(f"streamrnn.connectors.kafka_clients.{_MODULES[options.client]}")
+    except ImportError as error:
+        raise SettingsError(
+            f"client {options.client!r} is not installed ({error.name}); "
+            "pip install 'streamrnn[confluent]', or use client 'kafka-python'"
+        ) from None
