@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.connectors.base import Column, Columns
-from streamrnn.connectors.output import OutputFile
+from streamrnn.connectors.output import OutputFile, stamps
 from streamrnn.connectors.text import FOREIGN, printable
 
 __all__ = ["CsvSink"]
@@ -49,6 +49,8 @@ class CsvSink:
     ----------
     path : str or Path
         ``"-"`` is stdout; ``.gz`` at the end compresses.
+    keep : int, optional
+        Go on behind so many bytes of the file that is there; without it, begin anew.
 
     Raises
     ------
@@ -68,16 +70,18 @@ class CsvSink:
     "site,flow\nnorth,100.59\n'=cmd(),\n"
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._file = OutputFile(path)
+    def __init__(self, path: str | Path, *, keep: int | None = None) -> None:
+        self._file = OutputFile(path, keep=keep)
         self._columns: tuple[str, ...] | None = None
+        self._begun = bool(keep)
 
     def write(self, columns: Columns) -> None:
         """Append rows, given as columns of equal length; the first call writes the header."""
         lines = []
         if self._columns is None:
             self._columns = tuple(columns)
-            lines.append(",".join(map(_safe, self._columns)))
+            if not self._begun:
+                lines.append(",".join(map(_safe, self._columns)))
         lines += _rows([columns[name] for name in self._columns])
         if self._file.terminal:
             lines = ["\n".join(map(printable, line.split("\n"))) for line in lines]
@@ -89,6 +93,10 @@ class CsvSink:
     def flush(self, timeout_s: float) -> None:
         """Hand all rows to the operating system."""
         self._file.flush()
+
+    def sync(self) -> int:
+        """Have all rows on the disk; the length of the file."""
+        return self._file.sync()
 
     def close(self) -> None:
         """Close the file; stdout stays open."""
@@ -137,6 +145,8 @@ def _pieces(column: Column) -> Sequence[str]:
         if column.dtype.kind == "b":
             cells: list[str] = _BOOLEANS[column.astype(np.intp)].tolist()
             return cells
+        if column.dtype.kind == "M":
+            return _text_pieces(stamps(column))
         if column.dtype.kind in "iu":
             return list(map(str, column.tolist()))
         return _text_pieces(column.tolist())

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from streamrnn.connectors.base import Column, Columns
-from streamrnn.connectors.output import OutputFile, valid_text
+from streamrnn.connectors.output import OutputFile, stamps, valid_text
 
-__all__ = ["JsonlSink"]
+__all__ = ["JsonlSink", "objects_of"]
 
 
 class JsonlSink:
@@ -25,6 +25,8 @@ class JsonlSink:
     ----------
     path : str or Path
         ``"-"`` is stdout; ``.gz`` at the end compresses.
+    keep : int, optional
+        Go on behind so many bytes of the file that is there; without it, begin anew.
 
     Raises
     ------
@@ -45,34 +47,52 @@ class JsonlSink:
     {"site":"\u001b[31m","flow":null}
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._file = OutputFile(path)
+    def __init__(self, path: str | Path, *, keep: int | None = None) -> None:
+        self._file = OutputFile(path, keep=keep)
 
     def write(self, columns: Columns) -> None:
         """Append rows, given as columns of equal length."""
-        names, rows = list(columns), list(zip(*map(_cells, columns.values()), strict=True))
-        try:
-            data = _lines(names, rows)
-        except TypeError:  # a surrogate somewhere
-            data = _lines(list(map(valid_text, names)), ([_valid(cell) for cell in row] for row in rows))
-        self._file.write(data)
+        objects = objects_of(columns)
+        if objects:
+            self._file.write(b"\n".join([*objects, b""]))
 
     def flush(self, timeout_s: float) -> None:
         """Hand all rows to the operating system."""
         self._file.flush()
+
+    def sync(self) -> int:
+        """Have all rows on the disk; the length of the file."""
+        return self._file.sync()
 
     def close(self) -> None:
         """Close the file; stdout stays open."""
         self._file.close()
 
 
-def _lines(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    from orjson import OPT_APPEND_NEWLINE, dumps
+def objects_of(columns: Columns) -> list[bytes]:
+    """Each row as a JSON object, as ``JsonlSink`` writes it.
 
-    return b"".join([dumps(dict(zip(names, row, strict=True)), option=OPT_APPEND_NEWLINE) for row in rows])
+    Examples
+    --------
+    >>> objects_of({"site": ["north"], "flow": np.array([0.1])})
+    [b'{"site":"north","flow":0.1}']
+    """
+    names, rows = list(columns), list(zip(*map(_cells, columns.values()), strict=True))
+    try:
+        return _objects(names, rows)
+    except TypeError:  # a surrogate somewhere
+        return _objects(list(map(valid_text, names)), ([_valid(cell) for cell in row] for row in rows))
+
+
+def _objects(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[bytes]:
+    from orjson import dumps
+
+    return [dumps(dict(zip(names, row, strict=True))) for row in rows]
 
 
 def _cells(column: Column) -> Sequence[Any]:
+    if isinstance(column, np.ndarray) and column.dtype.kind == "M":
+        return stamps(column)
     if isinstance(column, np.ndarray):
         cells: list[Any] = column.tolist()
         return cells

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streamrnn.connectors.base import STANDARD
 from streamrnn.connectors.text import printable
 from streamrnn.errors import SettingsError
 
-__all__ = ["OutputFile", "valid_text"]
+__all__ = ["OutputFile", "stamps", "valid_text"]
 
 _COMPRESSED = ".gz"
 _LEVEL = 1  # of gzip: a fourth of the time of the usual 6 for a file 8 % larger
@@ -28,6 +32,9 @@ class OutputFile:
     ----------
     path : str or Path
         ``"-"`` is stdout; a name that ends in ``.gz`` is compressed.
+    keep : int, optional
+        Go on behind so many bytes of the file that is there, and cut off the rest;
+        without it the file begins anew.
 
     Raises
     ------
@@ -37,10 +44,13 @@ class OutputFile:
         Where it cannot be written later: the disk is full, the reader of a pipe has gone.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, keep: int | None = None) -> None:
         self._path = str(path)
         try:
-            self._file = sys.stdout.buffer if self.standard else _opened(Path(path))
+            if self.standard:
+                self._file: BinaryIO = sys.stdout.buffer
+            else:
+                self._file = _opened(Path(path)) if keep is None else _reopened(Path(path), keep)
         except OSError as error:
             raise SettingsError(f"cannot write {printable(self._path)}: {error.strerror}") from None
 
@@ -74,6 +84,15 @@ class OutputFile:
         with self._named():
             self._file.flush()
 
+    def sync(self) -> int:
+        """Have all bytes on the disk; how many there are."""
+        with self._named():
+            self._file.flush()
+            if self.standard:
+                return 0
+            os.fsync(self._file.fileno())
+            return self._file.tell()
+
     def close(self) -> None:
         """Close the file; stdout is only flushed. May be called twice, also after an error."""
         with self._named():
@@ -101,6 +120,28 @@ def valid_text(text: str) -> str:
     'Z\ufffdhler'
     """
     return _SURROGATES.sub("\ufffd", text)
+
+
+def stamps(column: NDArray[Any]) -> list[str | None]:
+    """Times (datetime64, UTC) as text of ISO 8601, without the zeros at the end; None for NaT.
+
+    Examples
+    --------
+    >>> stamps(np.array(["2024-03-01T12:00", "2024-03-01T12:00:00.25", "NaT"], "M8[ns]"))
+    ['2024-03-01T12:00:00Z', '2024-03-01T12:00:00.25Z', None]
+    """
+    text: list[str] = np.datetime_as_string(column.astype("M8[ns]")).tolist()
+    return [None if cell == "NaT" else f"{cell.rstrip('0').rstrip('.')}Z" for cell in text]
+
+
+def _reopened(path: Path, keep: int) -> BinaryIO:
+    if path.suffix.lower() == _COMPRESSED:
+        raise SettingsError(f"{printable(str(path))}: a compressed file cannot be continued; write it plain")
+    path.touch()
+    file = path.open("r+b")
+    file.truncate(min(keep, path.stat().st_size))
+    file.seek(0, os.SEEK_END)
+    return file
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib import import_module
 
 from streamrnn.errors import DataError, StreamrnnError
 from streamrnn.pipelines.options import make_parser
@@ -26,9 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return _USAGE
     try:
-        from streamrnn.pipelines.replay_command import run
-
-        return run(arguments)
+        return _command(arguments.command)(arguments)
     except StreamrnnError as error:
         _complain(f"error: {error}")
         return _BAD_DATA if isinstance(error, DataError) else _USAGE
@@ -43,6 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         _complain(f"error: cannot write {error.filename or 'to stdout'}: {error.strerror or error}")
         return _USAGE
+
+
+def _command(name: str) -> Callable[[argparse.Namespace], int]:
+    """What carries a command out, imported when it is asked for."""
+    module = import_module(f"streamrnn.pipelines.{name}_command")
+    command: Callable[[argparse.Namespace], int] = module.run
+    return command
 
 
 def _complain(text: str) -> None:

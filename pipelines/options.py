@@ -45,6 +45,36 @@ def make_parser() -> argparse.ArgumentParser:
     _add_record(replay.add_argument_group("what the table is (default: found out)"))
     _add_output(replay.add_argument_group("what to make of it"))
     _add_settings(replay.add_argument_group("settings of the detector"))
+    run = commands.add_parser(
+        "run",
+        help="run a pipeline as a daemon: from a source to outputs, safe under kill -9",
+        description="Run a pipeline until its source ends or SIGTERM comes. SIGHUP reads [detect] again; "
+        "a second SIGTERM leaves at once. After any end, however sudden, it goes on where it was.",
+        epilog=_EXIT_CODES,
+        allow_abbrev=False,
+    )
+    run.add_argument("file", metavar="PIPELINE.toml", help="the pipeline file")
+    run.add_argument(
+        "--dry-run", action="store_true", help="read and score, but write nothing and keep no state"
+    )
+    init = commands.add_parser(
+        "init",
+        help="write a pipeline file to begin with",
+        description="Write a commented pipeline file, and beside it its JSON Schema for editors.",
+        allow_abbrev=False,
+    )
+    init.add_argument(
+        "file", nargs="?", default="pipeline.toml", metavar="PIPELINE.toml", help="default: %(default)s"
+    )
+    init.add_argument("--kafka", action="store_true", help="read from Kafka; without it, follow a file")
+    check = commands.add_parser(
+        "check",
+        help="see whether a pipeline file is right and everything that it names can be reached",
+        description="Check a pipeline file: its settings, its source, its outputs. Nothing is written.",
+        epilog=_EXIT_CODES,
+        allow_abbrev=False,
+    )
+    check.add_argument("file", metavar="PIPELINE.toml", help="the pipeline file")
     return parser
 
 

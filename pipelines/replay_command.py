@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     options = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
     if arguments.settings is not None:
         said = load_settings(arguments.settings)
-        given, options = {**said.record, **given}, {**said.model, **options}
+        given, options = {**said.record.options(), **given}, {**said.settings(), **options}
     record = RecordOptions(**given)
     Settings.from_dict(options)  # whatever is wrong with them is better said before a file is read
     paths = _paths(arguments)

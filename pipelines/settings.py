@@ -1,50 +1,248 @@
-"""The settings file: the tables of a pipeline that say what a record is and how it is judged."""
+"""The pipeline file: TOML to types, each wrong name answered with the nearest right one.
+
+Values come from the file, then from the environment: ``STREAMRNN__SOURCE__GROUP``
+stands over ``group`` of ``[source]``. A secret is text, or ``{env = "NAME"}`` or
+``{file = "/run/secrets/name"}``; it is masked wherever settings are shown.
+"""
 
 from __future__ import annotations
 
 import difflib
+import os
+import re
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
 
 from streamrnn.connectors.options import RecordOptions
 from streamrnn.connectors.text import printable
 from streamrnn.errors import SettingsError
+from streamrnn.pipelines.secrets import Secret
+from streamrnn.settings import Settings
 
-__all__ = ["TABLES", "FileSettings", "load_settings"]
+__all__ = [
+    "TABLES",
+    "Checkpoint",
+    "DeadLetter",
+    "Detect",
+    "FileSinkTable",
+    "FileSourceTable",
+    "KafkaSecurityTable",
+    "KafkaSinkTable",
+    "KafkaSourceTable",
+    "Log",
+    "Model",
+    "PipelineSettings",
+    "Record",
+    "Serve",
+    "load_settings",
+    "schema",
+    "seconds",
+]
 
-_RECORD = tuple(option.name for option in fields(RecordOptions))
-_MODEL = ("networks", "hidden", "k1", "k2", "recompute", "horizons", "lags", "seed", "learning_rate")
-_DETECT = ("false_alarms", "coverage", "learn_anomalies")
-TABLES = {"record": _RECORD, "model": _MODEL, "detect": _DETECT}
-_LISTS = frozenset({"time", "values", "key", "label", "missing"})
+ENVIRONMENT = "STREAMRNN__"
+_Names = str | list[str]
+_Duration = Annotated[str, Meta(pattern=r"^\d+(\.\d+)?(ms|s|m|h|d)$", description="such as 1s, 5m, 2h")]
+_What = Annotated[
+    str,
+    Meta(
+        pattern=r"^(all|anomalies|every:[1-9]\d*)$",
+        description='which records: "all", "anomalies" (detections and records of events) or "every:10"',
+    ),
+]
+_Positive = Annotated[int, Meta(ge=1)]
+_MISSPELT = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*?)`)?$", re.DOTALL)
+_SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
-@dataclass(frozen=True)
-class FileSettings:
-    """What a settings file says.
+class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A table of the file."""
 
-    Attributes
-    ----------
-    record : dict
-        Of ``RecordOptions``, by name.
-    model : dict
-        Of ``Settings``, by name.
+
+class FileSourceTable(_Table, tag_field="kind", tag="file", frozen=True):
+    """``[source] kind = "file"``: a table of text that is read, and followed as it grows."""
+
+    path: Annotated[str, Meta(description="a file; - is standard input")]
+    follow: Annotated[bool, Meta(description="go on as the file grows; false ends at its end")] = True
+
+
+class KafkaSecurityTable(_Table, frozen=True):
+    """``[source.security]``: how to reach brokers that ask who is there."""
+
+    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    ca_file: Annotated[str | None, Meta(description="PEM; the system's own where left out")] = None
+    cert_file: Annotated[str | None, Meta(description="PEM, where brokers want a certificate of ours")] = None
+    key_file: Annotated[str | None, Meta(description="PEM, its key")] = None
+    key_password: Annotated[Secret | None, Meta(description="a secret")] = None
+    check_hostname: Annotated[bool, Meta(description="whether certificates must carry the broker's name")] = (
+        True
+    )
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    username: str | None = None
+    password: Annotated[Secret | None, Meta(description="a secret")] = None
+
+
+class KafkaSourceTable(_Table, tag_field="kind", tag="kafka", frozen=True):
+    """``[source] kind = "kafka"``: topics, read as a member of a consumer group."""
+
+    brokers: Annotated[_Names, Meta(description="host:port, one or several")]
+    topics: Annotated[_Names, Meta(description="one or several")]
+    group: Annotated[str, Meta(min_length=1, description="the consumer group that offsets are committed to")]
+    client: Annotated[Literal["kafka-python", "confluent"], Meta(description="the library that reads")] = (
+        "kafka-python"
+    )
+    start: Annotated[
+        Literal["earliest", "latest"], Meta(description="where to begin what was never read")
+    ] = "earliest"
+    security: KafkaSecurityTable = KafkaSecurityTable()
+
+
+class Record(_Table, frozen=True):
+    """``[record]``: what a record is; what is left out of a table of text is found out."""
+
+    format: Annotated[Literal["json", "csv"], Meta(description="of messages, and of lines of a file")] = "csv"
+    time: Annotated[_Names | None, Meta(description="column or field; @message: the message's own")] = None
+    time_format: str | None = None
+    tz: str | None = None
+    values: Annotated[_Names | None, Meta(description="columns, or paths of fields such as data.temp")] = None
+    key: Annotated[_Names | None, Meta(description="columns or fields; @message: the message's key")] = None
+    label: _Names | None = None
+    missing: str | float | list[str | float] = []
+    delimiter: str | None = None
+    decimal: Literal[".", ","] | None = None
+    encoding: str | None = None
+    sort: Annotated[bool, Meta(description="replay only: by time, in memory")] = False
+
+    def options(self) -> dict[str, Any]:
+        """What ``RecordOptions`` takes, by name."""
+        given: dict[str, Any] = msgspec.to_builtins(self)
+        given.pop("format", None)
+        for name in ("time", "values", "key", "label", "missing"):
+            if name in given:
+                parts = given[name] if isinstance(given[name], list) else [given[name]]
+                given[name] = tuple(part if isinstance(part, str) else f"{part!r}" for part in parts)
+        return given
+
+    def record_options(self) -> RecordOptions:
+        """The same as readers take it."""
+        return RecordOptions(**self.options())
+
+
+class Model(_Table, frozen=True):
+    """``[model]``: structural settings; a change needs a new state."""
+
+    networks: _Names | None = None
+    hidden: int | None = None
+    k1: int | None = None
+    k2: int | None = None
+    recompute: bool | None = None
+    horizons: int | list[int] | None = None
+    lags: int | None = None
+    seed: int | None = None
+
+
+class Detect(_Table, frozen=True):
+    """``[detect]``: tunable settings; SIGHUP reads them again."""
+
+    false_alarms: str | float | None = None
+    coverage: float | None = None
+    learn_anomalies: bool | None = None
+    learning_rate: float | None = None
+
+
+class FileSinkTable(_Table, tag_field="kind", tag="file", frozen=True):
+    """``[[sink]] kind = "file"``: .csv or .jsonl by the name."""
+
+    path: Annotated[str, Meta(description="a file; - is standard output")]
+    what: _What = "all"
+
+
+class KafkaSinkTable(_Table, tag_field="kind", tag="kafka", frozen=True):
+    """``[[sink]] kind = "kafka"``: JSON messages to a topic of the source's brokers."""
+
+    topic: Annotated[str, Meta(description="must exist")]
+    what: _What = "all"
+    pack: Annotated[_Positive, Meta(description="records in one message")] = 1
+
+
+class Checkpoint(_Table, frozen=True):
+    """``[checkpoint]``: the file that holds everything, and how often it is written."""
+
+    path: Annotated[str, Meta(description="one SQLite file; on a disk that survives")] = "streamrnn.db"
+    every: Annotated[_Duration, Meta(description="between snapshots of all state")] = "5m"
+    commit: Annotated[_Duration, Meta(description="between flushes of the outputs")] = "1s"
+
+
+class DeadLetter(_Table, frozen=True):
+    """``[dead_letter]``: where messages go that are no records: a file or a topic."""
+
+    path: Annotated[str | None, Meta(description="a file of JSON lines")] = None
+    topic: Annotated[str | None, Meta(description="a topic of the source's brokers")] = None
+
+
+class Serve(_Table, frozen=True):
+    """``[serve]``: /livez, /readyz and /metrics."""
+
+    listen: Annotated[str, Meta(pattern=r"^.*:\d+$", description="host:port")] = "127.0.0.1:9464"
+
+
+class Log(_Table, frozen=True):
+    """``[log]``: what it says on standard error."""
+
+    format: Literal["text", "json"] = "text"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class PipelineSettings(_Table, frozen=True):
+    """A pipeline file. ``replay`` reads its ``[record]``, ``[model]`` and ``[detect]``."""
+
+    source: FileSourceTable | KafkaSourceTable | None = None
+    record: Record = Record()
+    model: Model = Model()
+    detect: Detect = Detect()
+    sink: list[FileSinkTable | KafkaSinkTable] = []
+    checkpoint: Checkpoint = Checkpoint()
+    dead_letter: DeadLetter = DeadLetter()
+    serve: Serve | None = None
+    log: Log = Log()
+
+    def settings(self) -> dict[str, Any]:
+        """What the detector's ``Settings`` takes, by name."""
+        return {**msgspec.to_builtins(self.model), **msgspec.to_builtins(self.detect)}
+
+
+TABLES = {"record": Record, "model": Model, "detect": Detect}
+"""The tables that replay reads, too."""
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a pipeline file, for editors."""
+    return msgspec.json.schema(PipelineSettings, schema_hook=Secret.schema)
+
+
+def seconds(duration: str) -> float:
+    """A duration such as ``"5m"`` in seconds.
+
+    Examples
+    --------
+    >>> seconds("5m"), seconds("250ms")
+    (300.0, 0.25)
     """
+    number, unit = re.fullmatch(r"([\d.]+)(\w+)", duration).groups()  # type: ignore[union-attr]
+    return float(number) * _SECONDS[unit]
 
-    record: dict[str, Any] = field(default_factory=dict)
-    model: dict[str, Any] = field(default_factory=dict)
 
-
-def load_settings(path: str | Path) -> FileSettings:
-    """Read a TOML file.
+def load_settings(path: str | Path, environment: Mapping[str, str] = os.environ) -> PipelineSettings:
+    """Read a pipeline file and what the environment says over it.
 
     Raises
     ------
     SettingsError
-        Where it cannot be read, or holds a table or a key that there is not.
+        Where it cannot be read, or holds a name or a value that cannot be.
     """
     name = printable(str(path))
     try:
@@ -56,35 +254,69 @@ def load_settings(path: str | Path) -> FileSettings:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{name} is no TOML: {error}") from None
-    for table, values in tables.items():
-        _check(name, table, TABLES, "table")
-        if not isinstance(values, Mapping):
-            raise SettingsError(f"{name}: [{table}] is a table; write its keys below it")
-        for key in values:
-            _check(name, key, TABLES[table], f"key of [{table}]")
-    record = {key: _listed(name, key, value) for key, value in tables.get("record", {}).items()}
-    return FileSettings(record, {**tables.get("model", {}), **tables.get("detect", {})})
+    for variable, value in environment.items():
+        if variable.startswith(ENVIRONMENT):
+            _put(tables, variable, value)
+    settings = convert(tables, name)
+    RecordOptions(**settings.record.options())
+    Settings.from_dict(settings.settings())
+    return settings
 
 
-def _check(file: str, name: str, known: Iterable[str], what: str) -> None:
-    if name in known:
-        return
-    near = difflib.get_close_matches(name, list(known), 1)
+def convert(tables: Mapping[str, Any], name: str) -> PipelineSettings:
+    """Tables of values as settings; SettingsError where one does not fit."""
+    try:
+        return msgspec.convert(tables, PipelineSettings, dec_hook=Secret.decode)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{name}: {_explained(str(error), tables)}") from None
+
+
+def _put(tables: dict[str, Any], variable: str, value: str) -> None:
+    """Set what a variable of the environment names."""
+    *parents, last = variable.removeprefix(ENVIRONMENT).lower().split("__")
+    table = tables
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise SettingsError(f"{variable}: {parent} is no table of the pipeline file")
+    try:
+        table[last] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[last] = value
+
+
+def _explained(message: str, tables: Mapping[str, Any]) -> str:
+    """A validation error in words, with the nearest name where one is not known."""
+    misspelt = _MISSPELT.match(message)
+    if misspelt is None:
+        return message.replace("`$.", "`").replace("Object missing", "the table lacks the")
+    wrong, where = misspelt.groups()
+    known = _fields(where or "", tables)
+    near = difflib.get_close_matches(wrong, known, 1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-    raise SettingsError(f"{file}: {printable(repr(name))} is no {what}; {hint}")
+    kind = f"key of [{where.split('[')[0]}]" if where else "table"
+    return f"{printable(repr(wrong))} is no {kind}; {hint}"
 
 
-def _listed(file: str, key: str, value: Any) -> Any:
-    """A name, or a list of names, as a tuple where a list is meant."""
-    if key not in _LISTS:
-        if not isinstance(value, bool if key == "sort" else str):
-            raise SettingsError(
-                f"{file}: {key} is {value!r}; give {'true or false' if key == 'sort' else 'text'}"
-            )
-        return value
-    values = value if isinstance(value, list) else [value]
-    if key == "missing":
-        values = [part if isinstance(part, str) else f"{part!r}" for part in values]
-    if not all(isinstance(part, str) for part in values):
-        raise SettingsError(f"{file}: {key} is {value!r}; give a name or a list of names")
-    return tuple(values)
+def _fields(where: str, tables: Mapping[str, Any]) -> list[str]:
+    """Names that a table may hold."""
+    kinds: dict[str, type[Struct]] = {
+        "": PipelineSettings,
+        "record": Record,
+        "model": Model,
+        "detect": Detect,
+        "checkpoint": Checkpoint,
+        "dead_letter": DeadLetter,
+        "serve": Serve,
+        "log": Log,
+        "source.security": KafkaSecurityTable,
+    }
+    if where in kinds:
+        return list(kinds[where].__struct_fields__)
+    place = tables.get(where.split("[", maxsplit=1)[0], {})
+    if "[" in where:
+        place = place[int(where.split("[")[1].rstrip("]"))]
+    source = where == "source"
+    of_file, of_kafka = (FileSourceTable, KafkaSourceTable) if source else (FileSinkTable, KafkaSinkTable)
+    chosen = of_kafka if place.get("kind") == "kafka" else of_file
+    return ["kind", *chosen.__struct_fields__]

@@ -42,15 +42,19 @@ def save_state(path: str | Path, fleet: bytes, partition_names: Sequence[str]) -
         Where it cannot be written.
     """
     names = json.dumps(list(partition_names)).encode()
-    beside = Path(f"{path}.new")
+    special = Path(path).exists() and not Path(path).is_file()  # a device is written, never replaced
+    beside = Path(path) if special else Path(f"{path}.new")
     try:
         with beside.open("wb") as file:
             file.write(_MAGIC + len(names).to_bytes(_LENGTH_BYTES, "little") + names + fleet)
             file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+            if not special:
+                os.fsync(file.fileno())
+        if not special:
+            beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        if not special:
+            beside.unlink(missing_ok=True)
         error.filename = str(path)
         raise
 

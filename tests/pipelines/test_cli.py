@@ -221,7 +221,7 @@ def test_ctrl_c_later_says_what_is_done(run, table, tmp_path, monkeypatch):
     poll = FileSource.poll
 
     def poll_once(self, timeout_s):
-        if self.snapshot()[0]:
+        if self.snapshot()[self.name]:
             raise KeyboardInterrupt
         return poll(self, timeout_s)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -212,9 +213,9 @@ def test_a_settings_file_says_what_options_say(table, tmp_path, replay):
     [
         ("[modle]\n", "'modle' is no table; did you mean 'model'?"),
         ("[model]\nhiden = 3\n", "'hiden' is no key of [model]; did you mean 'hidden'?"),
-        ("[record]\ntime = 3\n", "time is 3; give a name or a list of names"),
-        ("[record]\nsort = 'yes'\n", "sort is 'yes'; give true or false"),
-        ("model = 3\n", "[model] is a table"),
+        ("[record]\ntime = 3\n", "Expected `str | array | null`, got `int` - at `record.time`"),
+        ("[record]\nsort = 'yes'\n", "Expected `bool`, got `str` - at `record.sort`"),
+        ("model = 3\n", "Expected `object`, got `int` - at `model`"),
         ("[model\n", "is no TOML"),
         ("[detect]\nfalse_alarms = 'often'\n", "false_alarms is 'often'"),
     ],
@@ -238,3 +239,9 @@ def test_rows_out_of_order_are_late_or_sorted(table, tmp_path, replay):
     straight, _ = replay(table, output="straight.csv")
     again, _ = replay(tmp_path / "shuffled.csv", "--sort", output="sorted.csv")
     same(again, straight)
+
+
+def test_a_state_written_to_a_device_does_not_replace_it(table, capsys):
+    assert main(["replay", str(table), "--save-state", "/dev/full"]) == 2
+    assert "cannot write /dev/full: No space left on device" in capsys.readouterr().err
+    assert not Path("/dev/full").is_file()

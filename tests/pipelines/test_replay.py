@@ -121,7 +121,7 @@ def test_ctrl_c_ends_between_batches_with_everything_written(table, tmp_path, op
     replayed(opened(table), tmp_path / "whole.csv")
     assert not finished
     assert tally.records == 150
-    assert source.snapshot() == {0: 150}
+    assert source.snapshot() == {source.name: 150}
     part, whole = (tmp_path / "part.csv").read_text(), (tmp_path / "whole.csv").read_text()
     assert whole.startswith(part)
     assert part.count("\n") == 151

@@ -1,0 +1,72 @@
+"""``streamrnn check``: whether a pipeline could run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from streamrnn.connectors.file import FileSource
+from streamrnn.connectors.text import printable
+from streamrnn.errors import SettingsError
+from streamrnn.fleet import Fleet
+from streamrnn.pipelines.endpoints import LiveSource, open_source
+from streamrnn.pipelines.found import found_text
+from streamrnn.pipelines.settings import FileSinkTable, FileSourceTable, PipelineSettings, load_settings
+from streamrnn.settings import Settings
+
+__all__ = ["run"]
+
+_POLLS = 25
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check everything that a pipeline file names and say what was found.
+
+    Raises
+    ------
+    StreamrnnError
+        At the first thing that is wrong.
+    """
+    settings = load_settings(arguments.file)
+    live = open_source(settings)
+    table = settings.source
+    if isinstance(table, FileSourceTable) and settings.record.format == "csv":
+        first = FileSource(table.path, settings.record.record_options())
+        first.close()
+        print(found_text([first], each=False, tz=settings.record.tz))
+    _look_at(live.source)
+    model = Settings.from_dict({**settings.settings(), "channels": live.channels})
+    print(f"model     {len(live.channels)} channels, {Fleet.bytes_per_series(model):,} bytes a series")
+    _check_outputs(settings)
+    print("all is well")
+    return 0
+
+
+def _look_at(source: LiveSource) -> None:
+    """Poll until something comes, and say what."""
+    records, letters = 0, []
+    try:
+        for _ in range(_POLLS):
+            read = source.poll(0.2)
+            letters += source.take_dead_letters()
+            records = 0 if read is None else len(read)
+            if read is None or records or letters:
+                break
+    finally:
+        source.close()
+    print(f"source    {records:,} records and {len(letters):,} dead letters in a first look")
+    if letters:
+        print(f"          the first: {printable(letters[0].reason)}")
+
+
+def _check_outputs(settings: PipelineSettings) -> None:
+    """Whether outputs could be written; they are not touched."""
+    paths = [sink.path for sink in settings.sink if isinstance(sink, FileSinkTable)]
+    paths += [path for path in (settings.dead_letter.path, settings.checkpoint.path) if path]
+    for path in paths:
+        folder = Path(path).absolute().parent
+        if not folder.is_dir():
+            raise SettingsError(f"{printable(path)} lies in a folder that does not exist; make it first")
+        print(f"output    {printable(path)}")
+    if not settings.sink:
+        print("output    none: scores are computed and kept nowhere; add a [[sink]]")

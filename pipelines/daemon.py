@@ -1,0 +1,240 @@
+"""A daemon from its settings: everything opened, the state of the last run taken up, and the loop."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+
+from streamrnn.connectors.base import Positions
+from streamrnn.errors import RetriableError, SettingsError, StateError, StreamrnnError
+from streamrnn.fleet import Fleet
+from streamrnn.pipelines.coding import Coding
+from streamrnn.pipelines.endpoints import open_dead_letters, open_outputs, open_source
+from streamrnn.pipelines.journal import Journal
+from streamrnn.pipelines.metrics import Metrics
+from streamrnn.pipelines.outputs import Output
+from streamrnn.pipelines.pipeline import Pace, Pipeline
+from streamrnn.pipelines.serve import HealthServer
+from streamrnn.pipelines.settings import (
+    Checkpoint,
+    DeadLetter,
+    FileSourceTable,
+    PipelineSettings,
+    load_settings,
+    seconds,
+)
+from streamrnn.pipelines.store import Snapshot, Store
+from streamrnn.pipelines.supervisor import Signals, notify, watchdog_s
+from streamrnn.pipelines.topics import MarkedLetters
+from streamrnn.settings import Settings
+
+__all__ = ["Daemon"]
+
+_LOG = logging.getLogger("streamrnn.daemon")
+_SILENT_S = 60.0  # a loop that did not go round for so long is stuck
+_STALE = 3.0  # snapshots that are this many times overdue are not fresh
+_WAIT_S = 0.2
+
+
+class Daemon:
+    """A pipeline as a process.
+
+    Parameters
+    ----------
+    path : str
+        The pipeline file; its tunable settings are read again on SIGHUP.
+    dry : bool
+        Read and score, but write nothing, keep no state and commit nothing.
+
+    Raises
+    ------
+    SettingsError
+        Where the file is wrong.
+    """
+
+    def __init__(self, path: str, *, dry: bool = False) -> None:
+        self._path, self._dry = path, dry
+        self._settings = load_settings(path)
+        self._signals = Signals()
+        self._last_notice = time.monotonic()
+
+    def run(self) -> None:
+        """Run until the source ends or a signal says so.
+
+        Raises
+        ------
+        StreamrnnError
+            Where it cannot start, or going on makes no sense; what was committed stays.
+        """
+        with ExitStack() as opened, self._signals.handled():
+            if not self._source_is_there():
+                return
+            pipeline, metrics = self._made(opened)
+            if self._settings.serve is not None:
+                opened.callback(self._served(self._settings.serve.listen, pipeline, metrics).close)
+            notify("READY=1")
+            pipeline.run(lambda: self._is_over(pipeline))
+            notify("STOPPING=1")
+            _LOG.info("%s", metrics.said())
+        _LOG.info("left in good order")
+
+    def _source_is_there(self) -> bool:
+        """Wait for a table that is not there yet: its columns say what the channels are."""
+        table, waiting = self._settings.source, False
+        csv = self._settings.record.format == "csv"
+        while csv and isinstance(table, FileSourceTable) and table.path != "-":
+            path = Path(table.path)
+            if not table.follow or (path.is_file() and path.read_bytes()[:65_536].count(b"\n") > 1):
+                break
+            if not waiting:
+                _LOG.info("waiting for the first records of %s", table.path)
+                waiting = True
+            if self._signals.stop:
+                return False
+            time.sleep(_WAIT_S)
+        return True
+
+    def _made(self, opened: ExitStack) -> tuple[Pipeline, Metrics]:
+        settings = self._settings
+        if self._dry:
+            folder = opened.enter_context(TemporaryDirectory())
+            settings = msgspec.structs.replace(
+                settings, sink=[], dead_letter=DeadLetter(), checkpoint=Checkpoint(path=f"{folder}/state.db")
+            )
+        store = Store(settings.checkpoint.path)
+        opened.callback(store.close)
+        saved = store.load()
+        self._check_record(saved)
+        live = open_source(settings, None if saved is None else saved.extra["source"])
+        source = live.source
+        opened.callback(source.close)
+        coding = Coding(_fleet(settings, saved, live.channels), saved.partition_names if saved else ())
+        if saved is not None:
+            source.seek(saved.positions)
+            _LOG.info("going on from snapshot %d", saved.number)
+        committed, marks = _committed(store, saved)
+        outputs = open_outputs(settings, marks)
+        for output in outputs:
+            opened.callback(_closed, output)
+        letters = open_dead_letters(settings, marks)
+        if letters is not None:
+            opened.callback(_closed, letters)
+        metrics = Metrics(lambda: coding.fleet, time.monotonic, time.time)
+        pipeline = Pipeline(
+            source=source,
+            coding=coding,
+            outputs=outputs,
+            dead_letters=letters,
+            store=store,
+            journal=Journal(store, 0 if saved is None else int(saved.extra["journal"])),
+            pace=Pace(seconds(settings.checkpoint.commit), seconds(settings.checkpoint.every)),
+            clock=time.monotonic,
+            observer=metrics,
+            committed=committed,
+            commits=not self._dry,
+            extra={"source": live.found, "record": msgspec.to_builtins(settings.record)},
+        )
+        pipeline.retune(_tunable(settings))
+        return pipeline, metrics
+
+    def _check_record(self, saved: Snapshot | None) -> None:
+        """Refuse to go on with records that mean something else."""
+        if saved is None:
+            return
+        before, now = saved.extra["record"], msgspec.to_builtins(self._settings.record)
+        changed = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+        if changed:
+            raise SettingsError(
+                f"[record] has changed ({', '.join(changed)}), and the state in "
+                f"{self._settings.checkpoint.path} was learned from the old one; change it back, or begin "
+                "with another checkpoint.path"
+            )
+
+    def _is_over(self, pipeline: Pipeline) -> bool:
+        """Whether to leave; called once in each round of the loop."""
+        if self._signals.take_reload():
+            self._reload(pipeline)
+        every = watchdog_s()
+        if every and time.monotonic() - self._last_notice >= every:
+            self._last_notice = time.monotonic()
+            notify("WATCHDOG=1")
+        return self._signals.stop
+
+    def _reload(self, pipeline: Pipeline) -> None:
+        """Read the tunable settings again; a file that is wrong changes nothing."""
+        try:
+            settings = load_settings(self._path)
+        except StreamrnnError as error:
+            _LOG.error("not reloaded: %s", error)
+            return
+        if settings.model != self._settings.model:
+            _LOG.warning("[model] is structural: its changes take effect with a new state only")
+        pipeline.retune(_tunable(settings))
+
+    def _served(self, listen: str, pipeline: Pipeline, metrics: Metrics) -> HealthServer:
+        stale_s = _STALE * pipeline.pace.snapshot_s + _SILENT_S
+
+        def live() -> str:
+            silent = time.monotonic() - metrics.last_beat
+            return f"the loop has not gone round for {silent:.0f} s" if silent > _SILENT_S else ""
+
+        def ready() -> str:
+            age = time.monotonic() - metrics.last_saved
+            return live() or (f"the last snapshot is {age:.0f} s old" if age > stale_s else "")
+
+        server = HealthServer(listen, metrics.registry, live, ready)
+        _LOG.info("health and metrics at port %d", server.port)
+        return server
+
+
+def _closed(output: Output | MarkedLetters) -> None:
+    """Close an output; what it could not hand on is not committed, and comes again."""
+    try:
+        output.close()
+    except RetriableError as error:
+        _LOG.warning("%s", error)
+
+
+def _committed(store: Store, saved: Snapshot | None) -> tuple[Positions, Mapping[str, Any]]:
+    """How far the outputs got; where that is damaged, how far they were at the snapshot."""
+    try:
+        return store.committed()
+    except StateError as error:
+        if saved is None:
+            raise
+        _LOG.warning("outputs begin again at the snapshot: %s", error)
+        return saved.positions, saved.extra["marks"]
+
+
+def _fleet(settings: PipelineSettings, saved: Snapshot | None, channels: tuple[str, ...]) -> Fleet:
+    """The models: those of the snapshot, or new ones.
+
+    Raises
+    ------
+    SettingsError
+        Where a structural setting is not what the state was made with.
+    """
+    if saved is None:
+        return Fleet(Settings.from_dict({**settings.settings(), "channels": channels}))
+    fleet = Fleet.from_bytes(saved.fleet)
+    asked = Settings.from_dict({**settings.settings(), "channels": channels}).structural()
+    changed = [name for name, value in fleet.settings.structural().items() if asked[name] != value]
+    if changed:
+        raise SettingsError(
+            f"the state in {settings.checkpoint.path} has another {', '.join(changed)}; change the pipeline "
+            "file back, or begin with another checkpoint.path"
+        )
+    return fleet
+
+
+def _tunable(settings: PipelineSettings) -> dict[str, Any]:
+    """All tunable settings, those not given too."""
+    whole = Settings.from_dict(settings.settings())
+    return {name: value for name, value in whole.to_dict().items() if name not in whole.structural()}

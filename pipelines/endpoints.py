@@ -1,0 +1,220 @@
+"""Sources, outputs and dead letters as a pipeline file names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from streamrnn.connectors.base import STANDARD, Source
+from streamrnn.connectors.csv_sink import CsvSink
+from streamrnn.connectors.dead_letters import FileDeadLetters, KafkaDeadLetters
+from streamrnn.connectors.file import FileSource
+from streamrnn.connectors.follow import FollowSource
+from streamrnn.connectors.json import JsonDecoder
+from streamrnn.connectors.jsonl import JsonlSink
+from streamrnn.connectors.kafka import KafkaOptions, KafkaSecurity, KafkaSource
+from streamrnn.connectors.kafka_sink import KafkaSink
+from streamrnn.connectors.lines import LineSource
+from streamrnn.connectors.messages import DeadLetter
+from streamrnn.connectors.options import RecordOptions
+from streamrnn.connectors.rejects import Reject, Rejects
+from streamrnn.connectors.tables.opening import Opened
+from streamrnn.connectors.text import FOREIGN, printable
+from streamrnn.errors import SettingsError
+from streamrnn.pipelines.outputs import MarkedSink, Output, Selection
+from streamrnn.pipelines.secrets import Secret
+from streamrnn.pipelines.settings import (
+    FileSinkTable,
+    FileSourceTable,
+    KafkaSourceTable,
+    PipelineSettings,
+    Record,
+)
+from streamrnn.pipelines.topics import MarkedLetters, TopicLetters, TopicSink
+
+__all__ = ["DEAD_LETTERS", "Live", "LiveSource", "open_dead_letters", "open_outputs", "open_source"]
+
+DEAD_LETTERS = "dead letters"  # the name by which their mark is kept
+_BATCH_ROWS = 4096  # between two looks at the clock and at signals: some 20 ms
+
+
+class LiveSource(Source, Protocol):
+    """A source of a daemon."""
+
+    def take_dead_letters(self) -> list[DeadLetter]:
+        """Messages polled that are no records; each is given once."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """A source and what is known of it.
+
+    Attributes
+    ----------
+    source : LiveSource
+    channels : tuple of str
+        Names of the values.
+    found : dict
+        What was found out about the input, to find the same again; JSON knows its types.
+    """
+
+    source: LiveSource
+    channels: tuple[str, ...]
+    found: dict[str, Any]
+
+
+def open_source(settings: PipelineSettings, found: Mapping[str, Any] | None = None) -> Live:
+    """The source of a pipeline; ``found`` is what was found out about it before.
+
+    Raises
+    ------
+    SettingsError
+        Where there is none, or it lacks what is needed.
+    DataError
+        Where it cannot be read.
+    """
+    table = settings.source
+    if table is None:
+        raise SettingsError('there is no [source]; say kind = "file" and path, or kind = "kafka"')
+    options = settings.record.record_options()
+    if isinstance(table, FileSourceTable):
+        return _file_source(table, settings.record, options, found)
+    decoder = _decoder(settings.record, options)
+    return Live(KafkaSource(_kafka(table), decoder), decoder.channels, {})
+
+
+def _file_source(
+    table: FileSourceTable, record: Record, options: RecordOptions, found: Mapping[str, Any] | None
+) -> Live:
+    path = table.path
+    if record.format == "json":
+        decoder = JsonDecoder(options)
+        source = FollowSource(
+            path, decoder.channels, lambda opened: LineSource(path, decoder, opened), ends=not table.follow
+        )
+        return Live(source, decoder.channels, {})
+    if path == STANDARD:
+        raise SettingsError(
+            'a table on standard input is read by replay; run takes lines of record.format = "json"'
+        )
+    if found is None:
+        first = FileSource(path, options)
+        first.close()
+        pinned = first.pinned()
+    else:
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+        pinned = RecordOptions(**plain)
+    channels = pinned.values or ()
+    source = FollowSource(
+        path, channels, lambda opened: _FilePart(path, pinned, opened), ends=not table.follow
+    )
+    return Live(source, channels, asdict(pinned))
+
+
+class _DeadRejects(Rejects):
+    """Rejects as dead letters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.letters: list[DeadLetter] = []
+        self.partition = ""
+
+    def add(self, reject: Reject) -> None:
+        reason = f"line {reject.line}: {reject.reason}"
+        value = reject.text.encode("utf-8", FOREIGN)
+        self.letters.append(DeadLetter(self.partition, reject.offset, reason, value, None))
+
+
+class _FilePart(FileSource):
+    """A table that is followed; what cannot be read of it are dead letters."""
+
+    def __init__(self, path: str, options: RecordOptions, opened: Opened) -> None:
+        rejects = _DeadRejects()
+        super().__init__(path, options, rejects, batch_rows=_BATCH_ROWS, opened=opened)
+        rejects.partition = self.name
+        self.dead = rejects.letters
+
+
+def open_outputs(settings: PipelineSettings, marks: Mapping[str, Any]) -> list[Output]:
+    """The outputs of a pipeline, each cut back to what was safe.
+
+    Raises
+    ------
+    SettingsError
+        Where one cannot be opened, or two are the same.
+    """
+    outputs: list[Output] = []
+    sink: MarkedSink
+    for table in settings.sink:
+        name = f"file:{table.path}" if isinstance(table, FileSinkTable) else f"topic:{table.topic}"
+        if any(output.name == name for output in outputs):
+            raise SettingsError(f"two sinks write {printable(name)}; give each one of its own")
+        if isinstance(table, FileSinkTable):
+            sink = _file_sink(table.path, int(marks.get(name) or 0))
+        else:
+            sink = TopicSink(KafkaSink(_brokers(settings), table.topic), table.pack)
+        outputs.append(Output(name, sink, Selection(table.what)))
+    return outputs
+
+
+def open_dead_letters(settings: PipelineSettings, marks: Mapping[str, Any]) -> MarkedLetters | None:
+    """Where dead letters go; None where nobody wants them.
+
+    Raises
+    ------
+    SettingsError
+        Where it cannot be opened, or a file and a topic are named.
+    """
+    path, topic = settings.dead_letter.path, settings.dead_letter.topic
+    if path is not None and topic is not None:
+        raise SettingsError("dead_letter names a path and a topic; give one")
+    if path is not None:
+        return FileDeadLetters(path, keep=int(marks.get(DEAD_LETTERS) or 0))
+    return None if topic is None else TopicLetters(KafkaDeadLetters(KafkaSink(_brokers(settings), topic)))
+
+
+def _decoder(record: Record, options: RecordOptions) -> JsonDecoder:
+    if record.format != "json":
+        raise SettingsError(
+            'a topic holds messages of record.format = "json"; say so, and name record.values'
+        )
+    return JsonDecoder(options)
+
+
+def _brokers(settings: PipelineSettings) -> KafkaOptions:
+    """How to reach the brokers that sinks write to: those of the source."""
+    if not isinstance(settings.source, KafkaSourceTable):
+        raise SettingsError('a topic to write to needs [source] kind = "kafka": its brokers are used')
+    return replace(_kafka(settings.source), topics=())
+
+
+def _kafka(table: KafkaSourceTable) -> KafkaOptions:
+    security: dict[str, Any] = {
+        name: value.reveal() if isinstance(value, Secret) else value
+        for name, value in (
+            (name, getattr(table.security, name)) for name in table.security.__struct_fields__
+        )
+    }
+    return KafkaOptions(
+        brokers=_listed(table.brokers),
+        topics=_listed(table.topics),
+        group=table.group,
+        client=table.client,
+        start=table.start,
+        security=KafkaSecurity(**security),
+    )
+
+
+def _listed(names: str | list[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _file_sink(path: str, keep: int) -> MarkedSink:
+    suffix = Path(path).suffix.lower()
+    if suffix == ".csv" or path == STANDARD:
+        return CsvSink(path, keep=keep)
+    if suffix in {".jsonl", ".ndjson"}:
+        return JsonlSink(path, keep=keep)
+    raise SettingsError(f"sink.path is {printable(repr(path))}; a daemon writes .csv and .jsonl")

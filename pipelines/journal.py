@@ -1,0 +1,103 @@
+"""Commands from outside, each with the positions at which it takes effect.
+
+They are kept before they act, so that records that are read again after a crash
+meet them at the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn.connectors.base import Positions, Read
+from streamrnn.pipelines.outputs import some_records
+from streamrnn.pipelines.store import JournalEntry, Store
+
+__all__ = ["RELOAD", "Journal"]
+
+RELOAD = "reload"
+
+
+class Journal:
+    """The commands of a pipeline that are still to act.
+
+    Parameters
+    ----------
+    store : Store
+    applied : int
+        Number of the last command that the state already knows.
+
+    Attributes
+    ----------
+    applied : int
+        Number of the last command that acted.
+    """
+
+    def __init__(self, store: Store, applied: int = 0) -> None:
+        self._store, self.applied = store, applied
+        self._waiting: list[JournalEntry] = store.journal(applied)
+        self._held: list[Read] = []
+
+    def reload(self, changes: Mapping[str, Any], positions: Positions) -> None:
+        """Have tunable settings change behind what was polled so far."""
+        self._store.journal_add(RELOAD, dict(changes), dict(positions))
+        self._waiting = self._store.journal(self.applied)
+
+    def newest(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings as they are when all that waits has acted."""
+        changed = dict(settings)
+        for entry in self._waiting:
+            changed |= entry.payload
+        return changed
+
+    @property
+    def holding(self) -> bool:
+        """Whether records wait for a command to act; then nothing may be committed."""
+        return bool(self._held)
+
+    def parts(
+        self, batch: Read, partition_names: Sequence[str], polled: Positions
+    ) -> Iterator[Read | Mapping[str, Any]]:
+        """What to process next, in order: records, and between them the commands' payloads.
+
+        A command acts when all that lay before it is processed, and before
+        anything behind it. When records are read again, partitions come in another
+        order than at first, so those behind a command wait for those before it.
+
+        Parameters
+        ----------
+        batch : Read
+        partition_names : sequence of str
+            By the batch's codes.
+        polled : Positions
+            How far the source is, this batch included.
+        """
+        if not self._waiting:
+            yield batch
+            return
+        pending = [*self._held, batch]
+        self._held = []
+        while self._waiting:
+            entry = self._waiting[0]
+            behind = []
+            for part in pending:
+                before = _before(part, entry.positions, partition_names)
+                yield some_records(part, before)
+                behind.append(some_records(part, ~before))
+            pending = [part for part in behind if len(part)]
+            if any(polled.get(name, 0) < position for name, position in entry.positions.items()):
+                self._held = pending
+                return
+            self.applied = entry.number
+            del self._waiting[0]
+            yield entry.payload
+        yield from pending
+
+
+def _before(batch: Read, positions: Positions, partition_names: Sequence[str]) -> NDArray[np.bool_]:
+    """Which records lie before some positions."""
+    ends = np.array([positions.get(name, 0) for name in partition_names], np.int64)
+    return np.asarray(batch.offsets < ends[batch.partitions])

@@ -1,0 +1,160 @@
+"""The daemon between topics of a real broker."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from daemons import Runner, stop, write_table
+from kafka_support import CLIENTS
+from topics import read_all, write_all
+
+from streamrnn.pipelines.cli import main
+
+KAFKA = """
+[source]
+kind = "kafka"
+brokers = "{brokers}"
+topics = "{topic}"
+group = "{topic}-group"
+client = "{client}"
+
+[record]
+format = "json"
+time = "ts"
+key = "device"
+values = "temp"
+
+[[sink]]
+kind = "file"
+path = "out.jsonl"
+
+[[sink]]
+kind = "kafka"
+topic = "{scores}"
+what = "{what}"
+pack = {pack}
+
+[dead_letter]
+topic = "{dead}"
+
+[checkpoint]
+path = "state.db"
+every = "200ms"
+commit = "50ms"
+"""
+SCORES = [
+    "ts",
+    "device",
+    "temp",
+    "yhat",
+    "anomaly_score",
+    "p_value",
+    "is_anomaly",
+    "alert_strength",
+    "status",
+]
+
+
+@pytest.fixture
+def plant(broker, tmp_path):
+    """A topic of four partitions with records of 20 devices and some messages that are none."""
+
+    def make(minutes, client="kafka-python", what="all", pack=1, name="live"):
+        rows = write_table(tmp_path / "all.csv", minutes, broken=0.0)
+        topic, scores, dead = broker.new_topic(4), broker.new_topic(1), broker.new_topic(1)
+        records = [row.split(",") for row in rows]
+        values = [json.dumps({"ts": int(t), "device": d, "temp": float(v)}).encode() for t, d, v in records]
+        partitions = [int(device[3:]) % 4 for _, device, _ in records]
+        for i in range(0, len(values), 997):
+            values.insert(i, b"\xff not json")
+            partitions.insert(i, i % 4)
+        write_all(broker, topic, values, partitions)
+        text = KAFKA.format(
+            brokers=broker.address,
+            topic=topic,
+            scores=scores,
+            dead=dead,
+            client=client,
+            what=what,
+            pack=pack,
+        )
+        folder = tmp_path / name
+        folder.mkdir()
+        runner = Runner(folder, text)
+        runner.topic, runner.scores, runner.dead = topic, scores, dead
+        runner.records, runner.letters = len(records), len(values) - len(records)
+        return runner
+
+    return make
+
+
+def check_scores(runner, tmp_path):
+    """Every record is there once, with the bits of a replay of the same records from a table."""
+    live = pd.DataFrame(map(json.loads, runner.read("out.jsonl").splitlines()))
+    assert len(live) == runner.records == live["record_id"].nunique()
+    assert main(["replay", str(tmp_path / "all.csv"), "-o", str(tmp_path / "replayed.csv"), "--json"]) == 0
+    replayed = pd.read_csv(tmp_path / "replayed.csv")
+    order = ["device", "ts"]
+    live, replayed = (
+        frame.sort_values(order, kind="stable").reset_index(drop=True) for frame in (live, replayed)
+    )
+    for name in SCORES:
+        a, b = live[name].to_numpy(), replayed[name].to_numpy()
+        if a.dtype == object and name not in ("device", "status"):
+            a = a.astype(float)
+        np.testing.assert_array_equal(a, b, err_msg=name)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_scores_from_a_topic_have_the_bits_of_a_replay(plant, tmp_path, client):
+    live = plant(300, client)
+    process = live.start()
+    live.wait_for(process, lambda: live.lines("out.jsonl") >= live.records)
+    code, err = stop(process)
+    assert code == 0
+    assert f"{live.records:,} records" in err and f"{live.letters} dead letters" in err
+    check_scores(live, tmp_path)
+
+
+def test_kill_9_between_topics_loses_nothing_and_doubles_nothing_in_a_file(plant, tmp_path, broker):
+    live, rng = plant(2500), random.Random(20261121)
+    for _ in range(10):
+        process = live.start()
+        target = live.lines("out.jsonl") + rng.randrange(1, live.records // 8)
+        end = time.monotonic() + (rng.uniform(0, 3) if rng.random() < 0.2 else 60)
+        while live.lines("out.jsonl") < min(target, live.records) and time.monotonic() < end:
+            assert process.poll() is None, process.stderr.read().decode()
+            time.sleep(0.002)
+        process.kill()
+        process.communicate()
+    process = live.start()
+    live.wait_for(process, lambda: live.lines("out.jsonl") >= live.records)
+    time.sleep(0.5)
+    assert stop(process)[0] == 0
+    check_scores(live, tmp_path)
+    scores = [json.loads(value) for value in read_all(broker, live.scores)]
+    rows = {row["record_id"]: row for row in scores}
+    in_file = {row["record_id"]: row for row in map(json.loads, live.read("out.jsonl").splitlines())}
+    assert rows == in_file
+    assert all(rows[row["record_id"]] == row for row in scores)  # what came twice is the same
+    assert len(set(read_all(broker, live.dead))) == 1 and len(read_all(broker, live.dead)) >= live.letters
+
+
+def test_a_broker_that_dies_and_comes_back_costs_nothing(plant, tmp_path, broker):
+    live = plant(1500, what="anomalies", pack=50)
+    process = live.start()
+    live.wait_for(process, lambda: live.lines("out.jsonl") > 2000)
+    broker.kill()
+    time.sleep(2)
+    assert process.poll() is None
+    broker.start()
+    live.wait_for(process, lambda: live.lines("out.jsonl") >= live.records, timeout_s=120)
+    assert stop(process)[0] == 0
+    check_scores(live, tmp_path)
+    packs = [json.loads(value) for value in read_all(broker, live.scores)]
+    assert packs and all(isinstance(pack, list) and len(pack) <= 50 for pack in packs)

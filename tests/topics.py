@@ -1,0 +1,31 @@
+"""Topics written and read in whole, for tests of the daemon."""
+
+from __future__ import annotations
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+
+def write_all(broker, topic, values, partitions):
+    """Write messages to partitions of a topic and wait until they are there."""
+    producer = Producer(
+        {"bootstrap.servers": broker.address, "acks": "all", "queue.buffering.max.messages": 1_000_000}
+    )
+    for value, partition in zip(values, partitions, strict=True):
+        producer.produce(topic, value, partition=partition)
+    assert producer.flush(60) == 0
+
+
+def read_all(broker, topic):
+    """All messages of a topic of one partition."""
+    consumer = Consumer(
+        {"bootstrap.servers": broker.address, "group.id": "whole", "enable.auto.commit": False}
+    )
+    try:
+        _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=30)
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        values = []
+        while len(values) < end:
+            values += [message.value() for message in consumer.consume(5000, 1.0) if message.error() is None]
+        return values
+    finally:
+        consumer.close()
