@@ -22,7 +22,9 @@ from dataclasses import fields
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args, get_type_hints
+
+import msgspec
 
 import streamrnn
 from streamrnn.connectors.options import RecordOptions
@@ -72,7 +74,7 @@ def settings_page() -> str:
     """Every setting of a model, and every key that says how a table is read."""
     model, record = described(Settings, "Parameters"), described(RecordOptions)
     defaults = Settings()
-    tables = {key: name for name, keys in settings_file.TABLES.items() for key in keys}
+    tables = {key: name for name, kind in settings_file.TABLES.items() for key in kind.__struct_fields__}
     lines = [
         MADE,
         "# Settings\n",
@@ -104,7 +106,49 @@ def settings_page() -> str:
         lines.append(
             _row(f"`{name}`", kind, _HAND.get(name, text).replace('("none",)', "none"), f"`{_option(name)}`")
         )
+    lines += ["\n## The daemon\n", "What [`streamrnn run`](daemon.md) reads beside these."]
+    for title, kind in _DAEMON.items():
+        doc = " ".join((kind.__doc__ or "").split()).partition(": ")[2]
+        lines += [f"\n### `{title}`\n", *([f"{doc[0].upper()}{doc[1:]}\n"] if doc else [])]
+        lines += ["| key | default | what it is |", "|---|---|---|"]
+        lines += [_row(f"`{name}`", *cells) for name, cells in _keys(kind)]
     return "\n".join(lines) + "\n"
+
+
+_DAEMON: dict[str, type[msgspec.Struct]] = {
+    '[source] kind = "file"': settings_file.FileSourceTable,
+    '[source] kind = "kafka"': settings_file.KafkaSourceTable,
+    "[source.security]": settings_file.KafkaSecurityTable,
+    '[[sink]] kind = "file"': settings_file.FileSinkTable,
+    '[[sink]] kind = "kafka"': settings_file.KafkaSinkTable,
+    "[dead_letter]": settings_file.DeadLetter,
+    "[checkpoint]": settings_file.Checkpoint,
+    "[serve]": settings_file.Serve,
+    "[log]": settings_file.Log,
+}
+
+
+def _keys(kind: type[msgspec.Struct]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Keys of a table, each with its default and what it is."""
+    hints = get_type_hints(kind, include_extras=True)
+    for field in msgspec.structs.fields(kind):
+        hint = hints[field.name]
+        meta = next((m for m in getattr(hint, "__metadata__", ()) if getattr(m, "description", None)), None)
+        plain = hint.__origin__ if hasattr(hint, "__metadata__") else hint
+        choices = " or ".join(f'"{choice}"' for choice in get_args(plain) if isinstance(choice, str))
+        plain_default = isinstance(field.default, (str, bool, int, float))
+        default = f"`{_toml(field.default)}`" if plain_default else ""
+        yield field.name, (default, "; ".join(filter(None, [meta.description if meta else "", choices])))
+
+
+def _toml(value: Any) -> str:
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else f'"{value}"'
+        if isinstance(value, str)
+        else str(value)
+    )
 
 
 def _option(name: str) -> str:
