@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,3 +110,11 @@ def make_small(monkeypatch) -> None:
     """Pages and chunks that make a small store have several."""
     monkeypatch.setattr(snapshots, "CHUNK_BYTES", 4000)
     monkeypatch.setattr(creation, "PAGE_BYTES", 4096)
+
+
+def alter(path, statement, *values):
+    """Change a store behind its back."""
+    database = sqlite3.connect(path)
+    with database:
+        assert database.execute(statement, values).rowcount > 0
+    database.close()
