@@ -68,11 +68,11 @@ class Polled:
         self.source = source
         self.values, self.places, self.times, self.series = [], [], [], []
 
-    def until(self, n, timeout_s=30.0):
+    def until(self, n, timeout_s=90.0):
         """Poll until n records have come."""
         return self.poll_while(lambda: len(self.values) < n, timeout_s)
 
-    def poll_while(self, condition, timeout_s=30.0):
+    def poll_while(self, condition, timeout_s=90.0):
         """Poll while a condition holds; fails where it still does after the time."""
         deadline = time.monotonic() + timeout_s
         while condition():
