@@ -42,6 +42,22 @@ class Read(Batch):
     columns: Columns
     labels: NDArray[np.bool_] | None = None
 
+    def some(self, rows: slice | NDArray[np.bool_] | NDArray[np.int64]) -> Read:
+        """Some of the records: a slice of them, those where a mask is true, or by their places."""
+        places = np.arange(len(self))[rows]
+        return Read(
+            series=self.series[rows],
+            times=self.times[rows],
+            values=self.values[rows],
+            partitions=self.partitions[rows],
+            offsets=self.offsets[rows],
+            columns={
+                name: cells[rows] if isinstance(cells, np.ndarray) else [cells[i] for i in places.tolist()]
+                for name, cells in self.columns.items()
+            },
+            labels=None if self.labels is None else self.labels[rows],
+        )
+
 
 class Source(Protocol):
     """Where records come from."""

@@ -15,7 +15,6 @@ from streamrnn.connectors.tables.opening import reading
 from streamrnn.connectors.text import printable, shown
 from streamrnn.errors import DataError, SettingsError
 from streamrnn.kernels.plan import NO_TIME
-from streamrnn.records import Int64Array
 
 __all__ = ["Files", "SortedSource", "in_order", "listed"]
 
@@ -247,7 +246,7 @@ class SortedSource:
             return None
         part = slice(self._at, self._at + self._batch_rows)
         self._at += self._batch_rows
-        return _rows(self._all, part)
+        return self._all.some(part)
 
     def snapshot(self) -> Positions:
         """How many records were polled."""
@@ -278,25 +277,9 @@ def _sorted(reads: list[Read]) -> Read:
         labels=np.concatenate(marks) if any(read.labels is not None for read in reads) else None,
     )
     after = whole.times == NO_TIME
-    return _rows(whole, np.lexsort((whole.times, after)))
+    return whole.some(np.lexsort((whole.times, after)))
 
 
 def _joined(parts: list[Column]) -> Column:
     arrays = [part for part in parts if isinstance(part, np.ndarray)]
     return np.concatenate(arrays) if len(arrays) == len(parts) else [cell for part in parts for cell in part]
-
-
-def _rows(read: Read, which: slice | Int64Array) -> Read:
-    places = range(len(read))[which] if isinstance(which, slice) else which.tolist()
-    return Read(
-        series=read.series[which],
-        times=read.times[which],
-        values=read.values[which],
-        partitions=read.partitions[which],
-        offsets=read.offsets[which],
-        columns={
-            name: cells[which] if isinstance(cells, np.ndarray) else [cells[i] for i in places]
-            for name, cells in read.columns.items()
-        },
-        labels=None if read.labels is None else read.labels[which],
-    )

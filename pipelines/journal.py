@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.connectors.base import Positions, Read
-from streamrnn.pipelines.outputs import some_records
 from streamrnn.pipelines.store import JournalEntry, Store
 
 __all__ = ["RELOAD", "Journal"]
@@ -85,8 +84,8 @@ class Journal:
             behind = []
             for part in pending:
                 before = _before(part, entry.positions, partition_names)
-                yield some_records(part, before)
-                behind.append(some_records(part, ~before))
+                yield part.some(before)
+                behind.append(part.some(~before))
             pending = [part for part in behind if len(part)]
             if any(polled.get(name, 0) < position for name, position in entry.positions.items()):
                 self._held = pending

@@ -80,7 +80,7 @@ class Output:
         if not n:
             return 0
         if n < len(batch):
-            batch, found = some_records(batch, rows), some_results(found, rows)
+            batch, found = batch.some(rows), some_results(found, rows)
         self._sink.write(joined(batch.columns, output_columns(found, batch, settings, partition_names)))
         return n
 
@@ -91,23 +91,6 @@ class Output:
     def close(self) -> None:
         """Close the sink."""
         self._sink.close()
-
-
-def some_records(batch: Read, rows: NDArray[np.bool_]) -> Read:
-    """The records of a batch where ``rows`` is true."""
-    places = np.flatnonzero(rows).tolist()
-    return Read(
-        series=batch.series[rows],
-        times=batch.times[rows],
-        values=batch.values[rows],
-        partitions=batch.partitions[rows],
-        offsets=batch.offsets[rows],
-        columns={
-            name: cells[rows] if isinstance(cells, np.ndarray) else [cells[i] for i in places]
-            for name, cells in batch.columns.items()
-        },
-        labels=None if batch.labels is None else batch.labels[rows],
-    )
 
 
 def some_results(found: Results, rows: NDArray[np.bool_]) -> Results:
