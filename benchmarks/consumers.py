@@ -8,7 +8,6 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -130,27 +129,25 @@ def _bare_confluent(task: Task) -> None:
 def daemon(task: Task) -> Used:
     """What ``streamrnn run`` does, until the last message is dealt with."""
     from streamrnn.pipelines.daemon import Daemon
+    from streamrnn.pipelines.pipeline import Pipeline
+
+    memory: list[float] = []
+
+    class Ending(Daemon):
+        """Leaves after the last message."""
+
+        def _is_over(self, pipeline: Pipeline) -> bool:
+            done = sum(pipeline.source.snapshot().values())
+            if not memory and done * 10 >= task.messages:
+                memory.append(_memory_mb())
+            return super()._is_over(pipeline) or done >= task.messages
 
     with TemporaryDirectory() as folder:
         names = {**asdict(task), "folder": folder, "group": _group()}
         path = Path(folder) / "pipeline.toml"
         path.write_text(PIPELINE.format(**names, sink=SINKS[task.what].format(**names)))
-        memory: list[float] = []
-
-        def run() -> None:
-            with ExitStack() as opened:
-                pipeline, _ = Daemon(str(path))._made(opened)  # all of ``Daemon.run`` but signals
-
-                def over() -> bool:
-                    done = sum(pipeline.source.snapshot().values())
-                    if not memory and done * 10 >= task.messages:
-                        memory.append(_memory_mb())
-                    return done >= task.messages
-
-                pipeline.run(over)
-                memory.append(_memory_mb())
-
-        return Used(_timed(run).cpu_s, memory[0], memory[-1])
+        cpu_s = _timed(Ending(str(path)).run).cpu_s
+    return Used(cpu_s, memory[0], _memory_mb())
 
 
 def detector(task: Task) -> Used:
