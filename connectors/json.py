@@ -38,6 +38,19 @@ class _BadField(Exception):  # noqa: N818 - never leaves this module
         self.place, self.reason = place, reason
 
 
+class _Codes(dict[str, int]):
+    """A code for each name met, and the names by code."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__((name, code) for code, name in enumerate(names))
+        self.names = list(names)
+
+    def __missing__(self, name: str) -> int:
+        self.names.append(name)
+        self[name] = code = len(self)
+        return code
+
+
 class JsonDecoder:
     r"""Makes a record of each JSON object.
 
@@ -86,8 +99,8 @@ class JsonDecoder:
         if options.time_format is not None and self._unit is None:
             self._reader = TimeReader(parse_format(options.time_format), options.tz)
         self._decode = msgspec.json.Decoder().decode
-        self._codes: dict[str, int] = {} if self._key else {"": 0}
-        self._numbered: dict[str, int] = {}
+        self._codes = _Codes() if self._key else _Codes("")
+        self._numbered = _Codes()
         self._missing_text = {cell.strip() for cell in options.missing}
         given = numbers(list(options.missing))[0]
         self._missing_numbers = given[~np.isnan(given)]
@@ -95,7 +108,7 @@ class JsonDecoder:
     @property
     def keys(self) -> Sequence[str]:
         """Names of the series by their codes; grows."""
-        return list(self._codes)
+        return self._codes.names
 
     def decode(self, messages: Messages) -> Decoded:
         """The records of messages, in their order, and those that are none."""
@@ -118,12 +131,11 @@ class JsonDecoder:
 
     def _objects(self, messages: Messages, dead: list[DeadLetter]) -> tuple[list[dict[str, Any]], list[int]]:
         """The JSON objects among the messages and their places."""
-        decode = self._decode
         try:
-            objects = [decode(value) for value in messages.values]  # type: ignore[arg-type]
-            if all(type(found) is dict for found in objects):
+            objects = list(map(self._decode, messages.values))  # type: ignore[arg-type]
+            if _all_of(objects, dict):
                 return objects, list(range(len(objects)))
-        except (msgspec.MsgspecError, RecursionError, TypeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
             pass  # one by one, to find which
         objects, kept = [], []
         for place, value in enumerate(messages.values):
@@ -142,7 +154,7 @@ class JsonDecoder:
             found = self._decode(value)
         except RecursionError:
             return None, "the message is nested too deeply"
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return None, f"the message is no JSON: {error}"
         return found, "" if isinstance(found, dict) else "the message is no JSON object"
 
@@ -208,14 +220,13 @@ class JsonDecoder:
             if path == MESSAGE:
                 names = [_text_of(messages.keys[place], i) for i, place in enumerate(kept)]
             else:
-                names = [_name(i, field) for i, field in enumerate(_fields(objects, path))]
+                names = _as_names(_fields(objects, path))
             columns["key" if path == MESSAGE else path] = names
             parts.append(names)
         return parts[0] if len(parts) == 1 else [KEY_MARK.join(names) for names in zip(*parts, strict=True)]
 
     def _coded(self, names: list[str]) -> NDArray[np.int32]:
-        codes = self._codes
-        return np.array([codes.setdefault(name, len(codes)) for name in names], np.int32)
+        return _codes_of(names, self._codes)
 
     def _times(
         self,
@@ -231,7 +242,7 @@ class JsonDecoder:
             return times
         fields = _fields(objects, self._time)
         columns[self._time] = fields
-        if all(type(field) is int for field in fields):
+        if _all_of(fields, int):
             return self._whole(fields)
         return self._mixed(fields, names)
 
@@ -240,11 +251,15 @@ class JsonDecoder:
         if not fields:
             return np.empty(0, np.int64)
         scale = _EPOCHS[self._unit_of(0, fields[0])]
-        most = max(map(abs, fields))
-        if most > _LARGEST // scale:
-            place = next(i for i, field in enumerate(fields) if abs(field) == most)
-            raise _BadField(place, f"the time {shown(str(most))} is out of range")
-        return np.array(fields, np.int64) * scale
+        limit = _LARGEST // scale
+        try:
+            times = np.array(fields, np.int64)
+            if -limit <= times.min() and times.max() <= limit:
+                return times * scale
+        except OverflowError:
+            pass  # the same is wrong with it as with others that are too large
+        place = max(range(len(fields)), key=lambda i: abs(fields[i]))
+        raise _BadField(place, f"the time {shown(str(abs(fields[place])))} is out of range")
 
     def _mixed(self, fields: list[Any], names: list[str]) -> Int64Array:
         """Times of any kind: text, numbers, none."""
@@ -259,8 +274,7 @@ class JsonDecoder:
                 return np.full(len(fields), NO_TIME, np.int64)
             self._reader = TimeReader(self._reading(*first), self._options.tz)
         # The hour that comes twice is told by series; their numbers here are the reader's own.
-        numbered = self._numbered
-        series = np.array([numbered.setdefault(name, len(numbered)) for name in names], np.int32)
+        series = _codes_of(names, self._numbered)
         times, bad = self._reader.read([cells], series)
         for place, reason in bad.items():
             raise _BadField(place, reason)
@@ -316,6 +330,19 @@ def _inner(found: Any, parts: Sequence[str]) -> Any:
             return None
         found = found[part]
     return found
+
+
+def _all_of(fields: list[Any], kind: type) -> bool:
+    """Whether all are exactly of one kind."""
+    return set(map(type, fields)) <= {kind}
+
+
+def _codes_of(names: list[str], codes: _Codes) -> NDArray[np.int32]:
+    return np.fromiter(map(codes.__getitem__, names), np.int32, len(names))
+
+
+def _as_names(fields: list[Any]) -> list[str]:
+    return fields if _all_of(fields, str) else [_name(i, field) for i, field in enumerate(fields)]
 
 
 def _name(place: int, field: Any) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -41,6 +42,7 @@ _LOG = logging.getLogger("streamrnn.daemon")
 _SILENT_S = 60.0  # a loop that did not go round for so long is stuck
 _STALE = 3.0  # snapshots that are this many times overdue are not fresh
 _WAIT_S = 0.2
+_COLLECT_AFTER = 50_000  # objects made and not freed: more than any batch has
 
 
 class Daemon:
@@ -80,7 +82,8 @@ class Daemon:
             if self._settings.serve is not None:
                 opened.callback(self._served(self._settings.serve.listen, pipeline, metrics).close)
             notify("READY=1")
-            pipeline.run(lambda: self._is_over(pipeline))
+            with _rare_collections():
+                pipeline.run(lambda: self._is_over(pipeline))
             notify("STOPPING=1")
             _LOG.info("%s", metrics.said())
         _LOG.info("left in good order")
@@ -192,6 +195,24 @@ class Daemon:
         server = HealthServer(listen, metrics.registry, live, ready)
         _LOG.info("health and metrics at port %d", server.port)
         return server
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Have the collector pass over all that is loaded by now, and wait until there is more than a batch.
+
+    A batch is thousands of new objects without a cycle. With Python's own thresholds
+    they set off hundreds of collections, full ones among them that walk through all
+    imported code; that was a fifth of the daemon's processor time.
+    """
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 def _closed(output: Output | MarkedLetters) -> None:

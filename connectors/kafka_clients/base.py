@@ -155,7 +155,7 @@ def open_producer(options: KafkaOptions, topic: str) -> Producer:
     return cast(Producer, _module(options).open_producer(options, topic))
 
 
-def times_of(milliseconds: Sequence[int]) -> Int64Array:
+def times_of(milliseconds: Sequence[int] | Int64Array) -> Int64Array:
     """Times in ns of times in ms; those below 0 mean that there is none."""
     times = np.array(milliseconds, np.int64)
     return np.where(times < 0, NO_TIME, times * _MS)
