@@ -27,7 +27,9 @@ __all__ = ["MESSAGE", "JsonDecoder"]
 
 MESSAGE = "@message"  # the path that means the message's own key or time
 _EPOCHS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "ns": 1}
+_NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _LARGEST = 2**63 - 1
+_PLAIN = frozenset({float, int, bool, type(None)})
 
 
 class _BadField(Exception):  # noqa: N818 - never leaves this module
@@ -123,7 +125,7 @@ class JsonDecoder:
             objects = [decode(value) for value in messages.values]  # type: ignore[arg-type]
             if all(type(found) is dict for found in objects):
                 return objects, list(range(len(objects)))
-        except (msgspec.MsgspecError, RecursionError, TypeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
             pass  # one by one, to find which
         objects, kept = [], []
         for place, value in enumerate(messages.values):
@@ -142,7 +144,7 @@ class JsonDecoder:
             found = self._decode(value)
         except RecursionError:
             return None, "the message is nested too deeply"
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             return None, f"the message is no JSON: {error}"
         return found, "" if isinstance(found, dict) else "the message is no JSON object"
 
@@ -171,11 +173,12 @@ class JsonDecoder:
         return 0 if name == self._time else 1 if name in self._key else 2
 
     def _values(self, fields: list[Any]) -> Float64Array:
+        # NumPy reads text by rules of its own, which must not hang on what else is in the batch.
         try:
-            values = np.array(fields, np.float64)
-        except (ValueError, TypeError, OverflowError):
-            values = np.array([self._value(i, field) for i, field in enumerate(fields)], np.float64)
-        if values.ndim != 1:
+            values = np.array(fields, np.float64) if _PLAIN.issuperset(map(type, fields)) else None
+        except OverflowError:
+            values = None
+        if values is None:
             values = np.array([self._value(i, field) for i, field in enumerate(fields)], np.float64)
         if len(self._missing_numbers):
             values[np.isin(values, self._missing_numbers)] = np.nan
@@ -231,7 +234,8 @@ class JsonDecoder:
             return times
         fields = _fields(objects, self._time)
         columns[self._time] = fields
-        if all(type(field) is int for field in fields):
+        told = self._reader is None or self._unit is not None  # else they are written another way
+        if told and all(type(field) is int for field in fields):
             return self._whole(fields)
         return self._mixed(fields, names)
 
@@ -243,7 +247,7 @@ class JsonDecoder:
         most = max(map(abs, fields))
         if most > _LARGEST // scale:
             place = next(i for i, field in enumerate(fields) if abs(field) == most)
-            raise _BadField(place, f"the time {shown(str(most))} is out of range")
+            raise _BadField(place, f"the time {shown(repr(fields[place]))} is out of range")
         return np.array(fields, np.int64) * scale
 
     def _mixed(self, fields: list[Any], names: list[str]) -> Int64Array:
@@ -268,7 +272,9 @@ class JsonDecoder:
 
     def _reading(self, place: int, cell: str) -> Reading:
         """How times are written, by the first of them."""
-        if self._unit is not None or re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", cell, re.IGNORECASE):
+        if self._unit is not None:
+            return Reading((self._unit,))
+        if _NUMBER.fullmatch(cell):
             return Reading((self._unit_of(place, float(cell)),))
         found = find_readings([cell])
         if len(found) != 1:
@@ -278,9 +284,11 @@ class JsonDecoder:
     def _unit_of(self, place: int, number: float) -> str:
         """The unit of times that are numbers: as set, or as the first of them shows."""
         if self._unit is None:
-            reading = find_epoch(np.array([number], np.float64))
+            reading = find_epoch(np.array([number], np.float64)) if abs(number) < _LARGEST else None
             if reading is None:
-                raise _BadField(place, f"the time {number!r} is no epoch time; say record.time_format")
+                raise _BadField(
+                    place, f"the time {shown(repr(number))} is no epoch time; say record.time_format"
+                )
             self._unit = reading.formats[0]
         return self._unit
 
