@@ -99,6 +99,12 @@ class JsonDecoder:
         """Names of the series by their codes; grows."""
         return list(self._codes)
 
+    def pinned(self) -> dict[str, str]:
+        """What was found out so far, as options: another decoder then reads what comes next alike."""
+        if self._unit is not None:
+            return {"time_format": self._unit}
+        return {} if self._reader is None else {"time_format": self._reader.reading.option}
+
     def decode(self, messages: Messages) -> Decoded:
         """The records of messages, in their order, and those that are none."""
         dead: list[DeadLetter] = []

@@ -139,7 +139,7 @@ class Daemon:
             observer=metrics,
             committed=committed,
             commits=not self._dry,
-            extra={"source": live.found, "record": msgspec.to_builtins(settings.record)},
+            extra=lambda: {"source": live.found(), "record": msgspec.to_builtins(settings.record)},
         )
         pipeline.retune(_tunable(settings))
         return pipeline, metrics

@@ -96,7 +96,7 @@ class Pipeline:
         What was written before this process began; it is not written again.
     commits : bool
         Whether the source hears what is committed.
-    extra : mapping
+    extra : callable
         What a snapshot holds beside the state.
     """
 
@@ -111,7 +111,7 @@ class Pipeline:
     observer: Observer = field(default_factory=Observer)
     committed: Positions = field(default_factory=dict)
     commits: bool = True
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Callable[[], Mapping[str, Any]] = dict
 
     def __post_init__(self) -> None:
         self._marks: dict[str, Any] = {}
@@ -169,7 +169,7 @@ class Pipeline:
         """Save all state together with the positions that it stands for; False where that must wait."""
         began = self.clock()
         state = self.fleet.to_bytes()
-        extra = {**self.extra, "journal": self.journal.applied, "marks": self._marks}
+        extra = {**self.extra(), "journal": self.journal.applied, "marks": self._marks}
         positions = self.source.snapshot()
         try:
             self.store.save(Snapshot(0, state, tuple(self.coding.partition_names), positions, extra))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -132,6 +133,24 @@ def check(seed, n):
 @pytest.mark.parametrize("seed", range(150))
 def test_any_messages_in_any_batches_are_what_they_are_one_by_one(seed):
     check(seed, 40)
+
+
+@pytest.mark.parametrize("first", [str(SECOND), f"{SECOND}.5", '"2023-11-14T22:13:20"'])
+def test_another_decoder_goes_on_reading_times_alike(first):
+    options, one = OPTIONS[0], np.zeros(1, np.int64)
+
+    def message(time):
+        return Messages([f'{{"t":{time}}}'.encode()], [None], one, one.astype(np.int32), one, ["flow-0"])
+
+    options = replace(options, key=None)
+    decoder = JsonDecoder(options)
+    assert decoder.pinned() == {}
+    assert len(decoder.decode(message(first)).read) == 1
+    resumed = JsonDecoder(replace(options, **decoder.pinned()))
+    assert resumed.pinned() == decoder.pinned()
+    for time in (SECOND * 1000, SECOND, '"2023-11-14"', '"14.11.2023"'):
+        a, b = decoder.decode(message(time)), resumed.decode(message(time))
+        assert (a.read.times.tolist(), a.dead) == (b.read.times.tolist(), b.dead)
 
 
 @pytest.mark.soak
