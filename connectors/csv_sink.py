@@ -73,22 +73,20 @@ class CsvSink:
     def __init__(self, path: str | Path, *, keep: int | None = None) -> None:
         self._file = OutputFile(path, keep=keep)
         self._columns: tuple[str, ...] | None = None
-        self._begun = bool(keep)
+        self._begun = bool(keep) and self._file.tell() > 0
 
     def write(self, columns: Columns) -> None:
         """Append rows, given as columns of equal length; the first call writes the header."""
-        lines = []
-        if self._columns is None:
-            self._columns = tuple(columns)
-            if not self._begun:
-                lines.append(",".join(map(_safe, self._columns)))
-        lines += _rows([columns[name] for name in self._columns])
+        names = self._columns or tuple(columns)
+        lines = [] if self._begun else [",".join(map(_safe, names))]
+        lines += _rows([columns[name] for name in names])
         if self._file.terminal:
             lines = ["\n".join(map(printable, line.split("\n"))) for line in lines]
-        if len(self._columns) == 1:
+        if len(names) == 1:
             lines = [line or '""' for line in lines]  # an empty line would be no row
         if lines:
             self._file.write(_encoded("\n".join([*lines, ""])))
+        self._columns, self._begun = names, True  # only now: a write without room is tried again
 
     def flush(self, timeout_s: float) -> None:
         """Hand all rows to the operating system."""

@@ -7,8 +7,8 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
+from streamrnn.connectors.appending import AppendingFile
 from streamrnn.connectors.kafka_clients.base import Headers
 from streamrnn.connectors.kafka_sink import KafkaSink
 from streamrnn.connectors.messages import DeadLetter
@@ -92,35 +92,30 @@ class FileDeadLetters:
     """
 
     def __init__(self, path: str | Path, *, keep: int | None = None) -> None:
-        self._path = Path(path)
         try:
-            self._file = self._path.open("a+b")
+            self._file = AppendingFile(Path(path), _whole_lines(Path(path)) if keep is None else keep)
         except OSError as error:
             raise SettingsError(f"cannot write {printable(str(path))}: {error.strerror}") from None
-        if keep is None:
-            _cut_to_whole_lines(self._file)
-        else:
-            self._file.truncate(keep)
 
     def write(self, dead: Sequence[DeadLetter]) -> None:
-        """Take dead letters.
+        """Take dead letters, all or none.
 
         Raises
         ------
+        RetriableError
+            Where there is no room for them now.
         OSError
-            Where the disk is full.
+            Where the disk fails otherwise.
         """
         self._file.write("".join(_line(letter) for letter in dead).encode("ascii"))
 
     def flush(self, timeout_s: float) -> None:
-        """Have all on the disk; raises as ``write``."""
+        """Have all on the disk; raises as ``sync``."""
         self.sync()
 
     def sync(self) -> int:
-        """Have all on the disk; the length of the file. Raises as ``write``."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        return self._file.tell()
+        """Have all on the disk; the length of the file. OSError where the disk fails."""
+        return self._file.sync()
 
     def close(self) -> None:
         """Flush and close; may be called twice."""
@@ -155,16 +150,17 @@ def _line(letter: DeadLetter) -> str:
     return json.dumps(fields) + "\n"
 
 
-def _cut_to_whole_lines(file: IO[bytes]) -> None:
-    """Cut off what follows the last line's end."""
-    end = size = file.seek(0, os.SEEK_END)
-    while end:
-        start = max(0, end - 65_536)
-        file.seek(start)
-        found = file.read(end - start).rfind(b"\n")
-        if found >= 0:
-            end = start + found + 1
-            break
-        end = start
-    if end < size:
-        file.truncate(end)
+def _whole_lines(path: Path) -> int:
+    """How many bytes of a file there are up to the last line's end."""
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - 65_536)
+            file.seek(start)
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            end = start
+    return 0

@@ -103,6 +103,7 @@ class FollowSource:
             read = current.poll(timeout_s)
             if read is None:
                 self._positions |= current.snapshot()
+                self._began = not opened.cut_off  # a copy made before may hold what was not read
                 self._leave()
                 return None if self._ends else nothing(len(self.channels))
         self._positions |= current.snapshot()
@@ -176,7 +177,7 @@ class FollowSource:
                     return opened
                 opened.close()
         row = self._positions[last]
-        _LOG.warning("%s was replaced while nothing ran and is gone; rows behind %d are not read", last, row)
+        _LOG.warning("%s is gone; rows behind %d that it may have had are not read", last, row)
         return None
 
     def _placed(self, read: Read, current: Part) -> Read:

@@ -7,6 +7,8 @@ from typing import BinaryIO
 
 __all__ = ["GrowingFile"]
 
+_HEAD_BYTES = 4096  # that tell whether a file is still the same
+
 
 class GrowingFile:
     """Reads a file up to its last line end, and goes on when more has come.
@@ -21,6 +23,16 @@ class GrowingFile:
         self._file = file
         self._file.seek(0)
         self._finished = False
+        head = os.pread(file.fileno(), _HEAD_BYTES, 0)
+        self._head = head[: head.rfind(b"\n") + 1]
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the file was cut off in place, and maybe written anew: what was not read is gone."""
+        handle = self._file.fileno()
+        if os.fstat(handle).st_size < self._file.tell():
+            return True
+        return os.pread(handle, len(self._head), 0) != self._head
 
     @property
     def ended(self) -> bool:
@@ -33,6 +45,8 @@ class GrowingFile:
         A line that is longer than ``size`` comes in parts.
         """
         data = self._file.read(size)
+        if data and self.cut_off:  # asked behind the read: else it may be of another file
+            return b""
         if self._finished or (len(data) == size and b"\n" not in data):
             return data
         end = data.rfind(b"\n") + 1
@@ -50,4 +64,4 @@ class GrowingFile:
             there = os.stat(path)  # noqa: PTH116 (both sides alike)
         except FileNotFoundError:
             return False  # moved away; what comes in its place is not there yet
-        return (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino) or there.st_size < self._file.tell()
+        return (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino) or self.cut_off

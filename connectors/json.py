@@ -27,7 +27,9 @@ __all__ = ["MESSAGE", "JsonDecoder"]
 
 MESSAGE = "@message"  # the path that means the message's own key or time
 _EPOCHS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1000, "ns": 1}
+_NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 _LARGEST = 2**63 - 1
+_PLAIN = frozenset({float, int, bool, type(None)})
 
 
 class _BadField(Exception):  # noqa: N818 - never leaves this module
@@ -110,6 +112,12 @@ class JsonDecoder:
         """Names of the series by their codes; grows."""
         return self._codes.names
 
+    def pinned(self) -> dict[str, str]:
+        """What was found out so far, as options: another decoder then reads what comes next alike."""
+        if self._unit is not None:
+            return {"time_format": self._unit}
+        return {} if self._reader is None else {"time_format": self._reader.reading.option}
+
     def decode(self, messages: Messages) -> Decoded:
         """The records of messages, in their order, and those that are none."""
         dead: list[DeadLetter] = []
@@ -183,11 +191,12 @@ class JsonDecoder:
         return 0 if name == self._time else 1 if name in self._key else 2
 
     def _values(self, fields: list[Any]) -> Float64Array:
+        # NumPy reads text by rules of its own, which must not hang on what else is in the batch.
         try:
-            values = np.array(fields, np.float64)
-        except (ValueError, TypeError, OverflowError):
-            values = np.array([self._value(i, field) for i, field in enumerate(fields)], np.float64)
-        if values.ndim != 1:
+            values = np.array(fields, np.float64) if _PLAIN.issuperset(map(type, fields)) else None
+        except OverflowError:
+            values = None
+        if values is None:
             values = np.array([self._value(i, field) for i, field in enumerate(fields)], np.float64)
         if len(self._missing_numbers):
             values[np.isin(values, self._missing_numbers)] = np.nan
@@ -242,7 +251,8 @@ class JsonDecoder:
             return times
         fields = _fields(objects, self._time)
         columns[self._time] = fields
-        if _all_of(fields, int):
+        told = self._reader is None or self._unit is not None  # else they are written another way
+        if told and _all_of(fields, int):
             return self._whole(fields)
         return self._mixed(fields, names)
 
@@ -259,7 +269,7 @@ class JsonDecoder:
         except OverflowError:
             pass  # the same is wrong with it as with others that are too large
         place = max(range(len(fields)), key=lambda i: abs(fields[i]))
-        raise _BadField(place, f"the time {shown(str(abs(fields[place])))} is out of range")
+        raise _BadField(place, f"the time {shown(repr(fields[place]))} is out of range")
 
     def _mixed(self, fields: list[Any], names: list[str]) -> Int64Array:
         """Times of any kind: text, numbers, none."""
@@ -282,7 +292,9 @@ class JsonDecoder:
 
     def _reading(self, place: int, cell: str) -> Reading:
         """How times are written, by the first of them."""
-        if self._unit is not None or re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", cell, re.IGNORECASE):
+        if self._unit is not None:
+            return Reading((self._unit,))
+        if _NUMBER.fullmatch(cell):
             return Reading((self._unit_of(place, float(cell)),))
         found = find_readings([cell])
         if len(found) != 1:
@@ -292,9 +304,11 @@ class JsonDecoder:
     def _unit_of(self, place: int, number: float) -> str:
         """The unit of times that are numbers: as set, or as the first of them shows."""
         if self._unit is None:
-            reading = find_epoch(np.array([number], np.float64))
+            reading = find_epoch(np.array([number], np.float64)) if abs(number) < _LARGEST else None
             if reading is None:
-                raise _BadField(place, f"the time {number!r} is no epoch time; say record.time_format")
+                raise _BadField(
+                    place, f"the time {shown(repr(number))} is no epoch time; say record.time_format"
+                )
             self._unit = reading.formats[0]
         return self._unit
 

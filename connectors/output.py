@@ -14,9 +14,10 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn.connectors.appending import AppendingFile
 from streamrnn.connectors.base import STANDARD
 from streamrnn.connectors.text import printable
-from streamrnn.errors import SettingsError
+from streamrnn.errors import RetriableError, SettingsError
 
 __all__ = ["OutputFile", "stamps", "valid_text"]
 
@@ -34,12 +35,14 @@ class OutputFile:
         ``"-"`` is stdout; a name that ends in ``.gz`` is compressed.
     keep : int, optional
         Go on behind so many bytes of the file that is there, and cut off the rest;
-        without it the file begins anew.
+        without it the file begins anew. Each write is then whole or not at all.
 
     Raises
     ------
     SettingsError
         Where the file cannot be opened for writing.
+    RetriableError
+        Where a write to a file that is continued finds no room.
     OSError
         Where it cannot be written later: the disk is full, the reader of a pipe has gone.
     """
@@ -48,7 +51,7 @@ class OutputFile:
         self._path = str(path)
         try:
             if self.standard:
-                self._file: BinaryIO = sys.stdout.buffer
+                self._file: BinaryIO | AppendingFile = sys.stdout.buffer
             else:
                 self._file = _opened(Path(path)) if keep is None else _reopened(Path(path), keep)
         except OSError as error:
@@ -62,7 +65,7 @@ class OutputFile:
     @property
     def terminal(self) -> bool:
         """Whether a person looks on."""
-        return self.standard and self._file.isatty()
+        return self.standard and sys.stdout.buffer.isatty()
 
     @property
     def closed(self) -> bool:
@@ -82,11 +85,14 @@ class OutputFile:
     def flush(self) -> None:
         """Hand all bytes to the operating system."""
         with self._named():
-            self._file.flush()
+            if not isinstance(self._file, AppendingFile):
+                self._file.flush()
 
     def sync(self) -> int:
         """Have all bytes on the disk; how many there are."""
         with self._named():
+            if isinstance(self._file, AppendingFile):
+                return self._file.sync()
             self._file.flush()
             if self.standard:
                 return 0
@@ -97,7 +103,7 @@ class OutputFile:
         """Close the file; stdout is only flushed. May be called twice, also after an error."""
         with self._named():
             if self.standard:
-                self._file.flush()
+                sys.stdout.buffer.flush()
             else:
                 self._file.close()
 
@@ -106,6 +112,8 @@ class OutputFile:
         """Errors of the operating system with the file's name."""
         try:
             yield
+        except RetriableError:
+            raise  # it says so itself
         except OSError as error:
             error.filename = self._path
             raise
@@ -134,14 +142,10 @@ def stamps(column: NDArray[Any]) -> list[str | None]:
     return [None if cell == "NaT" else f"{cell.rstrip('0').rstrip('.')}Z" for cell in text]
 
 
-def _reopened(path: Path, keep: int) -> BinaryIO:
+def _reopened(path: Path, keep: int) -> AppendingFile:
     if path.suffix.lower() == _COMPRESSED:
         raise SettingsError(f"{printable(str(path))}: a compressed file cannot be continued; write it plain")
-    path.touch()
-    file = path.open("r+b")
-    file.truncate(min(keep, path.stat().st_size))
-    file.seek(0, os.SEEK_END)
-    return file
+    return AppendingFile(path, keep)
 
 
 def _opened(path: Path) -> BinaryIO:

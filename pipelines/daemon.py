@@ -142,7 +142,7 @@ class Daemon:
             observer=metrics,
             committed=committed,
             commits=not self._dry,
-            extra={"source": live.found, "record": msgspec.to_builtins(settings.record)},
+            extra=lambda: {"source": live.found(), "record": msgspec.to_builtins(settings.record)},
         )
         pipeline.retune(_tunable(settings))
         return pipeline, metrics
@@ -171,15 +171,14 @@ class Daemon:
         return self._signals.stop
 
     def _reload(self, pipeline: Pipeline) -> None:
-        """Read the tunable settings again; a file that is wrong changes nothing."""
+        """Read the tunable settings again; a file that is wrong, or a full disk, changes nothing."""
         try:
             settings = load_settings(self._path)
+            if settings.model != self._settings.model:
+                _LOG.warning("[model] is structural: its changes take effect with a new state only")
+            pipeline.retune(_tunable(settings))
         except StreamrnnError as error:
             _LOG.error("not reloaded: %s", error)
-            return
-        if settings.model != self._settings.model:
-            _LOG.warning("[model] is structural: its changes take effect with a new state only")
-        pipeline.retune(_tunable(settings))
 
     def _served(self, listen: str, pipeline: Pipeline, metrics: Metrics) -> HealthServer:
         stale_s = _STALE * pipeline.pace.snapshot_s + _SILENT_S

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,13 +56,13 @@ class Live:
     source : LiveSource
     channels : tuple of str
         Names of the values.
-    found : dict
-        What was found out about the input, to find the same again; JSON knows its types.
+    found : callable
+        What was found out about the input so far, to find the same again; JSON knows its types.
     """
 
     source: LiveSource
     channels: tuple[str, ...]
-    found: dict[str, Any]
+    found: Callable[[], dict[str, Any]]
 
 
 def open_source(settings: PipelineSettings, found: Mapping[str, Any] | None = None) -> Live:
@@ -81,8 +81,8 @@ def open_source(settings: PipelineSettings, found: Mapping[str, Any] | None = No
     options = settings.record.record_options()
     if isinstance(table, FileSourceTable):
         return _file_source(table, settings.record, options, found)
-    decoder = _decoder(settings.record, options)
-    return Live(KafkaSource(_kafka(table), decoder), decoder.channels, {})
+    decoder = _decoder(settings.record, replace(options, **(found or {})))
+    return Live(KafkaSource(_kafka(table), decoder), decoder.channels, decoder.pinned)
 
 
 def _file_source(
@@ -90,11 +90,11 @@ def _file_source(
 ) -> Live:
     path = table.path
     if record.format == "json":
-        decoder = JsonDecoder(options)
+        decoder = JsonDecoder(replace(options, **(found or {})))
         source = FollowSource(
             path, decoder.channels, lambda opened: LineSource(path, decoder, opened), ends=not table.follow
         )
-        return Live(source, decoder.channels, {})
+        return Live(source, decoder.channels, decoder.pinned)
     if path == STANDARD:
         raise SettingsError(
             'a table on standard input is read by replay; run takes lines of record.format = "json"'
@@ -110,7 +110,7 @@ def _file_source(
     source = FollowSource(
         path, channels, lambda opened: _FilePart(path, pinned, opened), ends=not table.follow
     )
-    return Live(source, channels, asdict(pinned))
+    return Live(source, channels, lambda: asdict(pinned))
 
 
 class _DeadRejects(Rejects):

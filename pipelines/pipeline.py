@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from streamrnn.connectors.base import Positions, Read
 from streamrnn.connectors.messages import DeadLetter
-from streamrnn.errors import RetriableError
+from streamrnn.errors import RetriableError, StoreError
 from streamrnn.fleet import Fleet
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import DEAD_LETTERS, LiveSource
@@ -35,6 +35,8 @@ __all__ = ["Observer", "Pace", "Pipeline"]
 
 _LOG = logging.getLogger("streamrnn.pipeline")
 _POLL_S = 0.2
+# What can be in the way for a while; each is said once.
+_REFUSED, _UNCOMMITTED, _UNSAVED = "reading waits for an output", "nothing is committed", "nothing is saved"
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Pipeline:
         What was written before this process began; it is not written again.
     commits : bool
         Whether the source hears what is committed.
-    extra : mapping
+    extra : callable
         What a snapshot holds beside the state.
     """
 
@@ -109,12 +111,12 @@ class Pipeline:
     observer: Observer = field(default_factory=Observer)
     committed: Positions = field(default_factory=dict)
     commits: bool = True
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Callable[[], Mapping[str, Any]] = dict
 
     def __post_init__(self) -> None:
         self._marks: dict[str, Any] = {}
         self._owed: deque[Callable[[], Any]] = deque()
-        self._refused = False
+        self._troubles: set[str] = set()
         self._last_commit = self._last_snapshot = self.clock()
         self._dirty = False
 
@@ -138,19 +140,23 @@ class Pipeline:
                 continue
             batch = self.source.poll(_POLL_S)
             if batch is None:
-                break
+                break  # what outputs do not take yet is waited for below
             if len(batch):
                 self._process(self.coding.placed(batch, self.source))
             if letters := self.source.take_dead_letters():
                 self._bury(letters)
             self.observer.beat()
             self._keep_pace()
-        self.finish()
+        self._finish(stopped)
 
-    def finish(self) -> None:
-        """Commit and save, whatever the pace."""
-        if self._commit():
-            self.snapshot()
+    def _finish(self, stopped: Callable[[], bool]) -> None:
+        """Commit and save, whatever the pace; who cannot take it is waited for until ``stopped``."""
+        while not (self._commit() and self.snapshot()):
+            if stopped() or self.journal.holding:
+                _LOG.warning("what is not committed is read again at the next start")
+                return
+            self.observer.beat()
+            time.sleep(_POLL_S)
 
     def retune(self, tunable: Mapping[str, Any]) -> None:
         """Have tunable settings change behind what was polled so far, if they are others."""
@@ -159,15 +165,19 @@ class Pipeline:
         if changes:
             self.journal.reload(changes, self.source.snapshot() or self.committed)
 
-    def snapshot(self) -> None:
-        """Save all state together with the positions that it stands for."""
+    def snapshot(self) -> bool:
+        """Save all state together with the positions that it stands for; False where that must wait."""
         began = self.clock()
         state = self.fleet.to_bytes()
-        extra = {**self.extra, "journal": self.journal.applied, "marks": self._marks}
+        extra = {**self.extra(), "journal": self.journal.applied, "marks": self._marks}
         positions = self.source.snapshot()
-        self.store.save(Snapshot(0, state, tuple(self.coding.partition_names), positions, extra))
+        try:
+            self.store.save(Snapshot(0, state, tuple(self.coding.partition_names), positions, extra))
+        except StoreError as error:
+            return self._hindered(_UNSAVED, error)
         self._last_snapshot = self.clock()
         self.observer.saved(self._last_snapshot - began, len(state))
+        return self._goes_on(_UNSAVED)
 
     def _process(self, batch: Read) -> None:
         """Score a batch, cut where commands of the journal take effect within it."""
@@ -194,12 +204,22 @@ class Pipeline:
             try:
                 self._owed[0]()
             except RetriableError as error:
-                if not self._refused:
-                    _LOG.warning("reading waits for an output: %s", error)
-                self._refused = True
-                return False
+                return self._hindered(_REFUSED, error)
             self._owed.popleft()
-        self._refused = False
+        return self._goes_on(_REFUSED)
+
+    def _hindered(self, what: str, error: Exception) -> bool:
+        """Say once what is in the way; False."""
+        if what not in self._troubles:
+            _LOG.warning("%s: %s", what, error)
+        self._troubles.add(what)
+        return False
+
+    def _goes_on(self, what: str) -> bool:
+        """Say so where something was in the way; True."""
+        if what in self._troubles:
+            _LOG.info("no longer so: %s", what)
+        self._troubles.discard(what)
         return True
 
     def _bury(self, letters: list[DeadLetter]) -> None:
@@ -227,9 +247,10 @@ class Pipeline:
 
     def _keep_pace(self) -> None:
         now = self.clock()
-        if now - self._last_commit >= self.pace.commit_s and self._dirty:
-            self._commit()
-        if now - self._last_snapshot >= self.pace.snapshot_s and self._commit():
+        if now - self._last_commit < min(self.pace.commit_s, self.pace.snapshot_s):
+            return
+        overdue = now - self._last_snapshot >= self.pace.snapshot_s
+        if (self._dirty or overdue) and self._commit() and overdue:
             self.snapshot()
 
     def _commit(self) -> bool:
@@ -240,15 +261,14 @@ class Pipeline:
             marks = {output.name: output.sync() for output in self.outputs}
             if self.dead_letters is not None:
                 marks[DEAD_LETTERS] = self.dead_letters.sync()
-        except RetriableError as error:
-            _LOG.warning("nothing is committed for now: %s", error)
+            positions = self.source.snapshot()
+            self.store.commit(positions, marks)
+        except (RetriableError, StoreError) as error:
             self._last_commit = self.clock()
-            return False
-        positions = self.source.snapshot()
-        self.store.commit(positions, marks)
+            return self._hindered(_UNCOMMITTED, error)
         self._marks = marks
         if self.commits:
             self.source.commit(positions)
         self._last_commit, self._dirty = self.clock(), False
         self.observer.committed(positions)
-        return True
+        return self._goes_on(_UNCOMMITTED)

@@ -95,6 +95,11 @@ class Opened:
         """Whether a path names another file than this growing one by now, or it was cut off."""
         return self._growing is not None and self._growing.is_replaced(path)
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether this growing file was cut off in place."""
+        return self._growing is not None and self._growing.cut_off
+
     def finish(self) -> None:
         """Have a growing file end where it ends now, with a last line that has no end."""
         if self._growing is not None:

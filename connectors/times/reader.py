@@ -66,6 +66,11 @@ class TimeReader:
         self._newest = np.full(1, NO_TIME, np.int64)  # of each series, kept where clocks may go back
         self._patterns = [p for text in reading.formats if text not in NUMERIC for p in patterns(text)]
 
+    @property
+    def reading(self) -> Reading:
+        """How the cells write times."""
+        return self._reading
+
     def read(
         self, columns: Sequence[Sequence[str]], series: NDArray[np.int32]
     ) -> tuple[Int64Array, dict[int, str]]:

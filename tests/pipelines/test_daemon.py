@@ -98,7 +98,6 @@ def test_200_times_kill_9_changes_no_byte(runner, tmp_path):
             seed + done,
             200 - done,
             10_000,
-            3.0,
         )
 
 

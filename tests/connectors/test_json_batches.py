@@ -1,0 +1,49 @@
+"""JSON messages as records: what the fast path over a whole batch must not change."""
+
+import numpy as np
+import pytest
+
+from streamrnn.connectors.json import JsonDecoder
+from streamrnn.connectors.messages import Messages
+from streamrnn.connectors.options import RecordOptions
+
+GOOD = b'{"ts": 1700000000, "id": "pump", "temp": 20.5}'
+
+
+def decoded(*values):
+    decoder = JsonDecoder(RecordOptions(values=("temp",), time=("ts",), key=("id",)))
+    n = len(values)
+    zeros = np.zeros(n, np.int64)
+    messages = Messages(list(values), [None] * n, zeros, np.zeros(n, np.int32), np.arange(n), ["plant-0"])
+    return decoder, decoder.decode(messages)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b'{"ts": 1700000000, "id": "\xff", "temp": 20.5}',  # no UTF-8, and yet JSON but for that
+        b"[1]",
+        b"5",
+        None,
+        b'{"ts": true, "id": "pump", "temp": 20.5}',
+        b'{"ts": 99999999999999999999, "id": "pump", "temp": 20.5}',
+        b'{"ts": -9223372036854775808, "id": "pump", "temp": 20.5}',
+    ],
+)
+def test_a_message_that_is_no_record_is_a_dead_letter_and_costs_no_other(bad):
+    decoder, found = decoded(GOOD, bad, GOOD)
+    assert found.read.offsets.tolist() == [0, 2]
+    assert [letter.offset for letter in found.dead] == [1]
+    assert decoder.keys == ["pump"]
+
+
+def test_series_are_numbered_in_the_order_in_which_they_come():
+    names = ["b", "a", "b", "c"]
+    decoder, found = decoded(*(GOOD.replace(b"pump", name.encode()) for name in names))
+    assert decoder.keys == ["b", "a", "c"]
+    assert found.read.series.tolist() == [0, 1, 0, 2]
+
+
+def test_a_number_as_key_has_its_text_as_name():
+    decoder, _ = decoded(GOOD, GOOD.replace(b'"pump"', b"7"))
+    assert decoder.keys == ["pump", "7"]
