@@ -230,7 +230,7 @@ def _committed(store: Store, saved: Snapshot | None) -> tuple[Positions, Mapping
         if saved is None:
             raise
         _LOG.warning("outputs begin again at the snapshot: %s", error)
-        return saved.positions, saved.extra["marks"]
+        return saved.extra["committed"], saved.extra["marks"]
 
 
 def _fleet(settings: PipelineSettings, saved: Snapshot | None, channels: tuple[str, ...]) -> Fleet:

@@ -169,7 +169,8 @@ class Pipeline:
         """Save all state together with the positions that it stands for; False where that must wait."""
         began = self.clock()
         state = self.fleet.to_bytes()
-        extra = {**self.extra(), "journal": self.journal.applied, "marks": self._marks}
+        commits = {"committed": self._written(), "marks": self._marks}
+        extra = {**self.extra(), "journal": self.journal.applied, **commits}
         positions = self.source.snapshot()
         try:
             self.store.save(Snapshot(0, state, tuple(self.coding.partition_names), positions, extra))
@@ -253,6 +254,14 @@ class Pipeline:
         if (self._dirty or overdue) and self._commit() and overdue:
             self.snapshot()
 
+    def _written(self) -> Positions:
+        """How far the outputs are: never behind what they held before a restart, while that is read again."""
+        polled = self.source.snapshot()
+        return {
+            name: max(polled.get(name, 0), self.committed.get(name, 0))
+            for name in {**self.committed, **polled}
+        }
+
     def _commit(self) -> bool:
         """Make the outputs safe, then say so; False where that must wait."""
         if self.journal.holding or not self._delivered():
@@ -261,7 +270,7 @@ class Pipeline:
             marks = {output.name: output.sync() for output in self.outputs}
             if self.dead_letters is not None:
                 marks[DEAD_LETTERS] = self.dead_letters.sync()
-            positions = self.source.snapshot()
+            positions = self._written()
             self.store.commit(positions, marks)
         except (RetriableError, StoreError) as error:
             self._last_commit = self.clock()
