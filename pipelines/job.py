@@ -19,6 +19,7 @@ from streamrnn.fleet import Fleet
 from streamrnn.pipelines import demo
 from streamrnn.pipelines.ahead import Ahead, forecast_ahead, rows_of
 from streamrnn.pipelines.baselines import season_of
+from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.input import Input
 from streamrnn.pipelines.kept import KeptRows
 from streamrnn.pipelines.progress import Progress
@@ -128,9 +129,7 @@ class _Run:
             self._open.callback(self.input.close)
             self.fleet = _fleet(job, self.input, saved)
             self.settings = self.fleet.settings
-            earlier = () if saved is None else saved.partition_names
-            self.names = (*earlier, *self.input.source.partition_names)
-            self.first_partition = len(earlier)
+            self.coding = Coding(self.fleet, () if saved is None else saved.partition_names)
             step = self.input.first.typical_step_ns
             self.tally = Tally(self.settings, season=season_of(step), step_ns=step)
             wants_rows = job.plot is not None or not job.paths
@@ -150,10 +149,9 @@ class _Run:
         try:
             finished = replay(
                 source,
-                self.fleet,
+                self.coding,
                 self._watchers(),
                 lambda records: self.progress.show(records, self.input.share_read),
-                first_partition=self.first_partition,
             )
         except DataError as error:
             raise DataError(f"{error}{self._scored()}") from None
@@ -163,7 +161,7 @@ class _Run:
         if self.writer is not None:
             self.writer.close()
         if self.job.save_state is not None:
-            save_state(self.job.save_state, self.fleet.to_bytes(), self.names)
+            save_state(self.job.save_state, self.fleet.to_bytes(), self.coding.partition_names)
         summary = self._summary()
         rows = None if self.kept is None else self.kept
         episodes = demo.verdicts(summary.events, rows.series(0)) if rows and not self.job.paths else []
@@ -186,7 +184,9 @@ class _Run:
         shown = self.settings
         if job.forecast:
             shown = replace(shown, horizons=tuple(job.options.get("horizons", (1,))))
-        writer = Writer(open_sink(job.output), self.settings, shown, self.names, long=job.long)
+        writer = Writer(
+            open_sink(job.output), self.settings, shown, self.coding.partition_names, long=job.long
+        )
         self._open.callback(writer.close)
         return writer
 
@@ -223,7 +223,7 @@ class _Run:
             self.settings,
             title=self.input.title,
             keys=self.fleet.keys,
-            partition_names=self.names,
+            partition_names=self.coding.partition_names,
             typical_steps=np.array(steps),
             time=None if schema.clock is None else ", ".join(schema.named(schema.clock.places)),
             left_out=tuple(schema.left_out),

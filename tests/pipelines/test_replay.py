@@ -8,6 +8,7 @@ import pytest
 
 from streamrnn import Detector, Fleet, Settings
 from streamrnn.connectors.csv_sink import CsvSink
+from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.replay import replay
 from streamrnn.pipelines.summary import summarise
 from streamrnn.pipelines.tally import Tally
@@ -22,7 +23,7 @@ def replayed(source, path, watchers=(), **options):
         Writer(CsvSink(path), settings, settings, source.partition_names, long=False),
     )
     try:
-        return replay(source, fleet, [*watchers, writer.add], lambda records: None), fleet
+        return replay(source, Coding(fleet), [*watchers, writer.add], lambda records: None), fleet
     finally:
         writer.close()
 
