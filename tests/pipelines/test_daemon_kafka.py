@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import time
 
 import numpy as np
@@ -158,3 +159,37 @@ def test_a_broker_that_dies_and_comes_back_costs_nothing(plant, tmp_path, broker
     check_scores(live, tmp_path)
     packs = [json.loads(value) for value in read_all(broker, live.scores)]
     assert packs and all(isinstance(pack, list) and len(pack) <= 50 for pack in packs)
+
+
+def test_a_broker_that_freezes_costs_nothing(plant, tmp_path, broker):
+    live = plant(1500)
+    process = live.start()
+    live.wait_for(process, lambda: live.lines("out.jsonl") > 2000)
+    broker.freeze()
+    time.sleep(8)
+    assert process.poll() is None
+    broker.resume()
+    live.wait_for(process, lambda: live.lines("out.jsonl") >= live.records, timeout_s=120)
+    assert stop(process)[0] == 0
+    check_scores(live, tmp_path)
+
+
+@pytest.mark.parametrize(("signals", "code", "most_s"), [(1, 0, 30), (2, 130, 2)])
+def test_a_daemon_leaves_in_time_though_the_broker_is_away(plant, tmp_path, broker, signals, code, most_s):
+    live = plant(1500)
+    process = live.start()
+    live.wait_for(process, lambda: live.lines("out.jsonl") > 2000)
+    broker.freeze()
+    began = time.monotonic()
+    for _ in range(signals):
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - began < most_s
+    assert process.returncode == code, err.decode()
+    assert signals == 2 or "is read again at the next start" in err.decode()
+    broker.resume()
+    process = live.start()
+    live.wait_for(process, lambda: live.lines("out.jsonl") >= live.records, timeout_s=120)
+    assert stop(process)[0] == 0
+    check_scores(live, tmp_path)
