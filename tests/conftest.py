@@ -2,9 +2,14 @@
 
 import pytest
 from broker import Broker, running_broker
+from hypothesis import settings
 from real_parts import pytest_runtest_makereport
 
 __all__ = ["broker", "pytest_runtest_makereport"]
+
+# The same examples on every machine, however slow it is: Hypothesis alone does so only where CI is set.
+settings.register_profile("streamrnn", derandomize=True, deadline=None, database=None)
+settings.load_profile("streamrnn")
 
 
 @pytest.fixture(scope="session")

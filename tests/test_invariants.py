@@ -71,7 +71,7 @@ def test_what_is_said_of_a_record_does_not_depend_on_later_ones(networks, cut):
 
 
 @networks_matrix
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15)
 @given(cuts=st.lists(st.integers(0, 300), max_size=8))
 def test_cutting_a_stream_into_batches_changes_no_bit(networks, cuts):
     values, times = stream(300)
@@ -87,7 +87,7 @@ def test_cutting_a_stream_into_batches_changes_no_bit(networks, cuts):
 
 
 @networks_matrix
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 1000), size=st.integers(1, 97))
 def test_a_fleet_gives_the_same_bits_as_its_series_alone_however_they_interleave(networks, seed, size):
     rng = np.random.default_rng(seed)
@@ -248,7 +248,7 @@ def test_the_memory_formula_of_the_documentation_holds(channels, hidden, horizon
 
 
 @networks_matrix
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12)
 @given(powers=st.tuples(st.integers(-250, 250), st.integers(-250, 250)))
 def test_a_power_of_two_in_the_unit_changes_no_bit_of_a_score(networks, powers):
     values, times = stream(300)

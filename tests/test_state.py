@@ -32,7 +32,7 @@ def sealed(body):
     return body + zlib.crc32(body).to_bytes(4, "little")
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_any_flipped_bit_is_noticed(saved, place, bit):
     damaged = bytearray(saved)
@@ -41,14 +41,14 @@ def test_any_flipped_bit_is_noticed(saved, place, bit):
         Fleet.from_bytes(bytes(damaged))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(place=st.floats(0, 1, exclude_max=True))
 def test_any_cut_is_noticed(saved, place):
     with pytest.raises(StateError):
         Fleet.from_bytes(saved[: int(place * len(saved))])
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(data=st.binary(max_size=200))
 def test_foreign_bytes_are_refused(data):
     with pytest.raises(StateError, match="not a saved streamrnn state"):

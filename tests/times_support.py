@@ -12,7 +12,7 @@ from streamrnn.connectors.times.reader import TimeReader
 
 SECOND = 1_000_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-quiet = settings(derandomize=True, deadline=None, max_examples=60)
+quiet = settings(max_examples=60)
 
 
 def read(cells, reading, tz=None, series=None):

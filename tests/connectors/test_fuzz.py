@@ -215,7 +215,7 @@ def path(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz") / "table.csv"
 
 
-quiet = settings(derandomize=True, deadline=None, max_examples=400)
+quiet = settings(max_examples=400)
 
 
 @given(data=near_tables, options=some_options)

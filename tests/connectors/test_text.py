@@ -112,7 +112,8 @@ def test_what_only_looks_like_a_number_is_none(cell):
 def test_any_text_is_a_number_or_missing_or_said(cells, decimal):
     found, bad = numbers(cells, decimal)
     for i, cell in enumerate(cells):
-        assert (i in bad) == (np.isnan(found[i]) and not is_missing(cell.strip().lstrip("+-")))
+        missing = is_missing(cell) or cell.strip().lower().lstrip("+-") == "nan"
+        assert (i in bad) == (np.isnan(found[i]) and not missing)
 
 
 @given(st.text())

@@ -78,7 +78,7 @@ def assert_no_segment_is_poisoned(model: GuardedModel):
 
 @pytest.mark.parametrize("networks", NETWORKS, ids="+".join)
 @given(sizes=models(), n_series=st.integers(1, 3), seed=st.integers(0, 2**31))
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_kernels_write_nowhere_but_in_their_own_segments(networks, sizes, n_series, seed):
     model = GuardedModel(Settings(networks=networks, **sizes), n_series)
     rng = np.random.default_rng(seed)
@@ -95,7 +95,7 @@ def test_kernels_write_nowhere_but_in_their_own_segments(networks, sizes, n_seri
 
 @pytest.mark.parametrize("networks", NETWORKS, ids="+".join)
 @given(sizes=models(), seed=st.integers(0, 2**31))
-@settings(derandomize=True, deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_nothing_outside_a_segment_changes_any_bit(networks, sizes, seed):
     """Between segments lie NaNs in one model and nothing in the other: what is read there is unused."""
     guarded, plain = (
@@ -133,7 +133,7 @@ def test_three_networks_stay_within_their_segments(networks):
     hidden=st.integers(1, 40), inputs=st.integers(1, 20), outputs=st.integers(1, 18),
     k2=st.integers(1, 9), seed=st.integers(0, 2**31),
 )  # fmt: skip
-@settings(derandomize=True, deadline=None, max_examples=15)
+@settings(max_examples=15)
 def test_a_network_by_itself_stays_within_its_segments(cell, double, hidden, inputs, outputs, k2, seed):
     rng = np.random.default_rng(seed)
     shape = NetworkShape(cell, hidden, inputs, outputs, 1 + int(rng.integers(k2)), k2, double=double)

@@ -22,7 +22,7 @@ each_cell = pytest.mark.parametrize("cell", sorted(CELLS))
 each_golden = pytest.mark.parametrize(
     "name", [name for cell in sorted(CELLS) for name in (cell, f"{cell}_16") if golden(name)]
 )
-few_examples = settings(derandomize=True, deadline=None, max_examples=25)
+few_examples = settings(max_examples=25)
 
 SHAPES = ((1, 1, 1), (5, 3, 2), (16, 1, 1), (17, 2, 3), (33, 20, 1))  # hidden, inputs, outputs
 

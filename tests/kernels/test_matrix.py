@@ -15,7 +15,7 @@ POINTERS = {np.float32: float32_at, np.float64: float64_at}
 LANES = {np.float32: 16, np.float64: 8}
 TOLERANCE = {np.float32: 1e-6, np.float64: 1e-15}  # of the sum of magnitudes
 both_types = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
-random_sizes = settings(derandomize=True, deadline=None, max_examples=60)
+random_sizes = settings(max_examples=60)
 seeds = st.integers(0, 2**31)
 blocks = st.integers(1, 37)  # of one vector: every split into 16, 8, 4 and 1
 

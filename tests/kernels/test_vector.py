@@ -246,7 +246,7 @@ def test_a_sum_is_a_fixed_tree_to_the_bit(dtype):
 
 @both_types
 @given(offset=st.integers(0, 40), data=st.randoms(use_true_random=False))
-@settings(derandomize=True, deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_vectors_are_read_and_written_at_any_element(dtype, offset, data):
     n = LANES[dtype]
     source = np.array([data.random() for _ in range(64)], dtype)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streamrnn.connectors.tables import rows as module
 from streamrnn.connectors.tables.rows import GivenLines, Lines, rows_of
 
-quiet = settings(derandomize=True, deadline=None, max_examples=300)
+quiet = settings(max_examples=300)
 texts = st.text(
     st.sampled_from('ab1,; "\n\r\t\x0cé\ud83d\ude00'.encode("utf-16", "surrogatepass").decode("utf-16")),
     max_size=80,
