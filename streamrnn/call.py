@@ -33,6 +33,7 @@ class Call:
             plan.CALL_SURPRISE: flat,
             plan.CALL_STRENGTH: flat,
             plan.CALL_LEVEL: flat,
+            plan.CALL_ALERT_LEVEL: flat,
         }
         whole = (
             plan.CALL_SERIES,
@@ -74,6 +75,7 @@ class Call:
             surprise=column[plan.CALL_SURPRISE],
             alert_strength=column[plan.CALL_STRENGTH],
             level=column[plan.CALL_LEVEL],
+            alert_level=column[plan.CALL_ALERT_LEVEL],
             is_anomaly=column[plan.CALL_DETECTION].astype(np.bool_),
             status=column[plan.CALL_STATUS].astype(np.int8),
             event_partition=column[plan.CALL_EVENT_PARTITION].astype(np.int32),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streamrnn.kernels import plan
 from streamrnn.kernels.scaler import REACH
 from streamrnn.layout import PRIOR, ModelLayout, NetworkShape, aligned_bytes
-from streamrnn.scoring import tail
+from streamrnn.scoring import anchor, autoregression, fusion, novelty, tail
 
 _HEAD_SCALE = 0.3  # a head that starts small starts near the last value
 
@@ -74,7 +74,14 @@ def initial_row(layout: ModelLayout) -> NDArray[np.uint8]:
     # Rounded, since libm's last bit differs between systems.
     quantile = round(NormalDist().inv_cdf(0.5 + 0.5 * settings.coverage), 6)
     layout.segment(row, "quantile", np.float64)[:] = quantile
+    channels = len(settings.channels)
+    layout.segment(row, "autoregression", np.float64)[:] = autoregression.initial_copy() * 2 * channels
+    layout.segment(row, "anchor", np.float64)[:] = anchor.initial_state()
+    layout.segment(row, "fusion", np.float64)[:] = fusion.initial_state()
     layout.segment(row, "tail", np.float64)[:] = tail.initial_state()
+    if channels == 1:
+        pairs = layout.segment(row, "pairs", np.float64).reshape(len(layout.networks), -1)
+        pairs[:, novelty.CODES :].view(np.float32)[:] = novelty.NOWHERE
     for i, shape in enumerate(layout.networks):
         dtypes: dict[str, type[np.generic]] = {
             "weights": shape.dtype, "v": shape.dtype, "target": shape.dtype, "powers": np.float64,

@@ -18,7 +18,7 @@ from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.cells.protocol import CellSpec
 from streamrnn.kernels.features import PER_CHANNEL, SHARED
 from streamrnn.kernels.scaler import WINDOW
-from streamrnn.scoring import alert, residual, tail
+from streamrnn.scoring import alert, anchor, autoregression, fusion, hotelling, novelty, tail
 from streamrnn.settings import Settings
 
 ALIGNMENT = 64
@@ -259,6 +259,8 @@ class ModelLayout:
         table[plan.MODEL_CHANNELS], table[plan.MODEL_HORIZONS] = channels, horizons
         table[plan.MODEL_LAGS], table[plan.MODEL_SLOTS] = lags, slots
         table[plan.MODEL_NETWORKS] = len(self.networks)
+        table[plan.MODEL_LEVELS_SIZE] = hotelling.copy_size(channels)
+        table[plan.MODEL_LEVELS_STRIDE] = round_up(channels, LANES)
         for index, name, count in (
             (plan.MODEL_COUNTERS, "counters", plan.STEP_SIZE),
             (plan.MODEL_CLOCK, "clock", 1),
@@ -279,7 +281,14 @@ class ModelLayout:
             (plan.MODEL_SPREAD, "spread", horizons * channels),
             (plan.MODEL_QUANTILE, "quantile", horizons * channels),
             (plan.MODEL_RESIDUALS, "residuals", horizons * channels),
-            (plan.MODEL_EVIDENCE, "evidence", residual.STATE),
+            (plan.MODEL_PAST, "past", channels * autoregression.STRIDE),
+            (plan.MODEL_AUTOREGRESSION, "autoregression", 2 * channels * autoregression.COPY),
+            (plan.MODEL_LEVELS, "levels", 2 * hotelling.copy_size(channels)),
+            (plan.MODEL_NOVELTY, "novelty", channels * novelty.VALUES),
+            (plan.MODEL_PAIRS, "pairs", len(self.networks) * novelty.PAIRS if channels == 1 else 0),
+            (plan.MODEL_CONTEXT, "context", novelty.VALUES if channels == 1 else 0),
+            (plan.MODEL_ANCHOR, "anchor", anchor.STATE),
+            (plan.MODEL_FUSION, "fusion", fusion.STATE),
             (plan.MODEL_TAIL, "tail", tail.STATE),
             (plan.MODEL_ALERT, "alert", alert.STATE),
             (plan.MODEL_EVENT, "event", alert.EVENT_STATE),
@@ -288,10 +297,15 @@ class ModelLayout:
         for index, name, count in (
             (plan.MODEL_ACTUAL, "actual", horizons * channels),
             (plan.MODEL_CHANGES, "changes", horizons * channels),
-            (plan.MODEL_LIMITED, "limited", horizons * channels),
             (plan.MODEL_SURPRISES, "surprises", channels),
             (plan.MODEL_INPUTS, "inputs", PER_CHANNEL * channels + SHARED),
             (plan.MODEL_INTERVAL, "interval", 3),
+            (plan.MODEL_CLEAN, "clean", round_up(channels, LANES)),
+            (plan.MODEL_CLEAN_MAGNITUDES, "clean_magnitudes", channels),
+            (plan.MODEL_AUTOREGRESSION_ROOM, "autoregression_room", 2 * channels * autoregression.SCRATCH),
+            (plan.MODEL_LEVELS_ROOM, "levels_room", 4 * round_up(channels, LANES)),
+            (plan.MODEL_FOUND, "found", fusion.KINDS),
+            (plan.MODEL_T_SQUARED, "t_squared", 2),
         ):
             table[index] = self.scratch.take(name, count)
         numbers = table.view(np.float64)

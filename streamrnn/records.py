@@ -106,6 +106,9 @@ class Results:
         0 to 1; not 0 only where an event opens or clearly worsens.
     level : (n,) float64
         The p-value at or under which this record is a detection.
+    alert_level : (n,) float64
+        The alert_strength at or over which its event is an alert: .5, or more where a
+        budget is overrun.
     is_anomaly : (n,) bool
     status : (n,) int8
         Index into ``STATUSES``.
@@ -132,6 +135,7 @@ class Results:
     surprise: Float64Array
     alert_strength: Float64Array
     level: Float64Array
+    alert_level: Float64Array
     is_anomaly: NDArray[np.bool_]
     status: NDArray[np.int8]
     event_partition: NDArray[np.int32]

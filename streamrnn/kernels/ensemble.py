@@ -58,12 +58,11 @@ def learn_first(cell, i, model, row, scratch, places):
     table, net, read = int64_at(model), _network_table(model, i), _read_table(model, i)
     channels = load(table, plan.MODEL_CHANNELS)
     changes = float64_at(scratch + load(table, plan.MODEL_CHANGES))
-    limited = float64_at(scratch + load(table, plan.MODEL_LIMITED))
     if any_target:
         update_gains(read, row, scratch, newest, changes)
     for k in range(load(table, plan.MODEL_HORIZONS)):
         slot = forecast_slot(newest, load(horizons, k), slots)
-        update_weights(read, row, scratch, slot, k, shift(limited, k * channels))
+        update_weights(read, row, scratch, slot, k, shift(changes, k * channels))
     net_table = int64_at(net)
     now = load(int64_at(row + load(net_table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
     target = shift(target_ring(cell, row, net), now * channels)

@@ -127,24 +127,39 @@ from __future__ import annotations
     MODEL_SPREAD,  # variance of the residual (horizons, channels)
     MODEL_QUANTILE,  # of |residual| / spread (horizons, channels)
     MODEL_RESIDUALS,  # int64 (channels): residuals that entered the spread
-    MODEL_EVIDENCE,  # float64, ``scoring/residual.py``
+    MODEL_PAST,  # float64 (channels, 16): newest values of evidence, newest first
+    MODEL_AUTOREGRESSION,  # float64 (2, channels, ...), ``scoring/autoregression.py``
+    MODEL_LEVELS,  # float64 (2, ...), ``scoring/hotelling.py``
+    MODEL_NOVELTY,  # float64 (channels, ...), ``scoring/novelty.py``
+    MODEL_PAIRS,  # the same of the networks' pairs (networks, ...); of one channel only
+    MODEL_CONTEXT,  # the same of the networks' mean error
+    MODEL_ANCHOR,  # float64, ``scoring/anchor.py``
+    MODEL_FUSION,  # float64, ``scoring/fusion.py``
     MODEL_TAIL,  # float64, ``scoring/tail.py``
     MODEL_ALERT,  # float64, ``scoring/alert.py``
     MODEL_EVENT,  # int64, ``scoring/alert.py``
     # byte offsets into the scratch
     MODEL_ACTUAL,  # what came true, scaled as when it was forecast (horizons, channels)
     MODEL_CHANGES,  # the same as changes since the forecast was made (horizons, channels)
-    MODEL_LIMITED,  # the changes, with errors limited, that the readouts learn (horizons, channels)
     MODEL_SURPRISES,  # each channel's part of the evidence (channels)
     MODEL_INPUTS,  # the networks' inputs
     MODEL_INTERVAL,  # room for (forecast, lower, upper)
+    MODEL_CLEAN,  # values that evidence may see (channels)
+    MODEL_CLEAN_MAGNITUDES,
+    MODEL_AUTOREGRESSION_ROOM,  # (2, channels, ...)
+    MODEL_LEVELS_ROOM,  # (2, 2, stride): deviations, their product with the inverse
+    MODEL_FOUND,  # the kinds of evidence
+    MODEL_T_SQUARED,  # (2)
+    # sizes of evidence
+    MODEL_LEVELS_SIZE,  # float64 of one copy
+    MODEL_LEVELS_STRIDE,
     # float64 and flags
     MODEL_MISS,  # 1 - coverage of the interval
     MODEL_LEARN_ANOMALIES,  # 1: learn from records that alarm
     MODEL_LEVEL,  # false alarms as a p-value; 0: by the budget
     MODEL_BUDGET,  # false alarms a nanosecond; 0: by the level
     MODEL_SIZE,
-) = range(43)
+) = range(57)
 
 # a model's int64 counters, in its row
 (
@@ -180,12 +195,13 @@ NO_TIME = -(2**63)  # NumPy's and pandas' NaT
     CALL_SURPRISE,
     CALL_STRENGTH,
     CALL_LEVEL,
+    CALL_ALERT_LEVEL,
     CALL_STATUS,  # int64 (n)
     CALL_DETECTION,  # int64 (n), 0 or 1
     CALL_EVENT_PARTITION,  # int64 (n): position of the record that opened the event
     CALL_EVENT_OFFSET,  # int64 (n); -1: no event
     CALL_SIZE,
-) = range(23)
+) = range(24)
 
 # status of a record
 WARMING, PROVISIONAL, CALIBRATED, MISSING, LATE, DUPLICATE = range(6)

@@ -44,7 +44,7 @@ from streamrnn.kernels.vector import (
 
 
 @inlined
-def _dot(a, b, n):
+def dot(a, b, n):
     """A . b over n elements, a multiple of the lanes."""
     total = splat(a, 0.0)
     for j in range(0, n, lanes(a)):
@@ -81,7 +81,7 @@ def reset_inverse(inverse, terms, stride, prior):
 
 
 @inlined
-def _update_inverse(inverse, x, gain, product, shape, weight, constants):
+def update_inverse(inverse, x, gain, product, shape, weight, constants):
     """One step of recursive least squares on an inverse correlation matrix P.
 
     g = P x / (lambda / weight + x' P x) goes to ``gain``; P becomes
@@ -92,11 +92,11 @@ def _update_inverse(inverse, x, gain, product, shape, weight, constants):
     terms, stride = shape
     forget, bound, prior = constants
     _product(inverse, stride, x, terms, product)
-    power = _dot(x, product, stride)
+    power = dot(x, product, stride)
     if not (0.0 <= power < 1e300):
         reset_inverse(inverse, terms, stride, prior)
         _product(inverse, stride, x, terms, product)
-        power = _dot(x, product, stride)
+        power = dot(x, product, stride)
     floor = forget / weight
     scale = 1.0 / (floor + power)
     trace = 0.0
@@ -137,14 +137,14 @@ def update_gains(read, row, scratch, slot, targets):
     own = float64_at(row + load(table, plan.READ_OWN))
     product = float64_at(scratch + load(table, plan.READ_PRODUCT))
     shared = float64_at(row + load(table, plan.READ_SHARED))
-    remains = _update_inverse(shared, x, gain, product, (terms, stride), 1.0, constants)
+    remains = update_inverse(shared, x, gain, product, (terms, stride), 1.0, constants)
     for d in range(load(table, plan.READ_CHANNELS)):
         at = d * lags
         if isnan(load(targets, d)):
             continue
         for k in range(terms):
             _add_scaled(shift(cross, k * width + at), load(gain, k), shift(rest, at), lags)
-        _update_inverse(
+        update_inverse(
             shift(own, at * lags),
             shift(rest, at),
             shift(own_gain, at),
@@ -184,7 +184,7 @@ def update_weights(read, row, scratch, slot, horizon, targets):
             store(errors, d, 0.0)
             continue
         at = d * lags
-        partial = _dot(shift(own_weights, at), shift(rest, at), lags)
+        partial = dot(shift(own_weights, at), shift(rest, at), lags)
         error = target - load(errors, d) - partial
         error = min(max(error, -clip), clip)
         # As if the target had been the forecast plus the clipped error.
@@ -229,6 +229,6 @@ def predict(read, row, slot, h, lag_values, values):
         forecast = shift(float64_at(row + load(table, plan.READ_FORECAST)), k * outputs)
         _product(shared_weights, outputs, x, terms, forecast)
         for d in range(load(table, plan.READ_CHANNELS)):
-            own = _dot(shift(own_weights, d * lags), shift(rest, d * lags), lags)
+            own = dot(shift(own_weights, d * lags), shift(rest, d * lags), lags)
             change = load(forecast, d) + own
             store(forecast, d, (change if isfinite(change) else 0.0) + load(values, d))

@@ -2,8 +2,8 @@
 
 After the first 16 values give a median and a median absolute deviation (or, of a
 channel that mostly rests, its smallest step), mean and variance follow with
-exponential forgetting (span 4000). A value further than 4 scales from the mean
-counts as 4 scales away, so that an absurd reading cannot blind the detector for
+exponential forgetting (span 4000). A value further than 1000 scales from the mean
+counts as 1000 scales away, so that an absurd reading cannot blind the detector for
 days; the reach grows by a twentieth with each value in a row that is beyond it,
 so that a channel that has changed for good is itself again after some hundred.
 The scaled value is asinh((v - mean) / scale).
@@ -26,7 +26,7 @@ from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
 
 WINDOW = 16  # values that start a channel's scale: enough for a median to outvote 7 bad ones
 SPAN = 4000.0
-REACH = 4.0  # scales from the mean that a value may count as
+REACH = 1000.0  # scales from the mean that a value may count as
 REACH_GROWTH = 1.05
 _FARTHEST_REACH = 1e9
 FLOOR = 1e-6  # of the largest magnitude seen: below it a float32 sensor is constant

@@ -16,9 +16,8 @@ from streamrnn.kernels.ensemble import learn_all, step_all
 from streamrnn.kernels.features import remember, write_shared
 from streamrnn.kernels.residuals import (
     compare,
-    gather_evidence,
+    gap_inflation,
     learn_errors,
-    limit_changes,
     open_slot,
     usual_error,
     write_interval,
@@ -26,10 +25,13 @@ from streamrnn.kernels.residuals import (
 from streamrnn.kernels.scalar import log
 from streamrnn.kernels.scaler import learn_scale, scale_of, to_scaled, usable
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
-from streamrnn.scoring import alert, residual, tail
+from streamrnn.scoring import alert, evidence, fusion, memory, tail
 
 _MOST_LATE = 20
 _LOG10 = 2.302585092994046
+_TAIL_AFTER = 50.0  # scores that the tail learns before it judges
+# -log10 p at which the score alone asks for an alert: with one channel the memories hear most of it.
+_SURPRISE_OF_ONE, _SURPRISE_OF_MANY = 7.0, 3.0
 
 
 @inlined
@@ -51,6 +53,7 @@ def _write_nothing(model, call, i, status):
         store(_column(call, name), i, nan)
     store(_column(call, plan.CALL_STRENGTH), i, 0.0)
     store(_column(call, plan.CALL_LEVEL), i, nan)
+    store(_column(call, plan.CALL_ALERT_LEVEL), i, nan)
     table = int64_at(call)
     store(int64_at(load(table, plan.CALL_STATUS)), i, status)
     store(int64_at(load(table, plan.CALL_DETECTION)), i, 0)
@@ -114,30 +117,51 @@ def _disorder(model, row, time, values):
 
 
 @kernel
-def _judge(model, row, scratch, call, i, odd_step):
-    """Score, p-value, event and status of a record that has values; whether it is a detection."""
+def _score(model, row, scratch, before, of_value):
+    """(anomaly_score, surprise, what the evidence asks for) of an assessed record; NaN before there are."""
+    table = int64_at(model)
+    channels = load(table, plan.MODEL_CHANNELS)
+    asked = 0.0
+    if channels == 1:
+        asked = memory.strength(model, row, scratch, before, of_value)
+    if before < evidence.FIRST:
+        return nan, nan, 0.0
+    fused = float64_at(row + load(table, plan.MODEL_FUSION))
+    score = fusion.combine(fused, float64_at(scratch + load(table, plan.MODEL_FOUND)))
+    state_of_tail = float64_at(row + load(table, plan.MODEL_TAIL))
+    if load(fused, fusion.COUNT) <= _TAIL_AFTER:
+        tail.learn(state_of_tail, score)
+        return nan, nan, 0.0
+    surprise = tail.judge(state_of_tail, score)
+    asked = max(asked, surprise / (_SURPRISE_OF_ONE if channels == 1 else _SURPRISE_OF_MANY))
+    return score, surprise, asked
+
+
+@kernel
+def _judge(model, row, scratch, values, call, i, odd_step):
+    """Score, p-value, event and status of a record that has values; (whether scored, a detection)."""
     table, numbers, columns = int64_at(model), float64_at(model), int64_at(call)
     state = float64_at(row + load(table, plan.MODEL_ALERT))
     event = int64_at(row + load(table, plan.MODEL_EVENT))
     alert.end_if_calm(event)
-    mean, largest = gather_evidence(model, row, scratch, odd_step)
-    if isnan(mean):
-        return False
-    score = residual.combine(float64_at(row + load(table, plan.MODEL_EVIDENCE)), mean, largest)
-    state_of_tail = float64_at(row + load(table, plan.MODEL_TAIL))
-    surprise = tail.judge(state_of_tail, score)
+    before, of_value = evidence.assess(model, row, scratch, values, gap_inflation(odd_step))
+    score, surprise, asked = _score(model, row, scratch, before, of_value)
+    if isnan(score):
+        return False, False
     allowed = load(numbers, plan.MODEL_BUDGET) * typical_step(model, row)
     fixed = load(numbers, plan.MODEL_LEVEL)
     level = alert.level_now(state, fixed, allowed)
+    level_surprise = -log(level) / _LOG10
+    if alert.is_normal(state, surprise, level_surprise):
+        tail.learn(float64_at(row + load(table, plan.MODEL_TAIL)), score)
     position = (
         load(int64_at(load(columns, plan.CALL_PARTITIONS)), i),
         load(int64_at(load(columns, plan.CALL_OFFSETS)), i),
     )
-    level_surprise = -log(level) / _LOG10
-    if alert.is_normal(state, surprise, level_surprise):
-        tail.learn(state_of_tail, score)
+    detection = surprise >= level_surprise
     normal = load(state, alert.NORMAL)
-    detection, strength = alert.judge_event(state, event, surprise, level_surprise, allowed, position)
+    store(_column(call, plan.CALL_ALERT_LEVEL), i, alert.alert_level_now(state))
+    strength = alert.judge_event(state, event, detection, asked, allowed, position)
     store(_column(call, plan.CALL_SCORE), i, score)
     store(_column(call, plan.CALL_SURPRISE), i, surprise)
     store(_column(call, plan.CALL_P_VALUE), i, tail.p_value(surprise))
@@ -147,15 +171,21 @@ def _judge(model, row, scratch, call, i, odd_step):
     base = min(allowed, alert.LARGEST_LEVEL) if allowed > 0.0 else fixed
     sure = normal >= alert.CALIBRATED_AFTER / base
     store(int64_at(load(columns, plan.CALL_STATUS)), i, plan.CALIBRATED if sure else plan.PROVISIONAL)
-    channels = load(table, plan.MODEL_CHANNELS)
-    parts = float64_at(scratch + load(table, plan.MODEL_SURPRISES))
+    _write_shares(model, scratch, call, i)
+    return True, detection
+
+
+@inlined
+def _write_shares(model, scratch, call, i):
+    """Each channel's share of the evidence."""
+    channels = load(int64_at(model), plan.MODEL_CHANNELS)
+    parts = float64_at(scratch + load(int64_at(model), plan.MODEL_SURPRISES))
     total = 0.0
     for d in range(channels):
-        total += 0.0 if isnan(load(parts, d)) else load(parts, d)
+        total += load(parts, d)
     for d in range(channels):
         share = load(parts, d) / total if total > 0.0 else 1.0 / channels
         store(_column(call, plan.CALL_SHARE), i * channels + d, share)
-    return detection
 
 
 @inlined
@@ -172,7 +202,6 @@ def _learn(cells, model, row, scratch, values, known):
     """Learn the record: errors, readouts, networks, scales."""
     table = int64_at(model)
     newest = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_SLOT)
-    limit_changes(model, row, scratch)
     learn_errors(model, row, scratch)
     horizons = int64_at(model + load(table, plan.MODEL_HORIZON_LIST))
     learn_all(cells, 0, model, row, scratch, (newest, known, horizons, load(table, plan.MODEL_SLOTS)))
@@ -229,7 +258,9 @@ def process_record(cells, model, call, row, i):
     known = compare(model, row, scratch, values)
     detection = False
     if not absent:
-        detection = _judge(model, row, scratch, call, i, odd_step)
+        scored, detection = _judge(model, row, scratch, values, call, i, odd_step)
+        may_learn = not detection or load(table, plan.MODEL_LEARN_ANOMALIES) == 1
+        evidence.learn(model, row, scratch, values, scored, may_learn)
     _write_event(model, row, call, i)
     if not detection or load(table, plan.MODEL_LEARN_ANOMALIES):
         _learn(cells, model, row, scratch, values, known)

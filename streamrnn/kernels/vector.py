@@ -221,6 +221,18 @@ def fma(_typing: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @intrinsic
+def smaller(_typing: Any, a: Any, b: Any) -> Any:
+    """The smaller of two vectors, lane by lane; that of ``b`` where one of ``a`` is NaN."""
+    if not isinstance(a, Vector) or a != b:
+        return None
+
+    def emit(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", *args), *args)
+
+    return a(a, b), emit
+
+
+@intrinsic
 def vector_sum(_typing: Any, vector: Any) -> Any:
     """Sum over the lanes, as a fixed tree."""
 

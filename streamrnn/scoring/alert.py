@@ -1,38 +1,47 @@
-"""From p-values to detections, events and alert strength.
+"""From p-values and strength to detections, events and alerts.
 
-A record is a detection where p is at or under the level. Its strength u is
-surprise / 3 (p = .001 gives 1), divided by 1 + .1 r, r a leaky count of recent
-alerts: where much is alarming, less is alarming. An event opens at a detection
-or at u >= 1 and ends after ``QUIET`` records without either. It reaches the alert
-level at its first detection with u >= 1. ``alert_strength`` is u / (1 + u) where
-an event opens, reaches the alert level, or clearly worsens, and 0 elsewhere; the
-level never rescales it.
+A record is a detection where p is at or under the level. Its strength is u = s / (1 +
+.1 r), s what its evidence asks for (1: an alert) and r a leaky count of recent alerts:
+where much is alarming, less is alarming. ``alert_strength`` is u / (1 + u) where u is
+the largest of the last min(max(50, .04 t), 200) records and no alert was among the last
+``PAUSE``, and 0 elsewhere: what goes on says so once, and again only where it clearly
+worsens.
 
-With a budget of events, the level is the budget's share of a record times
-exp(steer): every event that reaches the alert level lowers ``steer`` by ``STEP``
-and every record raises it by the same step times the events that the budget
-allows for one record, so that in the long run there are as many as were asked
-for (Robbins and Monro 1951).
+An event opens at a detection or at ``alert_strength`` >= .5 and ends after ``QUIET``
+records without either. It is an alert once ``alert_strength`` reaches the alert level:
+.5, or more while a budget is overrun.
+
+With a budget of events, two levels are steered so that in the long run there are as
+many as were asked for (Robbins and Monro 1951). The p-level is the budget's share of a
+record times exp(steer): an event that opens at a detection lowers ``steer`` by ``STEP``,
+and every record raises it by the same step times the events that the budget allows for
+one record. The alert level's u is exp(raise): up by ``STEP`` with every alert, down in
+the same way, and never under 1.
 """
 
 from __future__ import annotations
 
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.scalar import exp
-from streamrnn.kernels.vector import load, store
+from streamrnn.kernels.vector import load, shift, store
 
-(RECENT, PEAK, STEER, NORMAL, WITHHELD) = range(5)  # float64
-STATE = 5
-(OPEN, PARTITION, OFFSET, CALM, SINCE, REACHED) = range(6)  # int64
-EVENT_STATE = 6
+(RECENT, STEER, RAISED, NORMAL, WITHHELD) = range(5)  # float64
+_PEAKS = 8  # a queue of strengths that nothing later exceeds: they, then when they were
+LONGEST = 200
+STATE = _PEAKS + 2 * (LONGEST + 1)
+(OPEN, PARTITION, OFFSET, CALM, REACHED, SINCE, RECORDS, HEAD, HELD) = range(9)  # int64
+EVENT_STATE = 9
 
 QUIET = 20  # records without a detection that end an event
-PAUSE = 20  # records between two alerts of one event
-WORSE = 1.25
+PAUSE = 20  # records after an alert in which there is no other
+SHORTEST = 50
+_GROWTH = 0.04
+_FAINT = 0.05  # strength under which nothing is said
 CLEARLY = 0.5
 MOST_WITHHELD = 50.0
 STEP = 0.3
 _STEER_BOUNDS = (-3.4, 0.7)  # a thirtieth to twice the first guess
+_MOST_RAISED = 12.0
 _FORGET = 0.9990004998333750  # exp(-1 / 1000)
 LARGEST_LEVEL = 0.05  # that a budget may stand for
 CALIBRATED_AFTER = 3.0  # normal records, in units of 1 / level
@@ -46,41 +55,75 @@ def level_now(state, fixed, allowed):
     return fixed
 
 
-@kernel
-def judge_event(state, event, surprise, level_surprise, allowed, position):
-    """(detection, alert_strength) of a scored record; opens and ends the series' event.
+@inlined
+def alert_level_now(state):
+    """The alert_strength at which an event is an alert."""
+    u = exp(load(state, RAISED))
+    return u / (1.0 + u)
 
-    ``position`` is (partition, offset) of the record: it becomes the event's name.
+
+@kernel
+def is_peak(state, event, u):
+    """Whether u beats those of the last min(max(50, .04 t), 200) records; joins them.
+
+    The queue holds what nothing later has reached, largest first (Lemire 2006), in a
+    ring, so that a record costs a few operations.
+    """
+    records = load(event, RECORDS) + 1
+    store(event, RECORDS, records)
+    values, times = shift(state, _PEAKS), shift(state, _PEAKS + LONGEST + 1)
+    head, held = load(event, HEAD), load(event, HELD)
+    window = int(min(max(float(SHORTEST), _GROWTH * records), float(LONGEST)))
+    while held > 0 and load(times, head) < records - window:
+        head = head + 1 if head < LONGEST else 0
+        held -= 1
+    peak = held == 0 or u > load(values, head)
+    while held > 0:
+        last = (head + held - 1) % (LONGEST + 1)
+        if load(values, last) > u:
+            break
+        held -= 1
+    last = (head + held) % (LONGEST + 1)
+    store(values, last, u)
+    store(times, last, float(records))
+    store(event, HEAD, head)
+    store(event, HELD, held + 1)
+    return peak
+
+
+@kernel
+def judge_event(state, event, detection, asked, allowed, position):
+    """alert_strength of a scored record; opens and ends the series' event.
+
+    ``asked`` is what its evidence asks for; ``position`` = (partition, offset) of the
+    record becomes the event's name.
     """
     store(state, RECENT, load(state, RECENT) * _FORGET)
     if allowed > 0.0:
         store(state, STEER, min(load(state, STEER) + STEP * allowed, _STEER_BOUNDS[1]))
-    detection = surprise >= level_surprise
-    u = surprise / 3.0 / (1.0 + 0.1 * load(state, RECENT))
-    loud = detection or u >= 1.0
+        store(state, RAISED, max(load(state, RAISED) - STEP * allowed, 0.0))
+    u = asked / (1.0 + 0.1 * load(state, RECENT))
+    peak = is_peak(state, event, u)
     store(event, SINCE, load(event, SINCE) + 1)
-    opens = loud and not load(event, OPEN)
-    if opens:
+    strength = u / (1.0 + u) if peak and load(event, SINCE) > PAUSE and u >= _FAINT else 0.0
+    if strength >= 0.5:
+        store(event, SINCE, 0)
+        store(state, RECENT, load(state, RECENT) + 1.0)
+    if (detection or strength >= 0.5) and not load(event, OPEN):
         store(event, OPEN, 1)
         store(event, PARTITION, position[0])
         store(event, OFFSET, position[1])
         store(event, REACHED, 0)
-    reaches = u >= 1.0 and detection and not load(event, REACHED)
-    worsens = u > WORSE * load(state, PEAK) and load(event, SINCE) >= PAUSE
-    strength = 0.0
-    if opens or reaches or (loud and worsens):
-        strength = u / (1.0 + u)
-        store(state, PEAK, u)
-        store(event, SINCE, 0)
-    if reaches:
-        store(event, REACHED, 1)
-        store(state, RECENT, load(state, RECENT) + 1.0)
-        if allowed > 0.0:
+        if detection and allowed > 0.0:
             store(state, STEER, max(load(state, STEER) - STEP, _STEER_BOUNDS[0]))
-    store(event, CALM, 0 if loud else load(event, CALM) + 1)
+    if strength >= alert_level_now(state) and not load(event, REACHED):
+        store(event, REACHED, 1)
+        if allowed > 0.0:
+            store(state, RAISED, min(load(state, RAISED) + STEP, _MOST_RAISED))
+    store(event, CALM, 0 if detection or strength >= 0.5 else load(event, CALM) + 1)
     if not detection:
         store(state, NORMAL, load(state, NORMAL) + 1.0)
-    return detection, strength
+    return strength
 
 
 @inlined

@@ -1,0 +1,242 @@
+"""All evidence of one record: assessed against what is known, then learned.
+
+The order matters: a record is assessed, a score and a decision are made of it, and only
+then do the models learn it, with the weights that the decision and the gate allow.
+"""
+
+from __future__ import annotations
+
+from streamrnn.kernels import plan
+from streamrnn.kernels.compiling import inlined, kernel
+from streamrnn.kernels.scalar import log, log1p
+from streamrnn.kernels.scaler import REACH, scale_of, usable
+from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
+from streamrnn.scoring import anchor, autoregression, fusion, hotelling, novelty
+
+FIRST = hotelling.FIRST  # records with values before there is a score
+_KEEP = 0.9995001249791693  # exp(-1 / 2000): of the count of recent novelties
+_LEAST_NOVELTY = 1e-3
+_LEAST_WEIGHT = 0.001  # with which the learning copy of T2 learns what is odd
+
+
+@inlined
+def _at(model, row, index):
+    return float64_at(row + load(int64_at(model), index))
+
+
+@inlined
+def _copy(model, row, which, d):
+    """Autoregression of copy ``which``, channel ``d``."""
+    channels = load(int64_at(model), plan.MODEL_CHANNELS)
+    return shift(_at(model, row, plan.MODEL_AUTOREGRESSION), (which * channels + d) * autoregression.COPY)
+
+
+@inlined
+def _levels(model, row, which):
+    """T2 of copy ``which``."""
+    return shift(_at(model, row, plan.MODEL_LEVELS), which * load(int64_at(model), plan.MODEL_LEVELS_SIZE))
+
+
+@inlined
+def _room(model, scratch, which, d):
+    channels = load(int64_at(model), plan.MODEL_CHANNELS)
+    place = (which * channels + d) * autoregression.SCRATCH
+    return shift(_at(model, scratch, plan.MODEL_AUTOREGRESSION_ROOM), place)
+
+
+@inlined
+def _level_room(model, scratch, which, part):
+    """Deviations (part 0) or their product with the inverse (1)."""
+    stride = load(int64_at(model), plan.MODEL_LEVELS_STRIDE)
+    return shift(_at(model, scratch, plan.MODEL_LEVELS_ROOM), (2 * which + part) * stride)
+
+
+@inlined
+def records_assessed(model, row):
+    """Records with values that evidence has learned."""
+    return load(_levels(model, row, 0), 0)
+
+
+@kernel
+def clean(model, row, scratch, values):
+    """Values that evidence may see: within reach, and the last one where one is missing."""
+    channels = load(int64_at(model), plan.MODEL_CHANNELS)
+    mean, variance = _at(model, row, plan.MODEL_MEAN), _at(model, row, plan.MODEL_VARIANCE)
+    magnitude = _at(model, row, plan.MODEL_MAGNITUDE)
+    cleaned = _at(model, scratch, plan.MODEL_CLEAN)
+    magnitudes = _at(model, scratch, plan.MODEL_CLEAN_MAGNITUDES)
+    past = _at(model, row, plan.MODEL_PAST)
+    for d in range(channels):
+        value = load(values, d)
+        if not usable(value):
+            value = load(past, d * autoregression.STRIDE)
+        centre, scale = load(mean, d), scale_of(load(variance, d), load(magnitude, d))
+        if scale > 0.0:  # not so while the scale is not known
+            bound = REACH * scale
+            if load(variance, d) == 0.0:
+                bound = max(bound, load(magnitude, d))
+            value = min(max(value, centre - bound), centre + bound)
+        store(cleaned, d, value)
+        store(magnitudes, d, max(load(magnitude, d), abs(value)))
+
+
+@kernel
+def _assess_autoregression(model, row, scratch, values, which, inflation):
+    """Mean evidence of one copy over the channels that have a value; adds each channel's to its part."""
+    channels = load(int64_at(model), plan.MODEL_CHANNELS)
+    cleaned = _at(model, scratch, plan.MODEL_CLEAN)
+    magnitudes = _at(model, scratch, plan.MODEL_CLEAN_MAGNITUDES)
+    past = _at(model, row, plan.MODEL_PAST)
+    parts = _at(model, scratch, plan.MODEL_SURPRISES)
+    total, present = 0.0, 0
+    for d in range(channels):
+        if not usable(load(values, d)):
+            continue
+        relative = autoregression.assess(
+            _copy(model, row, which, d),
+            _room(model, scratch, which, d),
+            shift(past, d * autoregression.STRIDE),
+            load(cleaned, d),
+            load(magnitudes, d),
+        )
+        part = log1p(relative / inflation)
+        store(parts, d, load(parts, d) + part)
+        total += part
+        present += 1
+    return total / present
+
+
+@kernel
+def _assess_levels(model, row, scratch, which):
+    """T2 of one copy, and the channels' parts of its evidence."""
+    channels = load(int64_at(model), plan.MODEL_CHANNELS)
+    deviations, product = _level_room(model, scratch, which, 0), _level_room(model, scratch, which, 1)
+    t_squared = hotelling.assess(
+        _levels(model, row, which),
+        _at(model, scratch, plan.MODEL_CLEAN),
+        _at(model, scratch, plan.MODEL_CLEAN_MAGNITUDES),
+        deviations,
+        product,
+        channels,
+    )
+    positive = 0.0
+    for d in range(channels):
+        positive += max(load(deviations, d) * load(product, d), 0.0)
+    if positive > 0.0:
+        parts = _at(model, scratch, plan.MODEL_SURPRISES)
+        share = log1p(t_squared) * channels / positive
+        for d in range(channels):
+            part = max(load(deviations, d) * load(product, d), 0.0) * share
+            store(parts, d, load(parts, d) + part)
+    return t_squared
+
+
+@kernel
+def _assess_novelty(model, row, scratch, values, counts):
+    """Largest novelty of a value over the channels, discounted; the memories learn."""
+    channels = load(int64_at(model), plan.MODEL_CHANNELS)
+    cleaned = _at(model, scratch, plan.MODEL_CLEAN)
+    magnitudes = _at(model, scratch, plan.MODEL_CLEAN_MAGNITUDES)
+    largest, first = 0.0, 0.0
+    for d in range(channels):
+        if not usable(load(values, d)):
+            continue
+        memory = shift(_at(model, row, plan.MODEL_NOVELTY), d * novelty.VALUES)
+        distance = novelty.observe_value(memory, load(cleaned, d), load(magnitudes, d))
+        recent = load(memory, novelty.RECENT)
+        largest = max(largest, novelty.discounted(distance, recent))
+        store(memory, novelty.RECENT, novelty.counted(distance, recent, _KEEP))
+        if counts:
+            late = load(memory, novelty.RECENT_LATE)
+            if d == 0:
+                first = novelty.discounted(distance, late)
+            store(memory, novelty.RECENT_LATE, novelty.counted(distance, late, _KEEP))
+    return largest, first
+
+
+@kernel
+def assess(model, row, scratch, values, inflation):
+    """(records before, novelty of the first channel's value); evidence and shares go to the scratch.
+
+    The memories of novelty learn the record here, since they are asked and told in
+    one search.
+    """
+    channels = load(int64_at(model), plan.MODEL_CHANNELS)
+    clean(model, row, scratch, values)
+    parts = _at(model, scratch, plan.MODEL_SURPRISES)
+    for d in range(channels):
+        store(parts, d, 0.0)
+    found = _at(model, scratch, plan.MODEL_FOUND)
+    t_squared = _at(model, scratch, plan.MODEL_T_SQUARED)
+    for which in range(2):
+        residual = _assess_autoregression(model, row, scratch, values, which, inflation)
+        store(found, 2 * which, residual)
+        store(t_squared, which, _assess_levels(model, row, scratch, which))
+        store(found, 2 * which + 1, log1p(load(t_squared, which)))
+    before = records_assessed(model, row)
+    largest, first = _assess_novelty(model, row, scratch, values, before >= FIRST)
+    store(found, fusion.NOVELTY, log(largest + _LEAST_NOVELTY))
+    return before, first
+
+
+@kernel
+def _learn_copy(model, row, scratch, values, which, weight):
+    """Both models of one copy learn the record that was assessed."""
+    channels = load(int64_at(model), plan.MODEL_CHANNELS)
+    cleaned = _at(model, scratch, plan.MODEL_CLEAN)
+    for d in range(channels):
+        if usable(load(values, d)):
+            autoregression.learn(
+                _copy(model, row, which, d),
+                _room(model, scratch, which, d),
+                load(cleaned, d),
+                weight,
+                which == 1,
+            )
+    hotelling.learn(
+        _levels(model, row, which),
+        _level_room(model, scratch, which, 0),
+        load(_at(model, scratch, plan.MODEL_T_SQUARED), which),
+        weight,
+        _LEAST_WEIGHT if which == 0 else 0.0,
+        channels,
+    )
+
+
+@kernel
+def _adopt(model, row):
+    """The anchored copies become what the learning copies are."""
+    table = int64_at(model)
+    size = load(table, plan.MODEL_CHANNELS) * autoregression.COPY
+    copies = _at(model, row, plan.MODEL_AUTOREGRESSION)
+    for j in range(size):
+        store(copies, size + j, load(copies, j))
+    size = load(table, plan.MODEL_LEVELS_SIZE)
+    levels = _at(model, row, plan.MODEL_LEVELS)
+    for j in range(size):
+        store(levels, size + j, load(levels, j))
+
+
+@kernel
+def learn(model, row, scratch, values, scored, may_learn):
+    """Both copies learn, the gate moves, the record joins the past.
+
+    ``scored``: whether fusion has averages; ``may_learn``: whether the learning copies
+    may learn the record too.
+    """
+    gate = _at(model, row, plan.MODEL_ANCHOR)
+    _learn_copy(model, row, scratch, values, 0, 1.0 if may_learn else 0.0)
+    _learn_copy(model, row, scratch, values, 1, load(gate, anchor.WEIGHT))
+    if scored:
+        averages = shift(_at(model, row, plan.MODEL_FUSION), fusion.AVERAGES)
+        anchored = load(averages, fusion.ANCHORED_RESIDUAL) + load(averages, fusion.ANCHORED_LEVEL)
+        learning = load(averages, fusion.RESIDUAL) + load(averages, fusion.LEVEL)
+        if anchor.move(gate, anchored, learning):
+            _adopt(model, row)
+    past = _at(model, row, plan.MODEL_PAST)
+    cleaned = _at(model, scratch, plan.MODEL_CLEAN)
+    for d in range(load(int64_at(model), plan.MODEL_CHANNELS)):
+        mine = shift(past, d * autoregression.STRIDE)
+        for j in range(autoregression.ORDER - 1, 0, -1):
+            store(mine, j, load(mine, j - 1))
+        store(mine, 0, load(cleaned, d))
