@@ -13,12 +13,12 @@ from typing import Any
 from numba.extending import overload
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.compiling import inlined, woven
+from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.network import hidden_address, input_address, learn, step
 from streamrnn.kernels.readout import predict, update_gains, update_weights
 from streamrnn.kernels.residuals import forecast_slot
 from streamrnn.kernels.slots import next_slot
-from streamrnn.kernels.vector import float64_at, int64_at, load, pointer_like, shift, store
+from streamrnn.kernels.vector import float64_at, int64_at, load, never_inline, pointer_like, shift, store
 
 _FLAGS: Any = {"error_model": "numpy"}
 
@@ -51,9 +51,10 @@ def target_ring(cell, row, net):
     return pointer_like(row + load(int64_at(net), plan.NET_TARGET), cell.one)
 
 
-@woven
+@kernel
 def learn_first(cell, i, model, row, scratch, places):
     """Network ``i`` learns: gains, weights of each horizon, then backpropagation."""
+    never_inline()
     newest, any_target, horizons, slots = places
     table, net, read = int64_at(model), _network_table(model, i), _read_table(model, i)
     channels = load(table, plan.MODEL_CHANNELS)
@@ -71,9 +72,10 @@ def learn_first(cell, i, model, row, scratch, places):
     learn(cell, net, row, scratch)
 
 
-@woven
+@kernel
 def step_first(cell, i, model, row, inputs, slot, masked):
     """Network ``i`` takes one step and its readouts forecast."""
+    never_inline()
     table, net, read = int64_at(model), _network_table(model, i), _read_table(model, i)
     net_table = int64_at(net)
     counters = int64_at(row + load(net_table, plan.NET_COUNTERS))
@@ -101,23 +103,41 @@ def step_first(cell, i, model, row, inputs, slot, masked):
 
 @overload(learn_all, inline="always", jit_options=_FLAGS, strict=False)
 def _learn_all(cells: Any, i: Any, model: Any, row: Any, scratch: Any, places: Any) -> Any:
-    if len(cells) == 0:
-        return lambda cells, i, model, row, scratch, places: None
-
-    def both(cells, i, model, row, scratch, places):
+    def one(cells, i, model, row, scratch, places):
         learn_first(cells[0], i, model, row, scratch, places)
-        learn_all(cells[1:], i + 1, model, row, scratch, places)
 
-    return both
+    def two(cells, i, model, row, scratch, places):
+        learn_first(cells[0], i, model, row, scratch, places)
+        learn_first(cells[1], i + 1, model, row, scratch, places)
+
+    def more(cells, i, model, row, scratch, places):
+        learn_first(cells[0], i, model, row, scratch, places)
+        learn_first(cells[1], i + 1, model, row, scratch, places)
+        learn_first(cells[2], i + 2, model, row, scratch, places)
+        learn_all(cells[3:], i + 3, model, row, scratch, places)
+
+    def none(cells, i, model, row, scratch, places):
+        pass
+
+    return (none, one, two, more)[min(len(cells), 3)]
 
 
 @overload(step_all, inline="always", jit_options=_FLAGS, strict=False)
 def _step_all(cells: Any, i: Any, model: Any, row: Any, inputs: Any, slot: Any, masked: Any) -> Any:
-    if len(cells) == 0:
-        return lambda cells, i, model, row, inputs, slot, masked: None
-
-    def both(cells, i, model, row, inputs, slot, masked):
+    def one(cells, i, model, row, inputs, slot, masked):
         step_first(cells[0], i, model, row, inputs, slot, masked)
-        step_all(cells[1:], i + 1, model, row, inputs, slot, masked)
 
-    return both
+    def two(cells, i, model, row, inputs, slot, masked):
+        step_first(cells[0], i, model, row, inputs, slot, masked)
+        step_first(cells[1], i + 1, model, row, inputs, slot, masked)
+
+    def more(cells, i, model, row, inputs, slot, masked):
+        step_first(cells[0], i, model, row, inputs, slot, masked)
+        step_first(cells[1], i + 1, model, row, inputs, slot, masked)
+        step_first(cells[2], i + 2, model, row, inputs, slot, masked)
+        step_all(cells[3:], i + 3, model, row, inputs, slot, masked)
+
+    def none(cells, i, model, row, inputs, slot, masked):
+        pass
+
+    return (none, one, two, more)[min(len(cells), 3)]

@@ -175,7 +175,7 @@ def _go_back(cell, net, row, scratch, newest, steps):
     return losses
 
 
-@kernel
+@woven
 def gradient_of_window(cell, net, row, scratch):
     """Gradient of the newest losses, to the scratch; its sum of squares and the number of losses."""
     never_inline()

@@ -116,7 +116,7 @@ def _disorder(model, row, time, values):
     return plan.DUPLICATE
 
 
-@kernel
+@woven
 def _score(model, row, scratch, before, of_value):
     """(anomaly_score, surprise, what the evidence asks for) of an assessed record; NaN before there are."""
     table = int64_at(model)
@@ -137,7 +137,7 @@ def _score(model, row, scratch, before, of_value):
     return score, surprise, asked
 
 
-@kernel
+@woven
 def _judge(model, row, scratch, values, call, i, odd_step):
     """Score, p-value, event and status of a record that has values; (whether scored, a detection)."""
     table, numbers, columns = int64_at(model), float64_at(model), int64_at(call)

@@ -7,7 +7,7 @@ then do the models learn it, with the weights that the decision and the gate all
 from __future__ import annotations
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.compiling import inlined, kernel
+from streamrnn.kernels.compiling import inlined, kernel, woven
 from streamrnn.kernels.scalar import log, log1p
 from streamrnn.kernels.scaler import REACH, scale_of, usable
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
@@ -57,7 +57,7 @@ def records_assessed(model, row):
     return load(_levels(model, row, 0), 0)
 
 
-@kernel
+@woven
 def clean(model, row, scratch, values):
     """Values that evidence may see: within reach, and the last one where one is missing."""
     channels = load(int64_at(model), plan.MODEL_CHANNELS)
@@ -131,7 +131,7 @@ def _assess_levels(model, row, scratch, which):
     return t_squared
 
 
-@kernel
+@woven
 def _assess_novelty(model, row, scratch, values, counts):
     """Largest novelty of a value over the channels, discounted; the memories learn."""
     channels = load(int64_at(model), plan.MODEL_CHANNELS)
@@ -154,7 +154,7 @@ def _assess_novelty(model, row, scratch, values, counts):
     return largest, first
 
 
-@kernel
+@woven
 def assess(model, row, scratch, values, inflation):
     """(records before, novelty of the first channel's value); evidence and shares go to the scratch.
 
@@ -217,7 +217,7 @@ def _adopt(model, row):
         store(levels, size + j, load(levels, j))
 
 
-@kernel
+@woven
 def learn(model, row, scratch, values, scored, may_learn):
     """Both copies learn, the gate moves, the record joins the past.
 

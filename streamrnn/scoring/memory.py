@@ -18,7 +18,7 @@ from math import isnan
 from math import sqrt as square_root
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.compiling import inlined, kernel
+from streamrnn.kernels.compiling import inlined, kernel, woven
 from streamrnn.kernels.scalar import exp, log
 from streamrnn.kernels.vector import float32_at, float64_at, int64_at, load, shift, store
 from streamrnn.scoring import novelty
@@ -57,7 +57,7 @@ def _pair_novelty(model, row, i, actual, forecast, heard):
     return log(max(largest, _LEAST_PAIR))
 
 
-@kernel
+@woven
 def strength(model, row, scratch, before, of_value):
     """How strongly the record asks for an alert, 0 up; 1 is the usual threshold. The memories learn it.
 
