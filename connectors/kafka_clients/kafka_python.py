@@ -9,12 +9,11 @@ that a refused login looks like a broker that hangs up.
 from __future__ import annotations
 
 import logging
-import socket
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -34,9 +33,11 @@ from streamrnn.connectors.kafka_clients.base import (
     Outgoing,
     Partition,
     PartitionCodes,
+    offsets_of,
     times_of,
 )
 from streamrnn.connectors.kafka_clients.options import KafkaOptions
+from streamrnn.connectors.kafka_clients.probing import ANSWERS, state_of
 from streamrnn.connectors.messages import Messages
 from streamrnn.errors import RetriableError
 
@@ -58,9 +59,7 @@ _WRONG = (
 )
 _FOR_EVER_MS = 2**31 - 1  # 24 days
 _TOPIC_CHECK_S = 0.5
-_ANSWERS = "answers"
 _FORCED_CLOSE_S = 1.0
-_API_VERSIONS_REQUEST = bytes.fromhex("0000000a 0012 0000 00000001 ffff")
 
 
 def open_consumer(options: KafkaOptions) -> KafkaPythonConsumer:
@@ -258,15 +257,20 @@ class _OutOfRangeError(Exception):
 
 
 def _messages(polled: Mapping[TopicPartition, list[Any]], codes: PartitionCodes) -> Messages:
-    records = [record for chunk in polled.values() for record in chunk]
-    counts = [len(chunk) for chunk in polled.values()]
-    n = len(records)
+    chunks = list(polled.values())
+    records = list(chain.from_iterable(chunks))
+    counts = list(map(len, chunks))
     return Messages(
         values=[record.value for record in records],
-        keys=[record.key for record in records],
-        times=times_of([record.timestamp for record in records]),
+        keys=lambda: [record.key for record in records],
+        times=lambda: times_of([record.timestamp for record in records]),
         partitions=np.repeat(np.array([codes[tuple(tp)] for tp in polled], np.int32), counts),
-        offsets=np.fromiter((record.offset for record in records), np.int64, n),
+        offsets=offsets_of(
+            [chunk[0].offset for chunk in chunks],
+            [chunk[-1].offset for chunk in chunks],
+            counts,
+            lambda: (record.offset for record in records),
+        ),
         partition_names=codes.names,
     )
 
@@ -332,39 +336,11 @@ def _opening(options: KafkaOptions) -> Iterator[None]:
         with _translated(options):
             yield
     except RetriableError as error:
-        states = [_state_of(broker, options) for broker in options.brokers]
-        if options.security.sasl and _ANSWERS in states:
+        states = [state_of(broker, options) for broker in options.brokers]
+        if options.security.sasl and ANSWERS in states:
             raise words.login_refused(options) from None
         seen = ", ".join(f"{broker} {state}" for broker, state in zip(options.brokers, states, strict=True))
         raise RetriableError(f"cannot connect to Kafka: {seen}") from error
-
-
-def _state_of(broker: str, options: KafkaOptions) -> str:
-    """Whether a broker answers what may be asked before any login."""
-    host, _, port = broker.rpartition(":")
-    timeout_s = min(2.0, options.connect_timeout_s)
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout_s) as plain:
-            plain.settimeout(timeout_s)
-            with _wrapped(plain, options) as connection:
-                connection.sendall(_API_VERSIONS_REQUEST)
-                return _ANSWERS if connection.recv(4) else "hangs up; check the security protocol"
-    except socket.gaierror:
-        return "is a name that nobody knows"
-    except TimeoutError:
-        return "does not answer"
-    except OSError as error:
-        return f"cannot be reached ({error.strerror or error})"
-
-
-def _wrapped(plain: socket.socket, options: KafkaOptions) -> socket.socket:
-    """The connection, encrypted where the brokers want that; nothing secret goes over it."""
-    if not options.security.tls:
-        return plain
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(plain)
 
 
 def _wait_for(topic: str, partitions: Callable[[str], Any], options: KafkaOptions) -> None:
@@ -374,7 +350,7 @@ def _wait_for(topic: str, partitions: Callable[[str], Any], options: KafkaOption
         with suppress(kafka_errors.KafkaTimeoutError, kafka_errors.UnknownTopicOrPartitionError):
             if partitions(topic):
                 return
-        if all(_state_of(broker, options) != _ANSWERS for broker in options.brokers):
+        if all(state_of(broker, options) != ANSWERS for broker in options.brokers):
             raise RetriableError(f"{options.title} does not answer")
         if time.monotonic() >= deadline:
             raise words.topic_unknown(options, topic)
