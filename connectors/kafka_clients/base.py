@@ -107,6 +107,9 @@ class Consumer(Protocol):
     def bounds(self, partitions: Sequence[Partition], timeout_s: float) -> dict[Partition, tuple[int, int]]:
         """The first offset that the broker still has, and one after the last."""
 
+    def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """One after the last offset, of those partitions where a fetch has told; asks no broker."""
+
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Send offsets to the group; never blocks."""
 

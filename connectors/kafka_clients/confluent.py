@@ -182,6 +182,15 @@ class ConfluentConsumer:
                 found[partition] = self._consumer.get_watermark_offsets(TopicPartition(*partition), left)
         return found
 
+    def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        found = {}
+        with suppress(RetriableError), _translated(self._options):
+            for partition in partitions:
+                known = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
+                if known is not None and known[1] >= 0:
+                    found[partition] = known[1]
+        return found
+
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         with _translated(self._options):
             self._consumer.commit(offsets=_listed(offsets), asynchronous=True)
