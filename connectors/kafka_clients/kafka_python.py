@@ -116,8 +116,10 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
         self.changes: deque[AssignmentChange] = deque()
+        self.between = False  # two assignments
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self.between = False
         for partition in assigned:
             # Any position keeps the client from looking for one; paused, nothing is read from it.
             self._consumer.seek(partition, 0)
@@ -125,9 +127,11 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self.changes.append(AssignmentChange("assigned", _plain(assigned)))
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        self.between = True
         self.changes.append(AssignmentChange("revoked", _plain(revoked)))
 
     def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
+        self.between = True
         self.changes.append(AssignmentChange("lost", _plain(lost)))
 
 
@@ -142,6 +146,10 @@ class KafkaPythonConsumer:
         consumer.subscribe(list(options.topics), listener=self._listener)
 
     def poll(self, timeout_s: float, max_messages: int, codes: PartitionCodes) -> Messages:
+        if self._listener.between:
+            # A join that outlasts a poll is forgotten where new metadata had begun it, and nothing would be
+            # read ever again (kafka-python 3.0.12); there is no public way to ask for it.
+            self._consumer._coordinator.request_rejoin()
         try:
             with _translated(self._options):
                 polled = self._consumer.poll(max(timeout_s, 0.0) * 1000, max_records=max_messages)
