@@ -24,7 +24,9 @@ def test_every_message_comes_once_and_each_partition_in_order(broker, client):
     now = time.time_ns()
     assert all(now - 60e9 < stamp <= now for stamp in polled.times)
     kinds = [change.kind for change in source.assignment_changes()]
-    assert kinds == ["assigned"] and source.assignment_changes() == []
+    # The group may join again at once: the metadata of a new topic comes in parts.
+    assert set(kinds[::2]) == {"assigned"} and set(kinds[1::2]) <= {"revoked"}
+    assert kinds[-1] == "assigned" and source.assignment_changes() == []
     source.close()
     source.close()
 
