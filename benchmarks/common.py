@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import operator
+import os
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Sequence
@@ -127,3 +128,8 @@ def stream(n: int, channels: int = 1, seed: int = 1) -> NDArray[np.float64]:
     rng = np.random.default_rng(seed)
     t = np.arange(n)[:, None] + 17.0 * np.arange(channels)
     return np.sin(t * 0.1) + 0.3 * np.sin(t * 0.037) + 0.05 * rng.normal(size=(n, channels))
+
+
+def memory_mb() -> float:
+    """What this process holds now, on Linux."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 import uuid
@@ -11,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from common import memory_mb
 
 BATCH = 5000  # as many messages at once as the daemon takes
 CONFLUENT_QUEUE_KB = 32 * 1024  # as much read ahead as in the daemon
@@ -139,7 +140,7 @@ def daemon(task: Task) -> Used:
         def _is_over(self, pipeline: Pipeline) -> bool:
             done = sum(pipeline.source.snapshot().values())
             if not memory and done * 10 >= task.messages:
-                memory.append(_memory_mb())
+                memory.append(memory_mb())
             return super()._is_over(pipeline) or done >= task.messages
 
     with TemporaryDirectory() as folder:
@@ -147,7 +148,7 @@ def daemon(task: Task) -> Used:
         path = Path(folder) / "pipeline.toml"
         path.write_text(PIPELINE.format(**names, sink=SINKS[task.what].format(**names)))
         cpu_s = _timed(Ending(str(path)).run).cpu_s
-    return Used(cpu_s, memory[0], _memory_mb())
+    return Used(cpu_s, memory[0], memory_mb())
 
 
 def detector(task: Task) -> Used:
@@ -182,11 +183,6 @@ def _timed(run: Callable[[], None]) -> Used:
 
 def _group() -> str:
     return f"bench-{uuid.uuid4().hex}"
-
-
-def _memory_mb() -> float:
-    """What this process holds now, on Linux."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.connectors.base import Read
+from streamrnn.connectors.fields import FieldDecoder
 from streamrnn.connectors.messages import DeadLetter, Decoded, Messages
 from streamrnn.connectors.options import RecordOptions
 from streamrnn.connectors.tables.intake import KEY_MARK
@@ -100,7 +101,8 @@ class JsonDecoder:
         self._reader: TimeReader | None = None
         if options.time_format is not None and self._unit is None:
             self._reader = TimeReader(parse_format(options.time_format), options.tz)
-        self._decode = msgspec.json.Decoder().decode
+        paths = [*self.channels, self._time, *self._key]
+        self._fields = FieldDecoder([path for path in paths if path != MESSAGE])
         self._codes = _Codes() if self._key else _Codes("")
         self._numbered = _Codes()
         self._missing_text = {cell.strip() for cell in options.missing}
@@ -137,46 +139,31 @@ class JsonDecoder:
         dead.sort(key=lambda letter: letter.offset)
         return Decoded(_together(reads) if reads else self._records(messages, [], []), dead)
 
-    def _objects(self, messages: Messages, dead: list[DeadLetter]) -> tuple[list[dict[str, Any]], list[int]]:
+    def _objects(self, messages: Messages, dead: list[DeadLetter]) -> tuple[list[Any], Sequence[int]]:
         """The JSON objects among the messages and their places."""
         try:
-            objects = list(map(self._decode, messages.values))  # type: ignore[arg-type]
-            if _all_of(objects, dict):
-                return objects, list(range(len(objects)))
+            return self._fields.decode_many(messages.values), range(len(messages))  # type: ignore[arg-type]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
             pass  # one by one, to find which
         objects, kept = [], []
         for place, value in enumerate(messages.values):
-            found, reason = self._one(value)
-            if reason:
-                dead.append(_dead(messages, place, reason))
-            else:
-                objects.append(found)
+            try:
+                objects.append(self._fields.decode(b"" if value is None else value))
                 kept.append(place)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                dead.append(_dead(messages, place, _no_object(value)))
         return objects, kept
 
-    def _one(self, value: bytes | None) -> tuple[Any, str]:
-        if value is None:
-            return None, "the message is empty"
-        try:
-            found = self._decode(value)
-        except RecursionError:
-            return None, "the message is nested too deeply"
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            return None, f"the message is no JSON: {error}"
-        return found, "" if isinstance(found, dict) else "the message is no JSON object"
-
-    def _records(self, messages: Messages, objects: list[dict[str, Any]], kept: list[int]) -> Read:
-        whole = len(kept) == len(messages)
+    def _records(self, messages: Messages, objects: list[Any], kept: Sequence[int]) -> Read:
         columns: dict[str, Any] = {}
         values = np.empty((len(objects), len(self.channels)))
         for d, path in enumerate(self.channels):
-            columns[path] = values[:, d] = self._values(_fields(objects, path))
+            columns[path] = values[:, d] = self._values(self._fields.column(objects, path))
         names = self._names(messages, objects, kept, columns)
         # A message that is none must not begin a series, so codes are given when all is read.
-        times = self._times(messages, objects, kept, names, columns)
+        at = slice(None) if len(kept) == len(messages) else np.array(kept, np.int64)
+        times = self._times(messages, objects, at, names, columns)
         series = self._coded(names)
-        at = slice(None) if whole else np.array(kept, np.int64)
         return Read(
             series=series,
             times=times,
@@ -219,7 +206,7 @@ class JsonDecoder:
         raise _BadField(place, f"a value is {_kind(field)}, no number")
 
     def _names(
-        self, messages: Messages, objects: list[dict[str, Any]], kept: list[int], columns: dict[str, Any]
+        self, messages: Messages, objects: list[Any], kept: Sequence[int], columns: dict[str, Any]
     ) -> list[str]:
         """Of each record the name of its series."""
         if not self._key:
@@ -229,7 +216,7 @@ class JsonDecoder:
             if path == MESSAGE:
                 names = [_text_of(messages.keys[place], i) for i, place in enumerate(kept)]
             else:
-                names = _as_names(_fields(objects, path))
+                names = _as_names(self._fields.column(objects, path))
             columns["key" if path == MESSAGE else path] = names
             parts.append(names)
         return parts[0] if len(parts) == 1 else [KEY_MARK.join(names) for names in zip(*parts, strict=True)]
@@ -240,16 +227,16 @@ class JsonDecoder:
     def _times(
         self,
         messages: Messages,
-        objects: list[dict[str, Any]],
-        kept: list[int],
+        objects: list[Any],
+        at: slice | Int64Array,
         names: list[str],
         columns: dict[str, Any],
     ) -> Int64Array:
         if self._time == MESSAGE:
-            times = messages.times[kept]
+            times = messages.times[at]
             columns["time"] = times.view("M8[ns]")
             return times
-        fields = _fields(objects, self._time)
+        fields = self._fields.column(objects, self._time)
         columns[self._time] = fields
         told = self._reader is None or self._unit is not None  # else they are written another way
         if told and _all_of(fields, int):
@@ -328,22 +315,17 @@ def _together(reads: Sequence[Read]) -> Read:
     return Read(**arrays, columns=columns)
 
 
-def _fields(objects: list[dict[str, Any]], path: str) -> list[Any]:
-    """The field of each object at a path; None where it is absent."""
+def _no_object(value: bytes | None) -> str:
+    """Why a message that is no JSON object is none."""
+    if value is None:
+        return "the message is empty"
     try:
-        return [found[path] for found in objects]
-    except KeyError:
-        pass
-    parts = path.split(".")
-    return [found[path] if path in found else _inner(found, parts) for found in objects]
-
-
-def _inner(found: Any, parts: Sequence[str]) -> Any:
-    for part in parts:
-        if not isinstance(found, dict) or part not in found:
-            return None
-        found = found[part]
-    return found
+        msgspec.json.decode(value)
+    except RecursionError:
+        return "the message is nested too deeply"
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return f"the message is no JSON: {error}"
+    return "the message is no JSON object"
 
 
 def _all_of(fields: list[Any], kind: type) -> bool:

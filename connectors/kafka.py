@@ -78,6 +78,7 @@ class KafkaSource:
         self._decoder = decoder
         self._codes = PartitionCodes()
         self._next: dict[str, int] = {}
+        self._ends: dict[str, int] = {}
         self._owned: set[Partition] = set()
         self._waiting: set[Partition] = set()
         self._uncommitted: dict[str, int] = {}
@@ -148,6 +149,14 @@ class KafkaSource:
     def snapshot(self) -> dict[str, int]:
         """Where to go on after what was polled, of every partition read or sought so far."""
         return dict(self._next)
+
+    def lag(self) -> dict[str, int]:
+        """How many records lie before us in the partitions that are ours, as far as is known; asks nobody."""
+        ours = sorted(self._owned - self._waiting)
+        if self._client is not None:
+            self._ends |= {_name(partition): end for partition, end in self._client.ends(ours).items()}
+        names = map(_name, ours)
+        return {name: max(0, self._ends.get(name, 0) - self._next[name]) for name in names}
 
     def seek(self, positions: Mapping[str, int]) -> None:
         """Go on from these positions, now or when the group gives us the partitions."""
@@ -220,6 +229,7 @@ class KafkaSource:
         starts = {}
         for partition in waiting:
             first, end = bounds[partition]
+            self._ends[_name(partition)] = end
             otherwise = first if self._options.start == "earliest" else end
             position = self._next.get(_name(partition), committed.get(partition, otherwise))
             starts[partition] = self._within(partition, position, first, end)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -15,16 +16,20 @@ from streamrnn.records import Int64Array
 __all__ = ["DeadLetter", "DeadLetters", "Decoded", "Decoder", "Messages"]
 
 
-@dataclass(frozen=True)
+Keys = list[bytes | None]
+
+
 class Messages:
     """Messages of any partitions, those of each in its order.
 
-    Attributes
+    Parameters
     ----------
     values, keys : list of bytes or None
         None where the message has none.
     times : (n,) int64
-        The message's own time, ns UTC; ``NO_TIME`` where the broker has none.
+        The message's own time, ns UTC; ``NO_TIME`` where the broker has none. Like
+        ``keys`` also a callable that finds them, where few will ask: each costs as
+        much as decoding a message.
     partitions : (n,) int32
         Codes into ``partition_names``.
     offsets : (n,) int64
@@ -39,15 +44,30 @@ class Messages:
     (1, 'flow-3')
     """
 
-    values: list[bytes | None]
-    keys: list[bytes | None]
-    times: Int64Array
-    partitions: NDArray[np.int32]
-    offsets: Int64Array
-    partition_names: Sequence[str] = ()
+    def __init__(
+        self,
+        values: list[bytes | None],
+        keys: Keys | Callable[[], Keys],
+        times: Int64Array | Callable[[], Int64Array],
+        partitions: NDArray[np.int32],
+        offsets: Int64Array,
+        partition_names: Sequence[str] = (),
+    ) -> None:
+        self.values, self._keys, self._times = values, keys, times
+        self.partitions, self.offsets, self.partition_names = partitions, offsets, partition_names
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The messages' keys."""
+        return self._keys() if callable(self._keys) else self._keys
+
+    @cached_property
+    def times(self) -> Int64Array:
+        """The messages' own times."""
+        return self._times() if callable(self._times) else self._times
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ class Daemon:
         letters = open_dead_letters(settings, marks)
         if letters is not None:
             opened.callback(_closed, letters)
-        metrics = Metrics(lambda: coding.fleet, time.monotonic, time.time)
+        metrics = Metrics(coding, live, time.monotonic, time.time)
         pipeline = Pipeline(
             source=source,
             coding=coding,

@@ -58,11 +58,21 @@ class Live:
         Names of the values.
     found : callable
         What was found out about the input so far, to find the same again; JSON knows its types.
+    place : callable
+        Topic and partition of a partition's name, as metrics have them. Each file that a
+        followed one was before is a partition, but all are one topic.
+    lag : callable
+        Of each partition's name, how many records wait to be read, where that is known.
+    rebalances : callable
+        How often partitions were given to us since it was last asked.
     """
 
     source: LiveSource
     channels: tuple[str, ...]
     found: Callable[[], dict[str, Any]]
+    place: Callable[[str], tuple[str, str]]
+    lag: Callable[[], dict[str, int]] = dict
+    rebalances: Callable[[], int] = int
 
 
 def open_source(settings: PipelineSettings, found: Mapping[str, Any] | None = None) -> Live:
@@ -82,19 +92,28 @@ def open_source(settings: PipelineSettings, found: Mapping[str, Any] | None = No
     if isinstance(table, FileSourceTable):
         return _file_source(table, settings.record, options, found)
     decoder = _decoder(settings.record, replace(options, **(found or {})))
-    return Live(KafkaSource(_kafka(table), decoder), decoder.channels, decoder.pinned)
+    source = KafkaSource(_kafka(table), decoder)
+    return Live(
+        source,
+        decoder.channels,
+        decoder.pinned,
+        place=_topic_and_partition,
+        lag=source.lag,
+        rebalances=lambda: [change.kind for change in source.assignment_changes()].count("assigned"),
+    )
 
 
 def _file_source(
     table: FileSourceTable, record: Record, options: RecordOptions, found: Mapping[str, Any] | None
 ) -> Live:
     path = table.path
+    place = (Path(path).name, "")
     if record.format == "json":
         decoder = JsonDecoder(replace(options, **(found or {})))
         source = FollowSource(
             path, decoder.channels, lambda opened: LineSource(path, decoder, opened), ends=not table.follow
         )
-        return Live(source, decoder.channels, decoder.pinned)
+        return Live(source, decoder.channels, decoder.pinned, lambda name: place)
     if path == STANDARD:
         raise SettingsError(
             'a table on standard input is read by replay; run takes lines of record.format = "json"'
@@ -110,7 +129,12 @@ def _file_source(
     source = FollowSource(
         path, channels, lambda opened: _FilePart(path, pinned, opened), ends=not table.follow
     )
-    return Live(source, channels, lambda: asdict(pinned))
+    return Live(source, channels, lambda: asdict(pinned), lambda name: place)
+
+
+def _topic_and_partition(name: str) -> tuple[str, str]:
+    topic, _, number = name.rpartition("-")
+    return topic, number
 
 
 class _DeadRejects(Rejects):

@@ -10,14 +10,20 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from streamrnn.connectors.base import Positions, Read
-from streamrnn.fleet import Fleet
 from streamrnn.kernels.plan import NO_TIME
+from streamrnn.pipelines.coding import Coding
+from streamrnn.pipelines.endpoints import Live
 from streamrnn.pipelines.pipeline import Observer
 from streamrnn.records import STATUSES, Results
 
 __all__ = ["Metrics"]
 
 _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+_LAG_S = 2.0  # between two looks at the lag
+_MOST_PLACES = 1000  # topics and partitions with a line of their own; the rest share one
+_OTHERS = ("others", "")
+_AGAIN = "read_again"
+_PLACE = ("topic", "partition")
 
 
 class Metrics(Observer):
@@ -25,8 +31,10 @@ class Metrics(Observer):
 
     Parameters
     ----------
-    fleet : callable
-        The models, asked when somebody looks.
+    coding : Coding
+        With the models, asked when somebody looks.
+    live : Live
+        The source, asked for its lag in beats of the loop: clients are of one thread.
     clock : callable
         Seconds, never falling.
     wall : callable
@@ -40,32 +48,43 @@ class Metrics(Observer):
     """
 
     def __init__(
-        self, fleet: Callable[[], Fleet], clock: Callable[[], float], wall: Callable[[], float]
+        self, coding: Coding, live: Live, clock: Callable[[], float], wall: Callable[[], float]
     ) -> None:
         self.registry = CollectorRegistry()
-        self._clock, self._wall = clock, wall
+        self._coding, self._live, self._clock, self._wall = coding, live, clock, wall
         self._seen = self._found = self._buried = 0
         self.last_beat = self.last_saved = clock()
+        self._lag_at = clock()
+        self._places: set[tuple[str, str]] = set()
+        self._lags: set[tuple[str, str]] = set()
         made: dict[str, Any] = {"registry": self.registry, "namespace": "streamrnn"}
-        self._records = Counter("records", "Records by what became of them", ["outcome"], **made)
+        what = [*_PLACE, "outcome"]
+        self._records = Counter("records", "Records by what became of them", what, **made)
         self._detections = Counter("detections", "Records with is_anomaly", **made)
         self._dead = Counter("dead_letter", "Messages that are no records", **made)
+        self._rebalances = Counter("rebalances", "How often the group gave us partitions", **made)
+        self._lag = Gauge("consumer_lag_records", "Records that wait to be read", _PLACE, **made)
+        self._stages = Histogram(
+            "stage_seconds", "Stages of the loop, once a batch", ["stage"], buckets=_SECONDS, **made
+        )
         self._saving = Histogram("checkpoint_seconds", "Writing a snapshot", buckets=_SECONDS, **made)
         self._delay = Gauge("event_time_delay_seconds", "Now less the newest event time", **made)
         Gauge("checkpoint_age_seconds", "Since the last snapshot", **made).set_function(
             lambda: clock() - self.last_saved
         )
-        Gauge("keys_active", "Series with a model", **made).set_function(lambda: len(fleet().keys))
-        Gauge("state_bytes", "Memory of all models", **made).set_function(lambda: fleet().state_bytes)
-        self._of_status = [self._records.labels(outcome=status) for status in STATUSES]
-        self._again = self._records.labels(outcome="read_again")
+        Gauge("keys_active", "Series with a model", **made).set_function(lambda: len(coding.fleet.keys))
+        Gauge("state_bytes", "Memory of all models", **made).set_function(lambda: coding.fleet.state_bytes)
 
     def records(self, batch: Read, found: Results, fresh: NDArray[np.bool_]) -> None:
         """Count the records of a batch by their status, apart from those read again."""
-        counts = np.bincount(found.status[fresh], minlength=len(STATUSES)).tolist()
-        for counter, count in zip(self._of_status, counts, strict=True):
-            counter.inc(count)
-        self._again.inc(len(batch) - int(fresh.sum()))
+        kinds = len(STATUSES) + 1
+        outcome = np.where(fresh, found.status, kinds - 1)
+        counts = np.bincount(batch.partitions.astype(np.int64) * kinds + outcome)
+        for place in np.flatnonzero(counts).tolist():
+            partition, kind = divmod(place, kinds)
+            topic, number = self._place(self._coding.partition_names[partition])
+            name = (*STATUSES, _AGAIN)[kind]
+            self._records.labels(topic, number, name).inc(int(counts[place]))
         detections = int((found.is_anomaly & fresh).sum())
         self._detections.inc(detections)
         self._seen += int(fresh.sum())
@@ -91,6 +110,35 @@ class Metrics(Observer):
         self.last_saved = self._clock()
         self._saving.observe(seconds)
 
+    def took(self, stage: str, seconds: float) -> None:
+        """A stage of the loop took so long."""
+        self._stages.labels(stage).observe(seconds)
+
     def beat(self) -> None:
         """The loop went round."""
         self.last_beat = self._clock()
+        if self.last_beat - self._lag_at >= _LAG_S:
+            self._lag_at = self.last_beat
+            self._look_at_source()
+
+    def _look_at_source(self) -> None:
+        """Lag of the partitions that are ours now, and what happened to them."""
+        self._rebalances.inc(self._live.rebalances())
+        lags: dict[tuple[str, str], int] = {}
+        for name, lag in self._live.lag().items():
+            place = self._place(name)
+            lags[place] = lags.get(place, 0) + lag
+        for place in self._lags - set(lags):
+            self._lag.remove(*place)
+        self._lags = set(lags)
+        for place, lag in lags.items():
+            self._lag.labels(*place).set(lag)
+
+    def _place(self, name: str) -> tuple[str, str]:
+        """Topic and partition as labels; without end where names are, they would fill the memory."""
+        place = self._live.place(name)
+        if place not in self._places:
+            if len(self._places) >= _MOST_PLACES:
+                return _OTHERS
+            self._places.add(place)
+        return place

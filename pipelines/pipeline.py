@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -69,6 +70,9 @@ class Observer:
 
     def saved(self, seconds: float, size: int) -> None:
         """A snapshot of so many bytes was written in so many seconds."""
+
+    def took(self, stage: str, seconds: float) -> None:
+        """A stage of the loop took so long: ``poll``, ``process``, ``write`` or ``commit``."""
 
     def beat(self) -> None:
         """The loop went round."""
@@ -138,7 +142,8 @@ class Pipeline:
                 self.observer.beat()
                 time.sleep(_POLL_S)  # nothing is read while outputs do not take what there is
                 continue
-            batch = self.source.poll(_POLL_S)
+            with self._stage("poll"):
+                batch = self.source.poll(_POLL_S)
             if batch is None:
                 break  # what outputs do not take yet is waited for below
             if len(batch):
@@ -189,7 +194,8 @@ class Pipeline:
                 self._score(part)
 
     def _score(self, batch: Read) -> None:
-        found = self.fleet.process(batch)
+        with self._stage("process"):
+            found = self.fleet.process(batch)
         fresh = self._fresh(batch)
         for output in self.outputs:
             self._owed.append(
@@ -199,11 +205,21 @@ class Pipeline:
         self.observer.records(batch, found, fresh)
         self._dirty = True
 
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        """Tell the observer how long something took, also where it fails."""
+        began = self.clock()
+        try:
+            yield
+        finally:
+            self.observer.took(name, self.clock() - began)
+
     def _delivered(self) -> bool:
         """Hand on what outputs are owed; False where one does not take it now."""
         while self._owed:
             try:
-                self._owed[0]()
+                with self._stage("write"):
+                    self._owed[0]()
             except RetriableError as error:
                 return self._hindered(_REFUSED, error)
             self._owed.popleft()
@@ -267,11 +283,12 @@ class Pipeline:
         if self.journal.holding or not self._delivered():
             return False
         try:
-            marks = {output.name: output.sync() for output in self.outputs}
-            if self.dead_letters is not None:
-                marks[DEAD_LETTERS] = self.dead_letters.sync()
-            positions = self._written()
-            self.store.commit(positions, marks)
+            with self._stage("commit"):
+                marks = {output.name: output.sync() for output in self.outputs}
+                if self.dead_letters is not None:
+                    marks[DEAD_LETTERS] = self.dead_letters.sync()
+                positions = self._written()
+                self.store.commit(positions, marks)
         except (RetriableError, StoreError) as error:
             self._last_commit = self.clock()
             return self._hindered(_UNCOMMITTED, error)

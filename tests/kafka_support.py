@@ -10,6 +10,8 @@ from streamrnn.connectors.kafka_sink import KafkaSink
 from streamrnn.connectors.messages import DeadLetter, Decoded
 
 CLIENTS = ("kafka-python", "confluent")
+# Seconds that a busy machine may add; soak runs, alone on theirs, hold the promised times.
+BUSY_S = 60.0
 
 
 class FloatDecoder:
@@ -59,6 +61,14 @@ def produce(broker, topic, values, keys=None, client="confluent"):
     sink.write_messages([str(value).encode() for value in values], keys or [None] * len(values))
     sink.flush(30.0)
     sink.close()
+
+
+def in_order(places):
+    """Whether each partition's offsets run from their first one up, one by one."""
+    of = {}
+    for name, offset in places:
+        of.setdefault(name, []).append(offset)
+    return all(offsets == list(range(offsets[0], offsets[0] + len(offsets))) for offsets in of.values())
 
 
 class Polled:

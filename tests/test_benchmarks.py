@@ -34,7 +34,8 @@ def test_a_small_replay_writes_times_ratios_and_memory(tmp_path):
     for channels in (1, 8):
         ours, kernel, pandas = (figures[f"{channels}/{name}/us"] for name in ("replay", "kernel", "pandas"))
         assert figures[f"{channels}/ratio"] == pytest.approx(ours / (kernel + pandas))
-    assert 20 < figures["memory/small_mb"] < 2000
+    assert 20 < figures["memory/early_mb"] < 2000
+    assert figures["memory/ratio"] == pytest.approx(figures["memory/late_mb"] / figures["memory/early_mb"])
     assert "8/ratio" in printed and "memory/ratio" in printed
 
 

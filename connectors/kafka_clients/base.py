@@ -6,7 +6,7 @@ by the time it leaves here; nobody else knows a client's own errors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -29,6 +29,7 @@ __all__ = [
     "Partition",
     "PartitionCodes",
     "Producer",
+    "offsets_of",
     "open_consumer",
     "open_producer",
     "times_of",
@@ -106,6 +107,9 @@ class Consumer(Protocol):
     def bounds(self, partitions: Sequence[Partition], timeout_s: float) -> dict[Partition, tuple[int, int]]:
         """The first offset that the broker still has, and one after the last."""
 
+    def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """One after the last offset, of those partitions where a fetch has told; asks no broker."""
+
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Send offsets to the group; never blocks."""
 
@@ -159,6 +163,32 @@ def times_of(milliseconds: Sequence[int] | Int64Array) -> Int64Array:
     """Times in ns of times in ms; those below 0 mean that there is none."""
     times = np.array(milliseconds, np.int64)
     return np.where(times < 0, NO_TIME, times * _MS)
+
+
+def offsets_of(
+    firsts: Sequence[int],
+    lasts: Sequence[int],
+    counts: Sequence[int] | Int64Array,
+    each: Callable[[], Iterator[int]],
+) -> Int64Array:
+    """Offsets of messages in runs of one partition, where they rise.
+
+    A run without holes is known by its ends; ``each`` asks every message, where
+    transactions or compaction have left some.
+
+    Examples
+    --------
+    >>> offsets_of([7, 0], [9, 0], [3, 1], lambda: iter(())).tolist()
+    [7, 8, 9, 0]
+    >>> offsets_of([7], [10], [3], lambda: iter([7, 8, 10])).tolist()
+    [7, 8, 10]
+    """
+    first, count = np.array(firsts, np.int64), np.array(counts, np.int64)
+    starts = np.cumsum(count) - count
+    if (np.array(lasts, np.int64) - first + 1 != count).any():
+        return np.fromiter(each(), np.int64)
+    offsets: Int64Array = np.arange(count.sum()) + np.repeat(first - starts, count)
+    return offsets
 
 
 def _module(options: KafkaOptions) -> ModuleType:

@@ -13,13 +13,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import chain
 from typing import Any
 
 import confluent_kafka
-import numpy as np
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
-from numpy.typing import NDArray
 
 from streamrnn.connectors.kafka_clients import words
 from streamrnn.connectors.kafka_clients.background import Background
@@ -29,8 +26,8 @@ from streamrnn.connectors.kafka_clients.base import (
     Outgoing,
     Partition,
     PartitionCodes,
-    times_of,
 )
+from streamrnn.connectors.kafka_clients.confluent_messages import messages_of
 from streamrnn.connectors.kafka_clients.options import KafkaOptions
 from streamrnn.connectors.messages import Messages
 from streamrnn.errors import FatalConnectorError, RetriableError
@@ -54,7 +51,6 @@ _WRONG = {
 _OUT_OF_RANGE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 _UNKNOWN_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}
 _TOPIC_CHECK_S = 0.5
-_NO_TIME = confluent_kafka.TIMESTAMP_NOT_AVAILABLE
 
 
 def open_consumer(options: KafkaOptions) -> ConfluentConsumer:
@@ -161,17 +157,7 @@ class ConfluentConsumer:
         if any(map(Message.error, got)):
             good = [message for message in got if message.error() is None]
             self._judge([message for message in got if message.error() is not None])
-        # All of a column at once, in C: a line of Python for each message would cost as much as the rest.
-        places: Iterator[Any] = zip(map(Message.topic, good), map(Message.partition, good), strict=True)
-        n = len(good)
-        return Messages(
-            values=list(map(Message.value, good)),
-            keys=list(map(Message.key, good)),
-            times=times_of(_milliseconds(good)),
-            partitions=np.fromiter(map(codes.__getitem__, places), np.int32, n),
-            offsets=np.fromiter(map(Message.offset, good), np.int64, n),
-            partition_names=codes.names,
-        )
+        return messages_of(good, self._options.topics, codes)
 
     def take_changes(self) -> list[AssignmentChange]:
         changes = self._changes
@@ -194,6 +180,15 @@ class ConfluentConsumer:
             for partition in partitions:
                 left = max(0.0, deadline - time.monotonic())
                 found[partition] = self._consumer.get_watermark_offsets(TopicPartition(*partition), left)
+        return found
+
+    def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        found = {}
+        with suppress(RetriableError), _translated(self._options):
+            for partition in partitions:
+                known = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
+                if known is not None and known[1] >= 0:
+                    found[partition] = known[1]
         return found
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
@@ -284,13 +279,6 @@ def _listed(offsets: Mapping[Partition, int]) -> list[Any]:
 
 def _plain(partitions: list[Any]) -> tuple[Partition, ...]:
     return tuple(sorted((tp.topic, tp.partition) for tp in partitions))
-
-
-def _milliseconds(messages: Sequence[Any]) -> NDArray[np.int64]:
-    """The messages' own times; -1 where there is none."""
-    stamps = chain.from_iterable(map(Message.timestamp, messages))
-    kinds, milliseconds = np.fromiter(stamps, np.int64, 2 * len(messages)).reshape(-1, 2).T
-    return np.where(kinds == _NO_TIME, -1, milliseconds)
 
 
 def _common(options: KafkaOptions, state: _State) -> dict[str, Any]:

@@ -9,12 +9,11 @@ that a refused login looks like a broker that hangs up.
 from __future__ import annotations
 
 import logging
-import socket
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -34,9 +33,11 @@ from streamrnn.connectors.kafka_clients.base import (
     Outgoing,
     Partition,
     PartitionCodes,
+    offsets_of,
     times_of,
 )
 from streamrnn.connectors.kafka_clients.options import KafkaOptions
+from streamrnn.connectors.kafka_clients.probing import ANSWERS, state_of
 from streamrnn.connectors.messages import Messages
 from streamrnn.errors import RetriableError
 
@@ -58,9 +59,7 @@ _WRONG = (
 )
 _FOR_EVER_MS = 2**31 - 1  # 24 days
 _TOPIC_CHECK_S = 0.5
-_ANSWERS = "answers"
 _FORCED_CLOSE_S = 1.0
-_API_VERSIONS_REQUEST = bytes.fromhex("0000000a 0012 0000 00000001 ffff")
 
 
 def open_consumer(options: KafkaOptions) -> KafkaPythonConsumer:
@@ -117,8 +116,10 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
         self.changes: deque[AssignmentChange] = deque()
+        self.between = False  # two assignments
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self.between = False
         for partition in assigned:
             # Any position keeps the client from looking for one; paused, nothing is read from it.
             self._consumer.seek(partition, 0)
@@ -126,9 +127,11 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self.changes.append(AssignmentChange("assigned", _plain(assigned)))
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        self.between = True
         self.changes.append(AssignmentChange("revoked", _plain(revoked)))
 
     def on_partitions_lost(self, lost: set[TopicPartition]) -> None:
+        self.between = True
         self.changes.append(AssignmentChange("lost", _plain(lost)))
 
 
@@ -143,6 +146,10 @@ class KafkaPythonConsumer:
         consumer.subscribe(list(options.topics), listener=self._listener)
 
     def poll(self, timeout_s: float, max_messages: int, codes: PartitionCodes) -> Messages:
+        if self._listener.between:
+            # A join that outlasts a poll is forgotten where new metadata had begun it, and nothing would be
+            # read ever again (kafka-python 3.0.12); there is no public way to ask for it.
+            self._consumer._coordinator.request_rejoin()
         try:
             with _translated(self._options):
                 polled = self._consumer.poll(max(timeout_s, 0.0) * 1000, max_records=max_messages)
@@ -182,6 +189,13 @@ class KafkaPythonConsumer:
             left_ms = max(0.0, deadline - time.monotonic()) * 1000
             end = self._consumer.end_offsets(wanted, timeout_ms=left_ms)
         return {partition: (first[tp], end[tp]) for partition, tp in zip(partitions, wanted, strict=True)}
+
+    def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        found = {}
+        for partition in partitions:
+            with suppress(AssertionError, AttributeError):  # taken from us at this moment
+                found[partition] = self._consumer.highwater(TopicPartition(*partition))
+        return {partition: end for partition, end in found.items() if end is not None}
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         sent = dict(offsets)
@@ -258,15 +272,20 @@ class _OutOfRangeError(Exception):
 
 
 def _messages(polled: Mapping[TopicPartition, list[Any]], codes: PartitionCodes) -> Messages:
-    records = [record for chunk in polled.values() for record in chunk]
-    counts = [len(chunk) for chunk in polled.values()]
-    n = len(records)
+    chunks = list(polled.values())
+    records = list(chain.from_iterable(chunks))
+    counts = list(map(len, chunks))
     return Messages(
         values=[record.value for record in records],
-        keys=[record.key for record in records],
-        times=times_of([record.timestamp for record in records]),
+        keys=lambda: [record.key for record in records],
+        times=lambda: times_of([record.timestamp for record in records]),
         partitions=np.repeat(np.array([codes[tuple(tp)] for tp in polled], np.int32), counts),
-        offsets=np.fromiter((record.offset for record in records), np.int64, n),
+        offsets=offsets_of(
+            [chunk[0].offset for chunk in chunks],
+            [chunk[-1].offset for chunk in chunks],
+            counts,
+            lambda: (record.offset for record in records),
+        ),
         partition_names=codes.names,
     )
 
@@ -332,39 +351,11 @@ def _opening(options: KafkaOptions) -> Iterator[None]:
         with _translated(options):
             yield
     except RetriableError as error:
-        states = [_state_of(broker, options) for broker in options.brokers]
-        if options.security.sasl and _ANSWERS in states:
+        states = [state_of(broker, options) for broker in options.brokers]
+        if options.security.sasl and ANSWERS in states:
             raise words.login_refused(options) from None
         seen = ", ".join(f"{broker} {state}" for broker, state in zip(options.brokers, states, strict=True))
         raise RetriableError(f"cannot connect to Kafka: {seen}") from error
-
-
-def _state_of(broker: str, options: KafkaOptions) -> str:
-    """Whether a broker answers what may be asked before any login."""
-    host, _, port = broker.rpartition(":")
-    timeout_s = min(2.0, options.connect_timeout_s)
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout_s) as plain:
-            plain.settimeout(timeout_s)
-            with _wrapped(plain, options) as connection:
-                connection.sendall(_API_VERSIONS_REQUEST)
-                return _ANSWERS if connection.recv(4) else "hangs up; check the security protocol"
-    except socket.gaierror:
-        return "is a name that nobody knows"
-    except TimeoutError:
-        return "does not answer"
-    except OSError as error:
-        return f"cannot be reached ({error.strerror or error})"
-
-
-def _wrapped(plain: socket.socket, options: KafkaOptions) -> socket.socket:
-    """The connection, encrypted where the brokers want that; nothing secret goes over it."""
-    if not options.security.tls:
-        return plain
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(plain)
 
 
 def _wait_for(topic: str, partitions: Callable[[str], Any], options: KafkaOptions) -> None:
@@ -374,7 +365,7 @@ def _wait_for(topic: str, partitions: Callable[[str], Any], options: KafkaOption
         with suppress(kafka_errors.KafkaTimeoutError, kafka_errors.UnknownTopicOrPartitionError):
             if partitions(topic):
                 return
-        if all(_state_of(broker, options) != _ANSWERS for broker in options.brokers):
+        if all(state_of(broker, options) != ANSWERS for broker in options.brokers):
             raise RetriableError(f"{options.title} does not answer")
         if time.monotonic() >= deadline:
             raise words.topic_unknown(options, topic)

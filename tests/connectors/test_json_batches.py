@@ -1,8 +1,12 @@
 """JSON messages as records: what the fast path over a whole batch must not change."""
 
+import json
+
+import msgspec
 import numpy as np
 import pytest
 
+from streamrnn.connectors.fields import FieldDecoder
 from streamrnn.connectors.json import JsonDecoder
 from streamrnn.connectors.messages import Messages
 from streamrnn.connectors.options import RecordOptions
@@ -47,3 +51,22 @@ def test_series_are_numbered_in_the_order_in_which_they_come():
 def test_a_number_as_key_has_its_text_as_name():
     decoder, _ = decoded(GOOD, GOOD.replace(b'"pump"', b"7"))
     assert decoder.keys == ["pump", "7"]
+
+
+def test_fields_that_nobody_asked_for_must_be_text_of_utf8_but_their_numbers_may_be_of_any_size():
+    huge, broken = (GOOD.replace(b"}", b', "note": %b}' % note) for note in (b"1e999", b'"\xff"'))
+    _, found = decoded(GOOD, huge, broken)
+    assert found.read.offsets.tolist() == [0, 1]
+    assert "no JSON" in found.dead[0].reason and found.dead[0].offset == 2
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "\x01", "", "Zähler", "x.y", '"."'])
+def test_a_field_may_have_any_name_and_the_last_of_a_name_counts(name):
+    decoder = FieldDecoder([name, f"{name}.in"])
+    text = json.dumps(name)
+    objects = decoder.decode_many([f'{{{text}: 1, {text}: {{"in": 2}}}}'.encode(), b"{}"])
+    assert decoder.column(objects, name) == [{"in": 2}, None]
+    inner = None if "." in name else 2  # a point goes into objects, but for a field of the whole name
+    assert decoder.column(objects, f"{name}.in") == [inner, None]
+    with pytest.raises(msgspec.ValidationError):
+        decoder.decode(b"[1]")
