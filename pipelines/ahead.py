@@ -107,6 +107,7 @@ def rows_of(ahead: Ahead, source: FileSource, tz: str | None, horizons: int) -> 
         p_value=flat,
         surprise=flat,
         alert_strength=flat,
+        alert_level=flat,
         level=flat,
         is_anomaly=np.zeros(n, np.bool_),
         status=np.zeros(n, np.int8),

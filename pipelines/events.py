@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.kernels.plan import NO_TIME
-from streamrnn.kernels.tally import ALERT
+from streamrnn.kernels.tally import LOUD
 from streamrnn.records import STATUSES, Batch, Float64Array, Int64Array, Results
 
-__all__ = ["ALERT", "Event", "EventLog", "Part"]
+__all__ = ["Event", "EventLog", "Part"]
 
 KEPT = 100  # strongest events of a run
 PARTS = 3  # channels of an event
@@ -60,7 +60,7 @@ class Event:
     strength : float
         Largest alert_strength, 0 to 1.
     alert : bool
-        Whether it reached the alert level: a detection with that alert_strength.
+        Whether its alert_strength reached the alert level.
     calibrated : bool
         Whether it did so on a calibrated record.
     surprise : float
@@ -160,8 +160,8 @@ def _is_same(event: Event, more: Event) -> bool:
 def _part(batch: Batch, found: Results, rows: NDArray[np.int64]) -> _Open:
     """What rows of one event, with no other of their series between them, say of it."""
     strength = found.alert_strength[rows]
-    reaches = found.is_anomaly[rows] & (strength >= ALERT)
-    loud = np.flatnonzero(found.is_anomaly[rows] | (strength > 0.0))
+    reaches = strength >= found.alert_level[rows]
+    loud = np.flatnonzero(found.is_anomaly[rows] | (strength >= LOUD))
     last = rows[loud[-1]] if len(loud) else None
     peak = rows[int(np.argmax(np.nan_to_num(found.surprise[rows], nan=-1.0)))]
     event = Event(

@@ -168,7 +168,12 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
         "or the share of normal records (1e-4; the default without times is 1e-3)",
     )
     add("--horizons", metavar="1,6", type=_numbers, help="how many records ahead to forecast")
-    add("--networks", metavar="lstm,gru", type=_names, help="cells of the networks (default: lstm)")
+    add(
+        "--networks",
+        metavar="lstm,gru",
+        type=_names,
+        help="cells of the networks (default: lstm,lstm,gru for one channel, lstm for several)",
+    )
     add("--hidden", metavar="N", type=int, help="hidden units of each network (default: 12)")
     add("--seed", metavar="N", type=int, help="seed of the initial weights (default: 0)")
     add("--coverage", metavar="SHARE", type=float, help="share of values in intervals (default: .95)")

@@ -7,7 +7,7 @@ import math
 from streamrnn.connectors.text import printable
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.baselines import ChannelSummary
-from streamrnn.pipelines.events import ALERT, Event, Part
+from streamrnn.pipelines.events import Event, Part
 from streamrnn.pipelines.summary import SeriesSummary, Summary
 from streamrnn.pipelines.words import count, duration, moment, number, percent, table
 
@@ -118,7 +118,7 @@ def event_lines(summary: Summary) -> list[str]:
         return ["No events."]
     timed = any(event.start != NO_TIME for event in events)
     total = summary.total
-    alerts = f"{count(total.n_alerts, 'alert')} (detections of strength {ALERT} and up)"
+    alerts = f"{count(total.n_alerts, 'alert')} (events that reached the alert level)"
     title = f"{count(total.n_events, 'event')}, {alerts}"
     if total.n_events > len(events):
         title += f"; the {len(events)} strongest"

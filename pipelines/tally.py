@@ -215,6 +215,7 @@ class KernelColumns:
             kernel.COLUMN_SURPRISE: found.surprise,
             kernel.COLUMN_LEVEL: found.level,
             kernel.COLUMN_STRENGTH: found.alert_strength,
+            kernel.COLUMN_ALERT_LEVEL: found.alert_level,
         }
         columns: dict[int, NDArray[Any]] = {
             **{i: np.ascontiguousarray(column, np.int64) for i, column in wholes.items()},

@@ -26,6 +26,7 @@ _PERIODS_NS = {
 _DEFAULT_BUDGET = "1/week"
 _DEFAULT_RATE = 1e-3
 _CELL_NAMES = ("lstm", "gru")
+_OF_ONE, _OF_MANY = ("lstm", "lstm", "gru"), ("lstm",)  # networks for one channel, and for several
 _LAG_UNIT = 8  # lags fill whole vectors of float64
 _STRUCTURAL = ("channels", "networks", "hidden", "k1", "k2", "recompute", "horizons", "lags", "seed")
 
@@ -40,7 +41,8 @@ class Settings:
         Structural. Names of a record's values, in order.
     networks : sequence of str
         Structural. The cell of each network, ``"lstm"`` or ``"gru"``; forecasts
-        are averaged over the networks.
+        are averaged over the networks. Empty is two LSTM and a GRU for one channel,
+        whose alerts listen to them all, and one LSTM for several.
     hidden : int
         Structural. Hidden units of each network, 1 to 512.
     k1, k2 : int
@@ -83,7 +85,7 @@ class Settings:
     """
 
     channels: tuple[str, ...] = ("value",)
-    networks: tuple[str, ...] = ("lstm",)
+    networks: tuple[str, ...] = ()
     hidden: int = 12
     k1: int = 1
     k2: int = 16
@@ -98,7 +100,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         _set(self, "channels", _names("channels", self.channels))
-        _set(self, "networks", _names("networks", self.networks))
+        default = _OF_ONE if len(self.channels) == 1 else _OF_MANY
+        _set(self, "networks", _names("networks", self.networks or default))
         if len(set(self.channels)) != len(self.channels):
             raise SettingsError(f"channels names one channel twice: {list(self.channels)}")
         for cell in self.networks:

@@ -6,13 +6,14 @@ from math import exp, log, nan
 
 import naive
 import numpy as np
-from naive_scoring import Alerts, Evidence, Scaler, Tail, surprise_of
+from naive_evidence import Evidence
+from naive_scoring import Alerts, Scaler, Tail, surprise_of
 from support import Network
 
 from streamrnn.initial import initial_parameters
 from streamrnn.kernels import clock, features, plan, residuals, scaler, step
 from streamrnn.layout import FORGETTING, INNOVATION_CLIP, PRIOR, ModelLayout, Training
-from streamrnn.scoring import alert
+from streamrnn.scoring import alert, evidence
 from streamrnn.settings import Settings
 
 Arrays = dict[str, np.ndarray]
@@ -56,12 +57,6 @@ class Errors:
     def variance(self) -> np.ndarray:
         return np.maximum(self.spread, residuals._SMALLEST_SPREAD)
 
-    def limit(self, changes: np.ndarray, errors: np.ndarray) -> np.ndarray:
-        """The changes as if no error had been larger than the limit (Huber 1964)."""
-        most = residuals._LARGEST_ERROR * np.sqrt(self.variance)
-        excess = errors - np.clip(errors, -most, most)
-        return changes - np.where(self.seen >= residuals.READY, excess, 0.0)
-
     def learn(self, errors: np.ndarray) -> None:
         for k, d in np.ndindex(errors.shape):
             error, n = errors[k, d], self.seen[d]
@@ -103,7 +98,8 @@ class Model:
         self.scalers = [Scaler() for _ in settings.channels]
         quantile = 1.959964  # of a normal distribution at .975; the tests use a coverage of .95
         self.errors = Errors(len(self.horizons), channels, quantile, settings.coverage)
-        self.clock, self.evidence, self.tail = Clock(), Evidence(), Tail()
+        self.clock, self.tail = Clock(), Tail()
+        self.evidence = Evidence(channels, len(layout.networks))
         self.late = 0  # records in a row
         self.level, self.budget = settings.alarm_rate()
         self.alerts = Alerts(0.0)
@@ -123,7 +119,7 @@ class Model:
         out = {"status": "warming" if usable.any() else "missing", "yhat": self._interval(0)}
         odd = self.clock.observe(time)
         actual, changes, errors = self._compare(values, usable)
-        detection = usable.any() and self._judge(out, actual[0], errors[0], odd)
+        detection = usable.any() and self._judge(out, values, actual[0], odd)
         out["event"] = self.alerts.position[1] if self.alerts.open else -1
         if not detection or self.settings.learn_anomalies:
             self._learn(values, usable, changes, errors)
@@ -173,37 +169,49 @@ class Model:
                 errors[k, d] = actual[k, d] - made["forecast"][k, d]
         return actual, changes, errors
 
-    def _judge(self, out: dict, actual: np.ndarray, errors: np.ndarray, odd: float) -> bool:
-        ready = ~np.isnan(errors) & (self.errors.seen >= residuals.READY)
+    def _judge(self, out: dict, values: np.ndarray, actual: np.ndarray, odd: float) -> bool:
+        """Assess a record, score it, and let the evidence learn it; whether it is a detection."""
         self.alerts.end_if_calm()
-        if not ready.any():
-            return False
         inflation = min(1.0 + 4.0 * odd * odd, residuals._MOST_INFLATION) if odd > 0.0 else 1.0
-        # In sensor units, whose usual error around a forecast is spread x cosh(forecast).
-        forecast = actual[ready] - errors[ready]
-        usual = np.sqrt(self.errors.variance[0][ready] * inflation) * np.cosh(forecast)
-        z = (np.sinh(actual[ready]) - np.sinh(forecast)) / usual
-        score = self.evidence.score(z)
+        before, of_value = self.evidence.assess(values, self.scalers, inflation)
+        asked = 0.0
+        if len(values) == 1:
+            forecasts = self.past[-1]["forecasts"] if self.past else np.zeros(len(self.networks))
+            asked = self.evidence.strength(actual[0], forecasts, before, of_value)
+        scored = before >= evidence.FIRST
+        detection = False
+        if scored:
+            score = self.evidence.fusion.combine(self.evidence.kinds)
+            scored = self.evidence.fusion.count > step._TAIL_AFTER
+            if scored:
+                detection = self._say(out, score, asked)
+            else:
+                self.tail.learn(score)
+        self.evidence.learn(values, scored, not detection or self.settings.learn_anomalies)
+        return detection
+
+    def _say(self, out: dict, score: float, asked: float) -> bool:
         surprise = self.tail.judge(score)
+        one = len(self.scalers) == 1
+        asked = max(asked, surprise / (step._SURPRISE_OF_ONE if one else step._SURPRISE_OF_MANY))
         self.alerts.allowed = self.budget * self.clock.typical
         level = self.alerts.level(self.level)
         if self.alerts.is_normal(surprise, surprise_of(level)):
             self.tail.learn(score)
         expected = self.level if self.alerts.allowed == 0.0 else min(self.alerts.allowed, alert.LARGEST_LEVEL)
         sure = self.alerts.normal >= alert.CALIBRATED_AFTER / expected
-        position = (0, self.records - 1)
-        detection, strength = self.alerts.judge(surprise, surprise_of(level), position)
-        share = np.full(len(errors), nan)
-        parts = np.log1p(z**2)
-        share[ready] = parts / parts.sum()
+        detection = surprise >= surprise_of(level)
+        alert_level = self.alerts.alert_level
+        strength = self.alerts.judge(detection, asked, (0, self.records - 1))
+        shares = self.evidence.shares
         out |= {
             "status": "calibrated" if sure else "provisional", "score": score, "surprise": surprise,
-            "level": level, "detection": detection, "strength": strength, "share": share,
+            "level": level, "alert_level": alert_level, "detection": detection, "strength": strength,
+            "share": shares / shares.sum() if shares.sum() > 0.0 else np.full(len(shares), 1 / len(shares)),
         }  # fmt: skip
         return detection
 
     def _learn(self, values: np.ndarray, usable: np.ndarray, changes: np.ndarray, errors: np.ndarray) -> None:
-        limited = self.errors.limit(changes, errors)
         self.errors.learn(errors)
         known = ~np.isnan(changes[0])
         for network, readout, i in zip(self.networks, self.readouts, range(9), strict=False):
@@ -212,7 +220,7 @@ class Model:
             for k in range(len(self.horizons)):
                 made = self._made_for_now(k)
                 if made is not None:
-                    readout.learn_weights(k, made["regressors"][i], limited[k])
+                    readout.learn_weights(k, made["regressors"][i], changes[k])
             network.learn(changes[0])
         for d in np.flatnonzero(usable):
             self.scalers[d].learn(values[d])
@@ -248,6 +256,7 @@ class Model:
                 "scale": np.array([channel.scale for channel in self.scalers]),
                 "value": self.value.copy(),
                 "forecast": self.value + np.mean(changes, axis=0),
+                "forecasts": np.array([self.value[0] + change[0, 0] for change in changes]),
                 "regressors": records,
             }
         )

@@ -12,7 +12,7 @@ from math import asinh, exp, log10, sqrt
 import numpy as np
 
 from streamrnn.kernels import scaler
-from streamrnn.scoring import alert, residual, tail
+from streamrnn.scoring import alert, tail
 
 # ---------------------------------------------------------------- scaler
 
@@ -75,22 +75,6 @@ class Scaler:
         if self.scale == 0.0:
             return asinh(np.copysign(far, distance))
         return asinh(np.clip(distance / self.scale, -far, far))
-
-
-# ---------------------------------------------------------------- evidence
-
-
-@dataclass
-class Evidence:
-    """log(1 + z^2) of the channels, and its exponential average over the records."""
-
-    average: float = 0.0
-
-    def score(self, z: np.ndarray) -> float:
-        parts = np.log1p(np.square(z))
-        evidence = 0.5 * (np.mean(parts) + np.max(parts))
-        self.average += 2.0 / (residual.SPAN + 1.0) * (evidence - self.average)
-        return float(evidence + self.average)
 
 
 # ---------------------------------------------------------------- tail
@@ -178,19 +162,24 @@ class Alerts:
     allowed: float  # events a record, or 0: a fixed level
     recent: float = 0.0
     steer: float = 0.0
+    raised: float = 0.0
     normal: float = 0.0
     withheld: float = 0.0
     open: bool = False
     reached: bool = False
-    peak: float = 0.0
     calm: int = 0
     since: int = 0
     position: tuple[int, int] = (0, 0)
+    before: list[float] = field(default_factory=list)
 
     def level(self, fixed: float) -> float:
         if self.allowed > 0.0:
             return min(self.allowed * exp(self.steer), alert.LARGEST_LEVEL)
         return fixed
+
+    @property
+    def alert_level(self) -> float:
+        return exp(self.raised) / (1.0 + exp(self.raised))
 
     def end_if_calm(self) -> None:
         self.open = self.open and self.calm < alert.QUIET
@@ -204,35 +193,38 @@ class Alerts:
             return False
         return True
 
-    def judge(self, surprise: float, level_surprise: float, position: tuple[int, int]) -> tuple[bool, float]:
-        """(detection, alert strength) of a record; call ``end_if_calm`` before."""
+    def judge(self, detection: bool, asked: float, position: tuple[int, int]) -> float:
+        """Alert strength of a record; call ``end_if_calm`` before."""
         self.recent *= exp(-1.0 / 1000.0)
         self._steer(alert.STEP * self.allowed)
+        u = asked / (1.0 + 0.1 * self.recent)
+        window = int(min(max(alert.SHORTEST, alert._GROWTH * (len(self.before) + 1)), alert.LONGEST))
+        peak = u > max(self.before[-window:], default=-1.0)
+        self.before.append(u)
         self.since += 1
-        detection = surprise >= level_surprise
-        u = surprise / 3.0 / (1.0 + 0.1 * self.recent)
-        loud = detection or u >= 1.0
-        opens = loud and not self.open
-        if opens:
-            self.open, self.reached, self.position = True, False, position
-        reaches = detection and u >= 1.0 and not self.reached
-        worsens = loud and self.since >= alert.PAUSE and u > alert.WORSE * self.peak
-        strength = 0.0
-        if opens or reaches or worsens:
-            strength = u / (1.0 + u)
-            self.peak, self.since = u, 0
-        if reaches:
-            self.reached = True
+        strength = u / (1.0 + u) if peak and self.since > alert.PAUSE and u >= alert._FAINT else 0.0
+        if strength >= 0.5:
+            self.since = 0
             self.recent += 1.0
-            self._steer(-alert.STEP)
+        loud = detection or strength >= 0.5
+        if loud and not self.open:
+            self.open, self.reached, self.position = True, False, position
+            if detection:
+                self._steer(-alert.STEP)
+        if strength >= self.alert_level and not self.reached:
+            self.reached = True
+            if self.allowed > 0.0:
+                self.raised = min(self.raised + alert.STEP, alert._MOST_RAISED)
         self.calm = 0 if loud else self.calm + 1
         self.normal += not detection
-        return detection, strength
+        return strength
 
     def _steer(self, by: float) -> None:
-        """Robbins and Monro (1951): up by each record, down by each event."""
+        """Robbins and Monro (1951): up by each record, down by each event; the alert level the other way."""
         if self.allowed > 0.0:
             self.steer = float(np.clip(self.steer + by, *alert._STEER_BOUNDS))
+            if by > 0.0:
+                self.raised = max(self.raised - by, 0.0)
 
 
 def surprise_of(p: float) -> float:

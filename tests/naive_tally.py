@@ -115,12 +115,12 @@ class SeriesTally:
             self.event = {"name": name, "facts": set(), "label": False}
             self.n["events"] += 1
         event, facts = self.event, self.event["facts"]
-        loud = found.is_anomaly[i] or found.alert_strength[i] > 0
+        loud = found.is_anomaly[i] or found.alert_strength[i] >= kernel.LOUD
         event["label"] |= bool(label)
         before = set(facts)
         if loud and event["label"]:
             facts.add("overlaps")
-        if found.is_anomaly[i] and found.alert_strength[i] >= kernel.ALERT:
+        if found.alert_strength[i] >= found.alert_level[i]:
             facts.add("alerts")
             if found.status[i] == CALIBRATED:
                 facts.add("sure_alerts")

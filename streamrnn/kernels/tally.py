@@ -14,7 +14,7 @@ from streamrnn.kernels.scalar import bits_of
 from streamrnn.kernels.scaler import usable
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
 
-ALERT = 0.5  # the alert_strength that is worth an alert
+LOUD = 0.5  # the alert_strength that opens an event
 SMOOTHING = 0.3  # of the EWMA baseline
 
 # a series' int64 counters
@@ -115,8 +115,9 @@ _LONGEST_STEP = 2**63 - 1
     COLUMN_SURPRISE,  # float64
     COLUMN_LEVEL,
     COLUMN_STRENGTH,
+    COLUMN_ALERT_LEVEL,
     COLUMN_SIZE,
-) = range(18)
+) = range(19)
 
 
 @inlined
@@ -258,13 +259,13 @@ def _count_event(columns, counters, i):
         store(counters, EVENT_FLAGS, 0)
         _add(counters, EVENTS, 1)
     hit, strength = whole(columns, COLUMN_HIT, i), real(columns, COLUMN_STRENGTH, i)
-    loud = hit != 0 or strength > 0.0
+    loud = hit != 0 or strength >= LOUD
     old = flags = load(counters, EVENT_FLAGS)
     if whole(columns, COLUMN_LABEL, i):
         flags |= _LABEL_WAITS
     if loud and flags & _LABEL_WAITS:  # a label counts once a detection is at or after it
         flags |= _OVERLAPS
-    if hit and strength >= ALERT:
+    if strength >= real(columns, COLUMN_ALERT_LEVEL, i):
         flags |= _REACHED
         if whole(columns, COLUMN_STATUS, i) == plan.CALIBRATED:
             flags |= _REACHED_SURE

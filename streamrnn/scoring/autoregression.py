@@ -22,7 +22,7 @@ from math import isfinite
 from math import sqrt as square_root
 
 from streamrnn.kernels.compiling import inlined, kernel
-from streamrnn.kernels.readout import dot, reset_inverse, update_inverse
+from streamrnn.kernels.readout import dot, update_inverse
 from streamrnn.kernels.scalar import log1p
 from streamrnn.kernels.vector import (
     fma,

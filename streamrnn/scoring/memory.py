@@ -1,4 +1,4 @@
-"""What the networks add for one channel: is what came, given what was expected, like anything before?
+"""What the networks add for one channel: novelty of what came beside what was expected.
 
 Three kinds of novelty, of which the alert is made (``alert.py``):
 
@@ -20,7 +20,7 @@ from math import sqrt as square_root
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, kernel, woven
 from streamrnn.kernels.scalar import exp, log
-from streamrnn.kernels.vector import float32_at, float64_at, int64_at, load, shift, store
+from streamrnn.kernels.vector import float32_at, float64_at, int64_at, load, store
 from streamrnn.scoring import novelty
 
 FIRST = 150  # records with values before the memories begin
@@ -42,7 +42,7 @@ def _forecast_of(model, row, i):
 
 @kernel
 def _pair_novelty(model, row, i, actual, forecast, heard):
-    """log of the largest of network ``i``'s last three novelties."""
+    """Log of the largest of network ``i``'s last three novelties."""
     memory = float64_at(row + load(int64_at(model), plan.MODEL_PAIRS) + 8 * i * novelty.PAIRS)
     codes = float32_at(row + load(int64_at(model), plan.MODEL_PAIRS) + 8 * i * novelty.PAIRS)
     distance = novelty.observe_pair(memory, codes, actual, forecast)
@@ -51,7 +51,7 @@ def _pair_novelty(model, row, i, actual, forecast, heard):
         recent = load(memory, novelty.PAIR_RECENT)
         newest = novelty.discounted(distance, recent)
         store(memory, novelty.PAIR_RECENT, novelty.counted(distance, recent, _KEEP))
-    largest = max(newest, max(load(memory, novelty.LAST), load(memory, novelty.BEFORE_LAST)))
+    largest = max(newest, load(memory, novelty.LAST), load(memory, novelty.BEFORE_LAST))
     store(memory, novelty.BEFORE_LAST, load(memory, novelty.LAST))
     store(memory, novelty.LAST, newest)
     return log(max(largest, _LEAST_PAIR))

@@ -22,7 +22,7 @@ CASES = {
 }  # fmt: skip
 
 
-def records(channels, n=420, times=True):
+def records(channels, n=520, times=True):
     """Waves with noise, spikes, a step, holes, a gap, a late record and a duplicate."""
     rng = np.random.default_rng(0)
     t = np.arange(n)[:, None]
@@ -62,7 +62,12 @@ def test_every_output_equals_that_of_the_twin(name, times):
     if len(settings.horizons) > 1:
         ahead = column("ahead", [nothing] * (len(settings.horizons) - 1))
         np.testing.assert_allclose(found.ahead, ahead.transpose(0, 2, 1, 3), **close)
-    for key, part in (("score", found.anomaly_score), ("surprise", found.surprise), ("level", found.level)):
+    for key, part in (
+        ("score", found.anomaly_score),
+        ("surprise", found.surprise),
+        ("level", found.level),
+        ("alert_level", found.alert_level),
+    ):
         np.testing.assert_allclose(part, column(key, np.nan), err_msg=key, **close)
     np.testing.assert_allclose(found.alert_strength, column("strength", 0.0), **close)
     np.testing.assert_allclose(found.share, column("share", np.full(len(settings.channels), np.nan)), **close)

@@ -64,6 +64,7 @@ def _results_of(n, channels=1, **columns):
         "surprise": flat,
         "alert_strength": flat,
         "level": np.full(n, 0.01),
+        "alert_level": np.full(n, 0.5),
         "is_anomaly": np.zeros(n, np.bool_),
         "status": np.full(n, CALIBRATED, np.int8),
         "event_partition": np.full(n, -1, np.int32),
