@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streamrnn.kernels import plan
 from streamrnn.kernels.scaler import REACH
 from streamrnn.layout import PRIOR, ModelLayout, NetworkShape, aligned_bytes
-from streamrnn.scoring import anchor, autoregression, fusion, novelty, tail
+from streamrnn.scoring import alert, anchor, autoregression, fusion, novelty, tail
 
 _HEAD_SCALE = 0.3  # a head that starts small starts near the last value
 
@@ -76,6 +76,7 @@ def initial_row(layout: ModelLayout) -> NDArray[np.uint8]:
     layout.segment(row, "quantile", np.float64)[:] = quantile
     channels = len(settings.channels)
     layout.segment(row, "autoregression", np.float64)[:] = autoregression.initial_copy() * 2 * channels
+    layout.segment(row, "event", np.int64)[:] = alert.initial_event()
     layout.segment(row, "anchor", np.float64)[:] = anchor.initial_state()
     layout.segment(row, "fusion", np.float64)[:] = fusion.initial_state()
     layout.segment(row, "tail", np.float64)[:] = tail.initial_state()

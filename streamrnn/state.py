@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from streamrnn.errors import SettingsError, StateError
 from streamrnn.kernels import plan
 from streamrnn.layout import ModelLayout
+from streamrnn.scoring import alert, novelty
 from streamrnn.settings import Settings
 
 MAGIC = b"strmrnn\n"
@@ -119,31 +120,40 @@ def check_rows(layout: ModelLayout, rows: NDArray[np.uint8]) -> None:
             "the state comes from another version or other settings"
         )
     for code, row in enumerate(rows):
-        for name, index, largest in _indices(layout):
-            value = layout.segment(row, name, np.int64)[index]
-            if np.any(value < 0) or np.any(value > largest):
+        for name, index, largest, dtype in _indices(layout):
+            value = layout.segment(row, name, dtype)[index]
+            if not np.all((value >= 0) & (value <= largest)):
                 raise StateError(
                     f"the state is damaged: series {code} has {name} = {value}, not from 0 to {largest}"
                 )
 
 
-def _indices(layout: ModelLayout) -> list[tuple[str, Any, int]]:
-    """(segment, index, largest value) of every number that kernels count or index with."""
+def _indices(layout: ModelLayout) -> list[tuple[str, Any, int, type[np.generic]]]:
+    """(segment, index, largest value, type) of every number that kernels count or index with."""
     settings, most = layout.settings, 2**62
     everywhere = slice(None)
-    checks: list[tuple[str, Any, int]] = [
+    whole: list[tuple[str, Any, int]] = [
         ("counters", plan.STEP_RECORDS, most),
         ("counters", plan.STEP_SLOT, settings.horizons[-1] - 1),
         ("counters", plan.STEP_STEPS, most),
         ("counters", plan.STEP_LATE, most),
         ("seen", everywhere, most),
         ("residuals", everywhere, most),
+        ("event", alert.RECORDS, most),
+        ("event", alert.HEAD, alert.LONGEST),
+        ("event", alert.HELD, alert.LONGEST + 1),
     ]
     for i in range(len(layout.networks)):
-        checks += [
+        whole += [
             (f"network{i}.counters", plan.COUNT_SLOT, settings.k2),
             (f"network{i}.counters", plan.COUNT_FILLED, settings.k2),
             (f"network{i}.counters", plan.COUNT_SINCE, settings.k1),
             (f"network{i}.mask", everywhere, 1),
         ]
-    return checks
+    memories = [("novelty", slice(novelty.COUNT, None, novelty.VALUES), novelty.VALUE_CODES)]
+    if len(settings.channels) == 1:
+        memories += [
+            ("pairs", slice(novelty.PAIR_COUNT, None, novelty.PAIRS), novelty.PAIR_CODES),
+            ("context", slice(novelty.COUNT, None, novelty.VALUES), novelty.VALUE_CODES),
+        ]
+    return [*((*check, np.int64) for check in whole), *((*check, np.float64) for check in memories)]

@@ -254,7 +254,7 @@ class Evidence:
         self.clean = np.where(usable, values, self.past[:, 0])
         for d, channel in enumerate(scalers):
             if channel.scale > 0.0:
-                bound = scaler.REACH * channel.scale
+                bound = channel.reach * channel.scale
                 if channel.variance == 0.0:
                     bound = max(bound, channel.magnitude)
                 self.clean[d] = np.clip(self.clean[d], channel.mean - bound, channel.mean + bound)

@@ -181,23 +181,23 @@ class Model:
         scored = before >= evidence.FIRST
         detection = False
         if scored:
-            score = self.evidence.fusion.combine(self.evidence.kinds)
+            score, momentary = self.evidence.fusion.combine(self.evidence.kinds), self.evidence.kinds.sum()
             scored = self.evidence.fusion.count > step._TAIL_AFTER
             if scored:
-                detection = self._say(out, score, asked)
+                detection = self._say(out, (score, momentary), asked)
             else:
-                self.tail.learn(score)
+                self.tail.learn(score, momentary)
         self.evidence.learn(values, scored, not detection or self.settings.learn_anomalies)
         return detection
 
-    def _say(self, out: dict, score: float, asked: float) -> bool:
-        surprise = self.tail.judge(score)
+    def _say(self, out: dict, scores: tuple[float, float], asked: float) -> bool:
+        surprise = self.tail.judge(*scores)
         one = len(self.scalers) == 1
         asked = max(asked, surprise / (step._SURPRISE_OF_ONE if one else step._SURPRISE_OF_MANY))
         self.alerts.allowed = self.budget * self.clock.typical
         level = self.alerts.level(self.level)
         if self.alerts.is_normal(surprise, surprise_of(level)):
-            self.tail.learn(score)
+            self.tail.learn(*scores)
         expected = self.level if self.alerts.allowed == 0.0 else min(self.alerts.allowed, alert.LARGEST_LEVEL)
         sure = self.alerts.normal >= alert.CALIBRATED_AFTER / expected
         detection = surprise >= surprise_of(level)
@@ -205,7 +205,7 @@ class Model:
         strength = self.alerts.judge(detection, asked, (0, self.records - 1))
         shares = self.evidence.shares
         out |= {
-            "status": "calibrated" if sure else "provisional", "score": score, "surprise": surprise,
+            "status": "calibrated" if sure else "provisional", "score": scores[0], "surprise": surprise,
             "level": level, "alert_level": alert_level, "detection": detection, "strength": strength,
             "share": shares / shares.sum() if shares.sum() > 0.0 else np.full(len(shares), 1 / len(shares)),
         }  # fmt: skip

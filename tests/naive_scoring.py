@@ -54,14 +54,14 @@ class Scaler:
         self.variance = (1.0 - gain) * (self.variance + gain * distance**2)
 
     def _within_reach(self, distance: float) -> float:
-        """At most ``reach`` scales; the reach grows with each value in a row beyond it."""
+        """At most ``reach`` scales; the reach grows with each value beyond it, and shrinks with each within."""
         farthest = self.reach * self.scale
         if farthest == 0.0:
             return distance
         if self.variance == 0.0:
             return float(np.clip(distance, -self.magnitude, self.magnitude))
         if abs(distance) <= farthest:
-            self.reach = scaler.REACH
+            self.reach = max(self.reach * scaler.REACH_KEEPS, scaler.REACH)
             return distance
         self.reach = min(self.reach * scaler.REACH_GROWTH, scaler._FARTHEST_REACH)
         return float(np.copysign(farthest, distance))
@@ -81,7 +81,42 @@ class Scaler:
 
 
 class Tail:
-    """-log10 p of a score by a decaying histogram, a Lomax tail and three level trackers."""
+    """-log10 p of a record: both measures' tails, then three level trackers."""
+
+    def __init__(self) -> None:
+        self.measures = [Measure(), Measure()]
+        self.levels = np.array([1.0, 2.0, 3.0])
+
+    def judge(self, *values: float) -> float:
+        """Surprise of a record, before it is learned."""
+        pairs = zip(self.measures, values, strict=True)
+        p = 10.0 ** -max(measure.raw(measure.standardised(value)) for measure, value in pairs)
+        return max(self._track(-log10(p * (2.0 - p))), 0.0)
+
+    def learn(self, *values: float) -> None:
+        """Take a record for a normal one."""
+        for measure, value in zip(self.measures, values, strict=True):
+            measure.learn(value)
+
+    def _track(self, raw: float) -> float:
+        """Map the levels where the stream realises .1, .01 and .001 onto 1, 2 and 3."""
+        first, second, third = self.levels
+        if raw < first:
+            surprise = raw / first
+        elif raw < second:
+            surprise = 1.0 + (raw - first) / (second - first)
+        else:
+            surprise = 2.0 + (raw - second) / (third - second)
+        for i in range(3):
+            self.levels[i] += tail._RATES[i] * ((raw > self.levels[i]) - tail._PROBABILITIES[i])
+            self.levels[i] = np.clip(self.levels[i], 0.5 * (i + 1), 3.0 * (i + 1))
+        self.levels[1] = max(self.levels[1], self.levels[0] + 0.3)
+        self.levels[2] = max(self.levels[2], self.levels[1] + 0.3)
+        return surprise
+
+
+class Measure:
+    """Tail of one measure by a decaying histogram and a Lomax distribution."""
 
     def __init__(self) -> None:
         self.mean, self.variance, self.count = tail._PRIOR_SCORE, tail._PRIOR_VARIANCE, tail._PRIOR_COUNT
@@ -89,7 +124,6 @@ class Tail:
         self.middles = 0.5 * (self.edges[:-1] + self.edges[1:])
         density = np.exp(-0.5 * self.middles**2) / np.sqrt(2.0 * np.pi)
         self.counts = tail._PRIOR * tail._WIDTH * density
-        self.levels = np.array([1.0, 2.0, 3.0])
 
     def _bin(self, z: float) -> int:
         return int(np.clip(np.floor((z - tail._LOW) / tail._WIDTH), 0, tail.BINS - 1))
@@ -116,29 +150,12 @@ class Tail:
         count = share * self.counts[b] + self.counts[b + 1 :].sum() + 0.5
         return -log10(max(count / (self.counts.sum() + 1.0), tail._SMALLEST))
 
-    def _track(self, raw: float) -> float:
-        """Map the levels where the stream realises .1, .01 and .001 onto 1, 2 and 3."""
-        first, second, third = self.levels
-        if raw < first:
-            surprise = raw / first
-        elif raw < second:
-            surprise = 1.0 + (raw - first) / (second - first)
-        else:
-            surprise = 2.0 + (raw - second) / (third - second)
-        for i in range(3):
-            self.levels[i] += tail._RATES[i] * ((raw > self.levels[i]) - tail._PROBABILITIES[i])
-            self.levels[i] = np.clip(self.levels[i], 0.5 * (i + 1), 3.0 * (i + 1))
-        self.levels[1] = max(self.levels[1], self.levels[0] + 0.3)
-        self.levels[2] = max(self.levels[2], self.levels[1] + 0.3)
-        return surprise
-
     @property
     def deviation(self) -> float:
         return sqrt(self.variance) + 1e-3
 
-    def judge(self, score: float) -> float:
-        """Surprise of a score, before it is learned."""
-        return max(self._track(self.raw((score - self.mean) / self.deviation)), 0.0)
+    def standardised(self, value: float) -> float:
+        return (value - self.mean) / self.deviation
 
     def learn(self, score: float) -> None:
         """Take a score for a normal one."""
@@ -168,7 +185,7 @@ class Alerts:
     open: bool = False
     reached: bool = False
     calm: int = 0
-    since: int = 0
+    since: int = alert.PAUSE
     position: tuple[int, int] = (0, 0)
     before: list[float] = field(default_factory=list)
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from streamrnn import Batch, Detector, Fleet, Settings, SettingsError, StateError
 from streamrnn.kernels import plan
-from streamrnn.state import _PREFIX, SavedState, decode, encode
+from streamrnn.scoring import alert, novelty
+from streamrnn.state import _PREFIX, SavedState, _indices, decode, encode
 
 
 def fleet_of(n_records=80, **changes):
@@ -79,6 +80,11 @@ def test_a_header_that_makes_no_sense_is_refused_though_its_checksum_fits(header
         ("counters", plan.STEP_SLOT, 1),
         ("seen", 0, -5),
         ("residuals", 0, -(2**63)),
+        ("event", alert.HEAD, alert.LONGEST + 1),
+        ("event", alert.HELD, -1),
+        ("novelty", novelty.COUNT, 0x7FF8_0000_0000_0000),  # NaN
+        ("pairs", novelty.PAIR_COUNT, 0x4090_0400_0000_0000),  # 1025.0
+        ("context", novelty.COUNT, 0x7FF0_0000_0000_0000),  # infinity
     ],
 )
 def test_an_index_out_of_its_range_never_reaches_a_kernel(segment, index, value):
@@ -93,9 +99,12 @@ def test_random_rows_within_the_indices_are_processed_without_harm():
     fleet = fleet_of()
     rng = np.random.default_rng(2)
     for name, (offset, count) in fleet.layout.row.segments.items():
-        if "counters" in name or name in ("seen", "residuals", "network0.mask", "event"):
+        if "counters" in name or "mask" in name or name in ("seen", "residuals", "event"):
             continue
         fleet.row(0)[offset : offset + 4 * count] = rng.integers(0, 256, 4 * count)
+    for name, index, _, dtype in _indices(fleet.layout):
+        if name in ("novelty", "pairs", "context"):
+            fleet.layout.segment(fleet.row(0), name, dtype)[index] = 7
     loaded = Fleet.from_bytes(fleet.to_bytes())
     assert len(loaded.process(Batch.of_one_series(rng.normal(size=(50, 1))))) == 50
 

@@ -2,10 +2,10 @@
 
 After the first 16 values give a median and a median absolute deviation (or, of a
 channel that mostly rests, its smallest step), mean and variance follow with
-exponential forgetting (span 4000). A value further than 1000 scales from the mean
-counts as 1000 scales away, so that an absurd reading cannot blind the detector for
-days; the reach grows by a twentieth with each value in a row that is beyond it,
-so that a channel that has changed for good is itself again after some hundred.
+exponential forgetting (span 4000). A value further from the mean than the reach, 20 scales at
+first, counts as that far away, so that one absurd reading cannot blind the detector for
+days. Each value beyond the reach makes it four times as far, and it shrinks slowly
+back: a channel that bursts, or that has changed for good, is soon taken at its word.
 The scaled value is asinh((v - mean) / scale).
 
 Multiplying a channel by a power of two multiplies mean and scale exactly and
@@ -26,8 +26,10 @@ from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
 
 WINDOW = 16  # values that start a channel's scale: enough for a median to outvote 7 bad ones
 SPAN = 4000.0
-REACH = 1000.0  # scales from the mean that a value may count as
-REACH_GROWTH = 1.05
+# Tuned with NAB's development half: reach 4 and growth 1.05 score 75.1, no reach at all 77.4, these 78.2.
+REACH = 20.0  # scales from the mean that a value may count as
+REACH_GROWTH = 4.0  # with each value beyond it
+REACH_KEEPS = 0.9995  # with each value within it
 _FARTHEST_REACH = 1e9
 FLOOR = 1e-6  # of the largest magnitude seen: below it a float32 sensor is constant
 FARTHEST = 1e6  # bound of (v - mean) / scale
@@ -134,7 +136,8 @@ def learn_scale(model, row, d, value):
         reach = load(reaches, d)
         beyond = abs(distance) > reach * scale
         distance = min(max(distance, -reach * scale), reach * scale)
-        store(reaches, d, min(reach * REACH_GROWTH, _FARTHEST_REACH) if beyond else REACH)
+        grown = min(reach * REACH_GROWTH, _FARTHEST_REACH)
+        store(reaches, d, grown if beyond else max(reach * REACH_KEEPS, REACH))
     store(mean, d, m + gain * distance)
     store(variance, d, (1.0 - gain) * (q + gain * distance * distance))
     store(magnitude, d, max(load(magnitude, d), abs(m + distance)))

@@ -118,23 +118,24 @@ def _disorder(model, row, time, values):
 
 @woven
 def _score(model, row, scratch, before, of_value):
-    """(anomaly_score, surprise, what the evidence asks for) of an assessed record; NaN before there are."""
+    """(anomaly_score, its own evidence, surprise, what that asks for) of a record; NaN before there are."""
     table = int64_at(model)
     channels = load(table, plan.MODEL_CHANNELS)
     asked = 0.0
     if channels == 1:
         asked = memory.strength(model, row, scratch, before, of_value)
     if before < evidence.FIRST:
-        return nan, nan, 0.0
+        return nan, nan, nan, 0.0
     fused = float64_at(row + load(table, plan.MODEL_FUSION))
-    score = fusion.combine(fused, float64_at(scratch + load(table, plan.MODEL_FOUND)))
+    found = float64_at(scratch + load(table, plan.MODEL_FOUND))
+    score, momentary = fusion.combine(fused, found), fusion.momentary(found)
     state_of_tail = float64_at(row + load(table, plan.MODEL_TAIL))
     if load(fused, fusion.COUNT) <= _TAIL_AFTER:
-        tail.learn(state_of_tail, score)
-        return nan, nan, 0.0
-    surprise = tail.judge(state_of_tail, score)
+        tail.learn(state_of_tail, score, momentary)
+        return nan, nan, nan, 0.0
+    surprise = tail.judge(state_of_tail, score, momentary)
     asked = max(asked, surprise / (_SURPRISE_OF_ONE if channels == 1 else _SURPRISE_OF_MANY))
-    return score, surprise, asked
+    return score, momentary, surprise, asked
 
 
 @woven
@@ -145,7 +146,7 @@ def _judge(model, row, scratch, values, call, i, odd_step):
     event = int64_at(row + load(table, plan.MODEL_EVENT))
     alert.end_if_calm(event)
     before, of_value = evidence.assess(model, row, scratch, values, gap_inflation(odd_step))
-    score, surprise, asked = _score(model, row, scratch, before, of_value)
+    score, momentary, surprise, asked = _score(model, row, scratch, before, of_value)
     if isnan(score):
         return False, False
     allowed = load(numbers, plan.MODEL_BUDGET) * typical_step(model, row)
@@ -153,7 +154,7 @@ def _judge(model, row, scratch, values, call, i, odd_step):
     level = alert.level_now(state, fixed, allowed)
     level_surprise = -log(level) / _LOG10
     if alert.is_normal(state, surprise, level_surprise):
-        tail.learn(float64_at(row + load(table, plan.MODEL_TAIL)), score)
+        tail.learn(float64_at(row + load(table, plan.MODEL_TAIL)), score, momentary)
     position = (
         load(int64_at(load(columns, plan.CALL_PARTITIONS)), i),
         load(int64_at(load(columns, plan.CALL_OFFSETS)), i),

@@ -47,6 +47,13 @@ LARGEST_LEVEL = 0.05  # that a budget may stand for
 CALIBRATED_AFTER = 3.0  # normal records, in units of 1 / level
 
 
+def initial_event() -> list[int]:
+    """No event, and no alert before that would silence the first."""
+    state = [0] * EVENT_STATE
+    state[SINCE] = PAUSE
+    return state
+
+
 @inlined
 def level_now(state, fixed, allowed):
     """The p-value at which a record is a detection; ``allowed`` events a record, or 0."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, kernel, woven
 from streamrnn.kernels.scalar import log, log1p
-from streamrnn.kernels.scaler import REACH, scale_of, usable
+from streamrnn.kernels.scaler import scale_of, usable
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
 from streamrnn.scoring import anchor, autoregression, fusion, hotelling, novelty
 
@@ -62,7 +62,7 @@ def clean(model, row, scratch, values):
     """Values that evidence may see: within reach, and the last one where one is missing."""
     channels = load(int64_at(model), plan.MODEL_CHANNELS)
     mean, variance = _at(model, row, plan.MODEL_MEAN), _at(model, row, plan.MODEL_VARIANCE)
-    magnitude = _at(model, row, plan.MODEL_MAGNITUDE)
+    magnitude, reach = _at(model, row, plan.MODEL_MAGNITUDE), _at(model, row, plan.MODEL_REACH)
     cleaned = _at(model, scratch, plan.MODEL_CLEAN)
     magnitudes = _at(model, scratch, plan.MODEL_CLEAN_MAGNITUDES)
     past = _at(model, row, plan.MODEL_PAST)
@@ -72,7 +72,7 @@ def clean(model, row, scratch, values):
             value = load(past, d * autoregression.STRIDE)
         centre, scale = load(mean, d), scale_of(load(variance, d), load(magnitude, d))
         if scale > 0.0:  # not so while the scale is not known
-            bound = REACH * scale
+            bound = load(reach, d) * scale
             if load(variance, d) == 0.0:
                 bound = max(bound, load(magnitude, d))
             value = min(max(value, centre - bound), centre + bound)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from math import sqrt as square_root
 
-from streamrnn.kernels.compiling import kernel
+from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.vector import load, shift, store
 
 KINDS = 5
@@ -41,6 +41,15 @@ def initial_state() -> list[float]:
         # Rounded, since libm's last bit differs between systems.
         state[WEIGHT + c] = round((1.0 - keep**_HELD) / (1.0 - keep), 9)
     return state
+
+
+@inlined
+def momentary(evidence):
+    """The sum of a record's own kinds of evidence."""
+    total = 0.0
+    for i in range(KINDS):
+        total += load(evidence, i)
+    return total
 
 
 @kernel

@@ -1,12 +1,15 @@
 """From a score to a p-value: how often this stream would look at least this odd.
 
-The score in units of its own running mean and deviation falls into one of 80
-bins whose counts decay with memory 2000. Below their .97 quantile the
-tail probability is read off the histogram, above it a Lomax (Pareto II)
-distribution continues it: the predictive distribution of exponential excesses
-with K of them seen. Three trackers of the levels .1, .01 and .001 then map what
-this gives onto what the stream realises (stochastic quantile estimation: Robbins
-and Monro 1951). Memory is fixed; a score is judged before it is learned.
+Two measures of a record have a tail each: the score, which averages over many records
+and hears what lasts, and the sum of the record's own evidence, which hears what comes
+and goes. A measure in units of its own running mean and deviation falls into one of 80
+bins whose counts decay with memory 2000. Below their .97 quantile the tail probability
+is read off the histogram, above it a Lomax (Pareto II) distribution continues it: the
+predictive distribution of exponential excesses with K of them seen. The smaller of the
+two probabilities counts as that of two tries, p (2 - p). Three trackers of the levels
+.1, .01 and .001 then map what this gives onto what the stream realises (stochastic
+quantile estimation: Robbins and Monro 1951). Memory is fixed; a record is judged before
+it is learned.
 """
 
 from __future__ import annotations
@@ -15,13 +18,16 @@ from math import sqrt as square_root
 
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.scalar import exp, log
-from streamrnn.kernels.vector import load, shift, store
+from streamrnn.kernels.vector import load, never_inline, shift, store
 
 BINS = 80
 MEMORY = 2000.0
-(MEAN, VARIANCE, COUNT, TOTAL, LEVELS) = range(5)
-HISTOGRAM = LEVELS + 3
-STATE = HISTOGRAM + BINS
+# float64 of one measure's tail: these, then the bins
+(MEAN, VARIANCE, COUNT, TOTAL) = range(4)
+HISTOGRAM = 4
+_MEASURE = HISTOGRAM + BINS
+LEVELS = 2 * _MEASURE
+STATE = LEVELS + 3
 
 _LOW, _WIDTH = -4.0, 0.15
 _PRIOR_SCORE, _PRIOR_VARIANCE, _PRIOR_COUNT = 1.25, 0.6, 20.0  # of the score where errors are normal
@@ -43,7 +49,8 @@ def initial_state() -> list[float]:
     counts = [
         round(_PRIOR * _WIDTH * 0.3989422804014327 * 2.718281828459045 ** (-0.5 * z * z), 9) for z in middles
     ]
-    return [_PRIOR_SCORE, _PRIOR_VARIANCE, _PRIOR_COUNT, sum(counts), 1.0, 2.0, 3.0, *counts]
+    measure = [_PRIOR_SCORE, _PRIOR_VARIANCE, _PRIOR_COUNT, sum(counts), *counts]
+    return [*measure, *measure, 1.0, 2.0, 3.0]
 
 
 @inlined
@@ -56,7 +63,8 @@ def _bin(z):
 
 @kernel
 def _raw_surprise(state, z):
-    """-log10 of the tail probability before the trackers."""
+    """-log10 of a measure's tail probability before the trackers."""
+    never_inline()
     counts = shift(state, HISTOGRAM)
     total = load(state, TOTAL)
     tail = _TAIL * total
@@ -108,29 +116,43 @@ def _standardise(state, score):
 
 
 @kernel
-def judge(state, score):
-    """-log10 p of a score, at least 0; moves the trackers."""
-    return max(_track(state, _raw_surprise(state, _standardise(state, score))), 0.0)
+def judge(state, score, evidence):
+    """-log10 p of a record by its score and its own evidence, at least 0; moves the trackers."""
+    momentary = shift(state, _MEASURE)
+    raw = max(
+        _raw_surprise(state, _standardise(state, score)),
+        _raw_surprise(momentary, _standardise(momentary, evidence)),
+    )
+    raw -= log(2.0 - exp(-raw * _LOG10)) / _LOG10
+    return max(_track(state, raw), 0.0)
 
 
 @kernel
-def learn(state, score):
-    """Take a score for a normal one: histogram, mean and deviation."""
+def _learn(state, value):
+    """Take a measure for a normal one: histogram, mean and deviation."""
+    never_inline()
     counts = shift(state, HISTOGRAM)
     if load(state, TOTAL) > MEMORY:
         keep = 1.0 - 1.0 / MEMORY
         for i in range(BINS):
             store(counts, i, load(counts, i) * keep)
         store(state, TOTAL, load(state, TOTAL) * keep)
-    b = _bin(_standardise(state, score))
+    b = _bin(_standardise(state, value))
     store(counts, b, load(counts, b) + 1.0)
     store(state, TOTAL, load(state, TOTAL) + 1.0)
     mean, variance, count = load(state, MEAN), load(state, VARIANCE), load(state, COUNT) + 1.0
-    distance = min(score - mean, _WINSOR * (square_root(variance) + 1e-3))
+    distance = min(value - mean, _WINSOR * (square_root(variance) + 1e-3))
     gain = 1.0 / min(count, MEMORY)
     store(state, COUNT, count)
     store(state, MEAN, mean + gain * distance)
     store(state, VARIANCE, (1.0 - gain) * (variance + gain * distance * distance))
+
+
+@kernel
+def learn(state, score, evidence):
+    """Take a record for a normal one."""
+    _learn(state, score)
+    _learn(shift(state, _MEASURE), evidence)
 
 
 @inlined

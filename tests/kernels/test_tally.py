@@ -61,6 +61,7 @@ def stream(seed, n=600, series=3, channels=2):
         surprise=np.where(rng.random(n) < 0.2, np.nan, rng.random(n).round(1)),
         alert_strength=np.where(rng.random(n) < 0.3, rng.random(n), 0.0),
         level=rng.random(n),
+        alert_level=rng.random(n),
         is_anomaly=hit & (opened >= 0),
         status=rng.choice(6, n, p=[0.1, 0.3, 0.4, 0.1, 0.05, 0.05]).astype(np.int8),
         event_partition=np.where(opened >= 0, codes % 2, -1).astype(np.int32),

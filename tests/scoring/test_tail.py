@@ -12,11 +12,12 @@ from streamrnn.scoring import tail
 
 
 @test_kernel
-def _judge(state, scores, out, n):
-    memory, source, target = float64_at(state), float64_at(scores), float64_at(out)
+def _judge(state, scores, momentary, out, n):
+    memory, target = float64_at(state), float64_at(out)
     for i in range(n):
-        store(target, i, tail.judge(memory, load(source, i)))
-        tail.learn(memory, load(source, i))
+        score, own = load(float64_at(scores), i), load(float64_at(momentary), i)
+        store(target, i, tail.judge(memory, score, own))
+        tail.learn(memory, score, own)
 
 
 @test_kernel
@@ -26,7 +27,7 @@ def _p_values(surprises, out, n):
 
 
 class Judge:
-    """A tail by itself that learns every score."""
+    """A tail by itself that learns every score; the records' own evidence is the same, in another order."""
 
     def __init__(self):
         self.state = np.array(tail.initial_state())
@@ -34,9 +35,13 @@ class Judge:
 
     def __call__(self, scores):
         scores = np.ascontiguousarray(scores, np.float64)
-        out = np.empty_like(scores)
-        _judge(self.state.ctypes.data, scores.ctypes.data, out.ctypes.data, scores.size)
+        own, out = scores[::-1].copy(), np.empty_like(scores)
+        _judge(self.state.ctypes.data, scores.ctypes.data, own.ctypes.data, out.ctypes.data, scores.size)
         return out
+
+
+def parts_of(measure):
+    return [measure.mean, measure.variance, measure.count, measure.counts.sum(), *measure.counts]
 
 
 STREAMS = {
@@ -54,11 +59,11 @@ def test_surprises_and_state_equal_the_twin(name):
     scores = STREAMS[name](np.random.default_rng(0), 4000)
     judge, twin = Judge(), naive_scoring.Tail()
     expected = []
-    for score in scores:
-        expected.append(twin.judge(score))
-        twin.learn(score)
+    for pair in zip(scores, scores[::-1], strict=True):
+        expected.append(twin.judge(*pair))
+        twin.learn(*pair)
     np.testing.assert_allclose(judge(scores), expected, rtol=1e-7, atol=1e-9)
-    state = [twin.mean, twin.variance, twin.count, twin.counts.sum(), *twin.levels, *twin.counts]
+    state = [*(part for measure in twin.measures for part in parts_of(measure)), *twin.levels]
     np.testing.assert_allclose(judge.state, state, rtol=1e-8, atol=1e-9)  # the prior's counts are rounded
 
 
@@ -88,9 +93,10 @@ def test_a_higher_score_is_never_less_surprising(name):
 
 def test_the_first_scores_have_a_p_value_already():
     """The prior is the score of normal errors, so nothing has to be waited for."""
-    surprises = Judge()([1.0, 1.2, 50.0, 0.8])
-    assert np.all(surprises[[0, 1, 3]] < 1.5)
-    assert surprises[2] > 3.0
+    surprises = Judge()([1.0, 1.2, 0.9, 1.1, 50.0])  # the first record's own evidence is the 50
+    assert np.all(surprises[1:4] < 1.5)
+    assert surprises[0] > 3.0
+    assert surprises[4] > 3.0
 
 
 def test_a_score_is_judged_before_it_is_learned():
@@ -129,10 +135,11 @@ def test_wild_scores_leave_the_state_finite():
 def test_the_memory_is_bounded_and_its_total_is_the_sum_of_the_bins():
     judge = Judge()
     judge(np.random.default_rng(7).exponential(size=50_000))
-    counts = judge.state[tail.HISTOGRAM :]
-    assert judge.state[tail.TOTAL] == pytest.approx(counts.sum(), rel=1e-9)
-    assert judge.state[tail.TOTAL] <= tail.MEMORY + 1.0
-    assert counts.min() >= 0.0
+    for measure in judge.state[: tail.LEVELS].reshape(2, -1):
+        counts = measure[tail.HISTOGRAM :]
+        assert measure[tail.TOTAL] == pytest.approx(counts.sum(), rel=1e-9)
+        assert measure[tail.TOTAL] <= tail.MEMORY + 1.0
+        assert counts.min() >= 0.0
 
 
 def test_p_values_are_powers_of_ten():
