@@ -120,6 +120,7 @@ class Pipeline:
         self._last_commit = self._last_snapshot = self.clock()
         self._dirty = False
         self._known = frozenset(self.source.snapshot())  # partitions of which a snapshot says the position
+        self._polled = self._known
 
     @property
     def fleet(self) -> Fleet:
@@ -262,6 +263,9 @@ class Pipeline:
     def _written(self) -> Positions:
         """How far the outputs are: never behind what they held before a restart, while that is read again."""
         polled = self.source.snapshot()
+        for name in self._polled - polled.keys():  # files that are finished, and whose names come no more
+            self.committed.pop(name, None)
+        self._polled = frozenset(polled)
         return {
             name: max(polled.get(name, 0), self.committed.get(name, 0))
             for name in {**self.committed, **polled}

@@ -15,6 +15,7 @@ from daemons import Runner, stop, write_table
 from kills import FileFeed, Killer, a_seed
 
 from streamrnn.pipelines.cli import main
+from streamrnn.pipelines.store import Store
 
 PIPELINE = """
 [source]
@@ -52,13 +53,14 @@ def check_kills(runner, tmp_path, seed, kills, minutes, rotations=0):
     """A daemon killed so many times writes the bytes that one writes whom nobody kills."""
     rng = random.Random(seed)
     rows = write_table(tmp_path / "all.csv", minutes)
-    starts = set(rng.sample(range(len(rows)), rotations))
+    first = len(rows) * 2 // 5  # a file that was never looked at is not gone back to
+    starts = set(rng.sample(range(first, len(rows)), rotations))
     whole, killed = (runner(PIPELINE.format(follow="true"), name) for name in ("whole", "killed"))
     feeds = [FileFeed(one.folder / "in.csv", HEAD, rows, rng, starts) for one in (whole, killed)]
     good = sum("broken" not in row for row in rows)
 
     def finish(one, feed):
-        while feed.more(0.5):
+        while feed.more(0.3):
             pass
         process = one.start()
         assert any(b"reading in.csv" in line for line in iter(process.stderr.readline, b""))
@@ -81,12 +83,12 @@ def check_kills(runner, tmp_path, seed, kills, minutes, rotations=0):
 
 
 def test_kill_9_at_any_moment_changes_no_byte(runner, tmp_path):
-    check_kills(runner, tmp_path, a_seed(20261121), kills=10, minutes=1500)
+    check_kills(runner, tmp_path, a_seed(20261121), kills=10, minutes=800, rotations=8)
 
 
 @pytest.mark.soak
 def test_200_times_kill_9_changes_no_byte(runner, tmp_path):
-    check_kills(runner, tmp_path, a_seed(), kills=200, minutes=6000)
+    check_kills(runner, tmp_path, a_seed(), kills=200, minutes=6000, rotations=40)
 
 
 def test_a_daemon_gives_the_bits_of_a_replay(runner, tmp_path, capsys):
@@ -154,6 +156,26 @@ def test_a_file_is_followed_as_it_grows_through_rotation_and_stops(runner):
         "status",
     ]
     pd.testing.assert_frame_equal(followed[scores], replayed[scores])
+
+
+def test_what_is_kept_of_files_does_not_grow_with_their_rotations(runner):
+    live = runner(PIPELINE.format(follow="true"))
+    rows = write_table(live.folder / "all.csv", 6, broken=0.0)
+    source = live.folder / "in.csv"
+    for start in (0, 60):
+        source.write_text("\n".join([HEAD, *rows[start : start + 3]]) + "\n")
+        process = live.start()
+        for row in range(start, start + 60, 3):
+            if row > start:
+                source.rename(live.folder / f"in.csv.{row}")
+                source.write_text("\n".join([HEAD, *rows[row : row + 3]]) + "\n")
+            live.wait_for(process, lambda row=row: live.lines("out.csv") == row + 4)
+        assert stop(process)[0] == 0
+        source.rename(live.folder / f"in.csv.{start + 60}")
+    store = Store(live.folder / "state.db")
+    kept = [store.committed()[0], store.load().positions]
+    store.close()
+    assert [len(positions) for positions in kept] == [16, 16]
 
 
 def test_json_lines_are_followed_and_bad_ones_are_dead_letters(runner):
