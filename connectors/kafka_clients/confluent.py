@@ -21,7 +21,7 @@ import numpy as np
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from numpy.typing import NDArray
 
-from streamrnn.connectors.kafka_clients import words
+from streamrnn.connectors.kafka_clients import probe, words
 from streamrnn.connectors.kafka_clients.background import Background
 from streamrnn.connectors.kafka_clients.base import (
     AssignmentChange,
@@ -59,6 +59,7 @@ _NO_TIME = confluent_kafka.TIMESTAMP_NOT_AVAILABLE
 
 def open_consumer(options: KafkaOptions) -> ConfluentConsumer:
     """Connect and subscribe."""
+    probe.check_certificates(options)
     state = _State(options)
     with _translated(options):
         consumer = confluent_kafka.Consumer(
@@ -87,6 +88,7 @@ def open_consumer(options: KafkaOptions) -> ConfluentConsumer:
 
 def open_producer(options: KafkaOptions, topic: str) -> ConfluentProducer:
     """Connect."""
+    probe.check_certificates(options)
     state = _State(options)
     with _translated(options):
         producer = confluent_kafka.Producer(
@@ -368,7 +370,7 @@ def _wait_for(topic: str, client: Any, serve: Callable[[], object], state: _Stat
         if known is None:
             unknown_since = now  # nobody has said so yet
             if now - heard > options.connect_timeout_s:
-                raise RetriableError(f"cannot connect to Kafka: {state.last}")
+                raise RetriableError(f"cannot connect to Kafka: {probe.unreachable(options)} ({state.last})")
         else:
             heard = now
             if known.error is None:

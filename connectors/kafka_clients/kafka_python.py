@@ -9,8 +9,6 @@ that a refused login looks like a broker that hangs up.
 from __future__ import annotations
 
 import logging
-import socket
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +25,7 @@ from kafka import (
 )
 from kafka import errors as kafka_errors
 
-from streamrnn.connectors.kafka_clients import words
+from streamrnn.connectors.kafka_clients import probe, words
 from streamrnn.connectors.kafka_clients.base import (
     AssignmentChange,
     CommitResult,
@@ -58,13 +56,12 @@ _WRONG = (
 )
 _FOR_EVER_MS = 2**31 - 1  # 24 days
 _TOPIC_CHECK_S = 0.5
-_ANSWERS = "answers"
 _FORCED_CLOSE_S = 1.0
-_API_VERSIONS_REQUEST = bytes.fromhex("0000000a 0012 0000 00000001 ffff")
 
 
 def open_consumer(options: KafkaOptions) -> KafkaPythonConsumer:
     """Connect and subscribe."""
+    probe.check_certificates(options)
     with _opening(options):
         consumer = KafkaConsumer(
             **_common(options),
@@ -89,6 +86,7 @@ def open_consumer(options: KafkaOptions) -> KafkaPythonConsumer:
 
 def open_producer(options: KafkaOptions, topic: str) -> KafkaPythonProducer:
     """Connect."""
+    probe.check_certificates(options)
     with _opening(options):
         producer = KafkaProducer(
             **_common(options),
@@ -332,39 +330,10 @@ def _opening(options: KafkaOptions) -> Iterator[None]:
         with _translated(options):
             yield
     except RetriableError as error:
-        states = [_state_of(broker, options) for broker in options.brokers]
-        if options.security.sasl and _ANSWERS in states:
+        states = [probe.state_of(broker, options) for broker in options.brokers]
+        if options.security.sasl and probe.ANSWERS in states:
             raise words.login_refused(options) from None
-        seen = ", ".join(f"{broker} {state}" for broker, state in zip(options.brokers, states, strict=True))
-        raise RetriableError(f"cannot connect to Kafka: {seen}") from error
-
-
-def _state_of(broker: str, options: KafkaOptions) -> str:
-    """Whether a broker answers what may be asked before any login."""
-    host, _, port = broker.rpartition(":")
-    timeout_s = min(2.0, options.connect_timeout_s)
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout_s) as plain:
-            plain.settimeout(timeout_s)
-            with _wrapped(plain, options) as connection:
-                connection.sendall(_API_VERSIONS_REQUEST)
-                return _ANSWERS if connection.recv(4) else "hangs up; check the security protocol"
-    except socket.gaierror:
-        return "is a name that nobody knows"
-    except TimeoutError:
-        return "does not answer"
-    except OSError as error:
-        return f"cannot be reached ({error.strerror or error})"
-
-
-def _wrapped(plain: socket.socket, options: KafkaOptions) -> socket.socket:
-    """The connection, encrypted where the brokers want that; nothing secret goes over it."""
-    if not options.security.tls:
-        return plain
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(plain)
+        raise RetriableError(f"cannot connect to Kafka: {probe.unreachable(options)}") from error
 
 
 def _wait_for(topic: str, partitions: Callable[[str], Any], options: KafkaOptions) -> None:
@@ -374,7 +343,7 @@ def _wait_for(topic: str, partitions: Callable[[str], Any], options: KafkaOption
         with suppress(kafka_errors.KafkaTimeoutError, kafka_errors.UnknownTopicOrPartitionError):
             if partitions(topic):
                 return
-        if all(_state_of(broker, options) != _ANSWERS for broker in options.brokers):
+        if all(probe.state_of(broker, options) != probe.ANSWERS for broker in options.brokers):
             raise RetriableError(f"{options.title} does not answer")
         if time.monotonic() >= deadline:
             raise words.topic_unknown(options, topic)
