@@ -118,6 +118,7 @@ def settings_page() -> str:
 _DAEMON: dict[str, type[msgspec.Struct]] = {
     '[source] kind = "file"': settings_file.FileSourceTable,
     '[source] kind = "kafka"': settings_file.KafkaSourceTable,
+    "[record]": settings_file.Record,
     "[source.security]": settings_file.KafkaSecurityTable,
     '[[sink]] kind = "file"': settings_file.FileSinkTable,
     '[[sink]] kind = "kafka"': settings_file.KafkaSinkTable,
@@ -132,6 +133,8 @@ def _keys(kind: type[msgspec.Struct]) -> Iterator[tuple[str, tuple[str, str]]]:
     """Keys of a table, each with its default and what it is."""
     hints = get_type_hints(kind, include_extras=True)
     for field in msgspec.structs.fields(kind):
+        if kind is settings_file.Record and field.name in RECORD:
+            continue  # above, for tables and messages alike
         hint = hints[field.name]
         meta = next((m for m in getattr(hint, "__metadata__", ()) if getattr(m, "description", None)), None)
         plain = hint.__origin__ if hasattr(hint, "__metadata__") else hint

@@ -123,6 +123,8 @@ class Pipeline:
         self._troubles: set[str] = set()
         self._last_commit = self._last_snapshot = self.clock()
         self._dirty = False
+        self._known = frozenset(self.source.snapshot())  # partitions of which a snapshot says the position
+        self._polled = self._known
 
     @property
     def fleet(self) -> Fleet:
@@ -181,6 +183,7 @@ class Pipeline:
             self.store.save(Snapshot(0, state, tuple(self.coding.partition_names), positions, extra))
         except StoreError as error:
             return self._hindered(_UNSAVED, error)
+        self._known = frozenset(positions)
         self._last_snapshot = self.clock()
         self.observer.saved(self._last_snapshot - began, len(state))
         return self._goes_on(_UNSAVED)
@@ -264,15 +267,21 @@ class Pipeline:
 
     def _keep_pace(self) -> None:
         now = self.clock()
-        if now - self._last_commit < min(self.pace.commit_s, self.pace.snapshot_s):
+        # A partition that no snapshot knows would begin elsewhere after a crash, without what was learned.
+        unknown = not self._known.issuperset(self.source.snapshot())
+        due = now - self._last_commit >= min(self.pace.commit_s, self.pace.snapshot_s)
+        if not due and (self._troubles or not unknown):
             return
-        overdue = now - self._last_snapshot >= self.pace.snapshot_s
+        overdue = unknown or now - self._last_snapshot >= self.pace.snapshot_s
         if (self._dirty or overdue) and self._commit() and overdue:
             self.snapshot()
 
     def _written(self) -> Positions:
         """How far the outputs are: never behind what they held before a restart, while that is read again."""
         polled = self.source.snapshot()
+        for name in self._polled - polled.keys():  # files that are finished, and whose names come no more
+            self.committed.pop(name, None)
+        self._polled = frozenset(polled)
         return {
             name: max(polled.get(name, 0), self.committed.get(name, 0))
             for name in {**self.committed, **polled}
@@ -294,7 +303,8 @@ class Pipeline:
             return self._hindered(_UNCOMMITTED, error)
         self._marks = marks
         if self.commits:
-            self.source.commit(positions)
+            # Others start where this says; we must not, where no snapshot says better.
+            self.source.commit({name: positions[name] for name in positions if name in self._known})
         self._last_commit, self._dirty = self.clock(), False
         self.observer.committed(positions)
         return self._goes_on(_UNCOMMITTED)

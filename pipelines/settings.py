@@ -110,6 +110,9 @@ class Record(_Table, frozen=True):
     tz: str | None = None
     values: Annotated[_Names | None, Meta(description="columns, or paths of fields such as data.temp")] = None
     key: Annotated[_Names | None, Meta(description="columns or fields; @message: the message's key")] = None
+    columns: Annotated[
+        _Names | None, Meta(description="names of the cells of messages in CSV, which have no header")
+    ] = None
     label: _Names | None = None
     missing: str | float | list[str | float] = []
     delimiter: str | None = None
@@ -121,7 +124,7 @@ class Record(_Table, frozen=True):
         """What ``RecordOptions`` takes, by name."""
         given: dict[str, Any] = msgspec.to_builtins(self)
         given.pop("format", None)
-        for name in ("time", "values", "key", "label", "missing"):
+        for name in ("time", "values", "key", "columns", "label", "missing"):
             if name in given:
                 parts = given[name] if isinstance(given[name], list) else [given[name]]
                 given[name] = tuple(part if isinstance(part, str) else f"{part!r}" for part in parts)

@@ -34,12 +34,12 @@ class Runner:
         self.folder = Path(folder)
         (self.folder / "p.toml").write_text(text)
 
-    def start(self):
+    def start(self, stderr=subprocess.PIPE):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("STREAMRNN__")}
         return subprocess.Popen(
             [sys.executable, "-m", "streamrnn", "run", "p.toml"],
             cwd=self.folder,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             env=environment,
         )
 

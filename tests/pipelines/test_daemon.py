@@ -12,8 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from daemons import Runner, stop, write_table
+from kills import FileFeed, Killer, a_seed
 
 from streamrnn.pipelines.cli import main
+from streamrnn.pipelines.store import Store
 
 PIPELINE = """
 [source]
@@ -34,7 +36,7 @@ every = "200ms"
 commit = "50ms"
 """
 ONCE = PIPELINE.format(follow="false")
-KILLS = 10
+HEAD = "ts,device,temp"
 
 
 @pytest.fixture
@@ -47,58 +49,46 @@ def runner(tmp_path):
     return make
 
 
-def killed_at_random(runner, rng, kills, size):
-    """Start it again and again and kill it: some time after it has written some more, or early on."""
-    path, done = runner.folder / "out.csv", 0
-    while done < kills:
-        process = runner.start()
-        written = path.stat().st_size if path.exists() else 0
-        target = written + rng.uniform(0, 1.2 * size / kills)
-        end = time.monotonic() + (rng.uniform(0, 2) if rng.random() < 0.2 else 60)
-        while time.monotonic() < end and process.poll() is None:
-            if path.exists() and path.stat().st_size >= target:
-                break
+def check_kills(runner, tmp_path, seed, kills, minutes, rotations=0):
+    """A daemon killed so many times writes the bytes that one writes whom nobody kills."""
+    rng = random.Random(seed)
+    rows = write_table(tmp_path / "all.csv", minutes)
+    first = len(rows) * 2 // 5  # a file that was never looked at is not gone back to
+    starts = set(rng.sample(range(first, len(rows)), rotations))
+    whole, killed = (runner(PIPELINE.format(follow="true"), name) for name in ("whole", "killed"))
+    feeds = [FileFeed(one.folder / "in.csv", HEAD, rows, rng, starts) for one in (whole, killed)]
+    good = sum("broken" not in row for row in rows)
+
+    def finish(one, feed):
+        while feed.more(0.3):
+            pass
+        process = one.start()
+        assert any(b"reading in.csv" in line for line in iter(process.stderr.readline, b""))
+        while feed.more(1.0):
             time.sleep(0.001)
-        time.sleep(rng.uniform(0, 0.03))
-        process.kill()
-        _, err = process.communicate()
-        if process.returncode == 0:
-            break
-        assert process.returncode == -signal.SIGKILL, err.decode()
-        done += 1
-    runner.finish()
-    return done
+        one.wait_for(process, lambda: one.lines("out.csv") > good, timeout_s=120)
+        one.wait_for(process, lambda: one.lines("dead.jsonl") == len(rows) - good)
+        assert stop(process)[0] == 0
 
-
-def check_kills(runner, tmp_path, seed, kills, minutes):
-    write_table(tmp_path / "in.csv", minutes)
-    whole, killed = runner(name="whole"), runner(name="killed")
-    for one in (whole, killed):
-        (one.folder / "in.csv").symlink_to(tmp_path / "in.csv")
-    whole.finish()
-    done = killed_at_random(killed, random.Random(seed), kills, len(whole.read("out.csv")))
-    assert killed.read("out.csv") == whole.read("out.csv"), f"seed {seed}"
-    assert killed.read("dead.jsonl") == whole.read("dead.jsonl"), f"seed {seed}"
-    return done
+    finish(whole, feeds[0])
+    Killer(killed, "out.csv", b"reading in.csv", feeds[1], rng).kill(kills)
+    finish(killed, feeds[1])
+    assert killed.read("out.csv") == whole.read("out.csv")
+    assert killed.read("dead.jsonl") == whole.read("dead.jsonl")
+    scored = pd.read_csv(killed.folder / "out.csv")
+    assert scored["record_id"].is_unique
+    assert [
+        ",".join(row) for row in zip(*(scored[c].astype(str) for c in HEAD.split(",")[:2]), strict=True)
+    ] == [row.rpartition(",")[0] for row in rows if "broken" not in row]
 
 
 def test_kill_9_at_any_moment_changes_no_byte(runner, tmp_path):
-    assert check_kills(runner, tmp_path, seed=20261121, kills=KILLS, minutes=6000) > KILLS // 2
+    check_kills(runner, tmp_path, a_seed(20261121), kills=10, minutes=800, rotations=8)
 
 
 @pytest.mark.soak
 def test_200_times_kill_9_changes_no_byte(runner, tmp_path):
-    seed, done = random.SystemRandom().randrange(2**32), 0
-    while done < 200:
-        folder = tmp_path / str(done)
-        folder.mkdir()
-        done += check_kills(
-            lambda name, at=folder: runner(name=f"{at.name}-{name}"),
-            folder,
-            seed + done,
-            200 - done,
-            10_000,
-        )
+    check_kills(runner, tmp_path, a_seed(), kills=200, minutes=6000, rotations=40)
 
 
 def test_a_daemon_gives_the_bits_of_a_replay(runner, tmp_path, capsys):
@@ -166,6 +156,26 @@ def test_a_file_is_followed_as_it_grows_through_rotation_and_stops(runner):
         "status",
     ]
     pd.testing.assert_frame_equal(followed[scores], replayed[scores])
+
+
+def test_what_is_kept_of_files_does_not_grow_with_their_rotations(runner):
+    live = runner(PIPELINE.format(follow="true"))
+    rows = write_table(live.folder / "all.csv", 6, broken=0.0)
+    source = live.folder / "in.csv"
+    for start in (0, 60):
+        source.write_text("\n".join([HEAD, *rows[start : start + 3]]) + "\n")
+        process = live.start()
+        for row in range(start, start + 60, 3):
+            if row > start:
+                source.rename(live.folder / f"in.csv.{row}")
+                source.write_text("\n".join([HEAD, *rows[row : row + 3]]) + "\n")
+            live.wait_for(process, lambda row=row: live.lines("out.csv") == row + 4)
+        assert stop(process)[0] == 0
+        source.rename(live.folder / f"in.csv.{start + 60}")
+    store = Store(live.folder / "state.db")
+    kept = [store.committed()[0], store.load().positions]
+    store.close()
+    assert [len(positions) for positions in kept] == [16, 16]
 
 
 def test_json_lines_are_followed_and_bad_ones_are_dead_letters(runner):
