@@ -21,7 +21,8 @@ from streamrnn.pipelines.endpoints import open_dead_letters, open_outputs, open_
 from streamrnn.pipelines.journal import Journal
 from streamrnn.pipelines.metrics import Metrics
 from streamrnn.pipelines.outputs import Output
-from streamrnn.pipelines.pipeline import Pace, Pipeline
+from streamrnn.pipelines.pipeline import COMMANDS, WAITING, Pace, Pipeline
+from streamrnn.pipelines.reorder import Reorder
 from streamrnn.pipelines.serve import HealthServer
 from streamrnn.pipelines.settings import (
     Checkpoint,
@@ -129,7 +130,9 @@ class Daemon:
         letters = open_dead_letters(settings, marks)
         if letters is not None:
             opened.callback(_closed, letters)
-        metrics = Metrics(lambda: coding.fleet, time.monotonic, time.time)
+        window_ns = round(1e9 * seconds(settings.record.reorder))
+        reorder = Reorder(window_ns, b"" if saved is None else saved.others.get(WAITING, b""))
+        metrics = Metrics(lambda: coding.fleet, time.monotonic, time.time, lambda: reorder.waiting)
         pipeline = Pipeline(
             source=source,
             coding=coding,
@@ -141,6 +144,9 @@ class Daemon:
             clock=time.monotonic,
             observer=metrics,
             committed=committed,
+            commanded=int(marks.get(COMMANDS, 0)),
+            reorder=reorder,
+            late=settings.record.late,
             commits=not self._dry,
             extra=lambda: {"source": live.found(), "record": msgspec.to_builtins(settings.record)},
         )
@@ -152,7 +158,8 @@ class Daemon:
         if saved is None:
             return
         before, now = saved.extra["record"], msgspec.to_builtins(self._settings.record)
-        changed = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+        keys = {*before, *now} - {"late"}  # a policy: the state is the same
+        changed = sorted(key for key in keys if before.get(key) != now.get(key))
         if changed:
             raise SettingsError(
                 f"[record] has changed ({', '.join(changed)}), and the state in "

@@ -31,6 +31,8 @@ class Metrics(Observer):
         Seconds, never falling.
     wall : callable
         Seconds since 1970; only for how far behind event time is.
+    waiting : callable
+        How many records wait for earlier ones of their series.
 
     Attributes
     ----------
@@ -40,7 +42,11 @@ class Metrics(Observer):
     """
 
     def __init__(
-        self, fleet: Callable[[], Fleet], clock: Callable[[], float], wall: Callable[[], float]
+        self,
+        fleet: Callable[[], Fleet],
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        waiting: Callable[[], float] = lambda: 0,
     ) -> None:
         self.registry = CollectorRegistry()
         self._clock, self._wall = clock, wall
@@ -57,7 +63,9 @@ class Metrics(Observer):
         )
         Gauge("keys_active", "Series with a model", **made).set_function(lambda: len(fleet().keys))
         Gauge("state_bytes", "Memory of all models", **made).set_function(lambda: fleet().state_bytes)
+        Gauge("waiting_records", "Records that wait for earlier ones", **made).set_function(waiting)
         self._of_status = [self._records.labels(outcome=status) for status in STATUSES]
+        self._dropped = self._records.labels(outcome="dropped")
         self._again = self._records.labels(outcome="read_again")
 
     def records(self, batch: Read, found: Results, fresh: NDArray[np.bool_]) -> None:
@@ -73,6 +81,11 @@ class Metrics(Observer):
         newest = int(batch.times.max(initial=NO_TIME))
         if newest != NO_TIME:
             self._delay.set(self._wall() - newest / 1e9)
+
+    def dropped(self, count: int) -> None:
+        """Count late records that are written nowhere."""
+        self._dropped.inc(count)
+        self._seen += count
 
     def said(self) -> str:
         """What came so far, in words."""

@@ -14,24 +14,31 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.connectors.base import Positions, Read
+from streamrnn.connectors.base import Positions, Read, nothing
 from streamrnn.connectors.messages import DeadLetter
 from streamrnn.errors import RetriableError, StoreError
 from streamrnn.fleet import Fleet
+from streamrnn.kernels.plan import LATE
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import DEAD_LETTERS, LiveSource
-from streamrnn.pipelines.journal import Journal
-from streamrnn.pipelines.outputs import Output
-from streamrnn.pipelines.store import Snapshot, Store
+from streamrnn.pipelines.journal import FLUSH, Journal
+from streamrnn.pipelines.late import DROP, KEEP, late_letters
+from streamrnn.pipelines.outputs import Output, some_results
+from streamrnn.pipelines.reorder import COMMAND, Leaving, Reorder
+from streamrnn.pipelines.store import JournalEntry, Snapshot, Store
 from streamrnn.pipelines.topics import MarkedLetters
 from streamrnn.records import Results
 
-__all__ = ["Observer", "Pace", "Pipeline"]
+__all__ = ["COMMANDS", "WAITING", "Observer", "Pace", "Pipeline"]
+
+COMMANDS = "commands"  # the mark that says which of the journal's commands had acted
+WAITING = "waiting"  # what a snapshot calls the records that wait for earlier ones
 
 _LOG = logging.getLogger("streamrnn.pipeline")
 _POLL_S = 0.2
@@ -60,6 +67,9 @@ class Observer:
 
     def records(self, batch: Read, found: Results, fresh: NDArray[np.bool_]) -> None:
         """A batch was processed; ``fresh`` are the records not seen before a restart."""
+
+    def dropped(self, count: int) -> None:
+        """So many records came too late and are written nowhere."""
 
     def dead_letters(self, count: int) -> None:
         """So many messages were no records."""
@@ -94,6 +104,12 @@ class Pipeline:
     observer : Observer
     committed : Positions
         What was written before this process began; it is not written again.
+    commanded : int
+        Number of the last command whose records were written by then.
+    reorder : Reorder
+        Where records wait for earlier ones of their series.
+    late : str
+        What becomes of those that come later still.
     commits : bool
         Whether the source hears what is committed.
     extra : callable
@@ -110,6 +126,9 @@ class Pipeline:
     clock: Callable[[], float]
     observer: Observer = field(default_factory=Observer)
     committed: Positions = field(default_factory=dict)
+    commanded: int = 0
+    reorder: Reorder = field(default_factory=partial(Reorder, 0))
+    late: str = KEEP
     commits: bool = True
     extra: Callable[[], Mapping[str, Any]] = dict
 
@@ -118,7 +137,9 @@ class Pipeline:
         self._owed: deque[Callable[[], Any]] = deque()
         self._troubles: set[str] = set()
         self._last_commit = self._last_snapshot = self.clock()
-        self._dirty = False
+        self._dirty = self._ended = False
+        # Letters of late records, each with the offset at which it was found to be late.
+        self._too_late: list[tuple[int, DeadLetter]] = []
 
     @property
     def fleet(self) -> Fleet:
@@ -140,23 +161,42 @@ class Pipeline:
                 continue
             batch = self.source.poll(_POLL_S)
             if batch is None:
+                self._ended = True
                 break  # what outputs do not take yet is waited for below
             if len(batch):
                 self._process(self.coding.placed(batch, self.source))
-            if letters := self.source.take_dead_letters():
-                self._bury(letters)
+            self._bury(self.source.take_dead_letters())
             self.observer.beat()
             self._keep_pace()
         self._finish(stopped)
 
     def _finish(self, stopped: Callable[[], bool]) -> None:
         """Commit and save, whatever the pace; who cannot take it is waited for until ``stopped``."""
-        while not (self._commit() and self.snapshot()):
+        while not (self._emptied() and self._commit() and self.snapshot()):
             if stopped() or self.journal.holding:
                 _LOG.warning("what is not committed is read again at the next start")
                 return
             self.observer.beat()
             time.sleep(_POLL_S)
+
+    def _emptied(self) -> bool:
+        """Have nothing wait for earlier records where none can come any more; False where that must wait.
+
+        A command of the journal does it: should more come after all at a later start,
+        records that are read again leave at the same place once more.
+        """
+        if not self._ended:
+            return True
+        end = nothing(len(self.fleet.settings.channels))
+        self._process(end)
+        if self.reorder.waiting and not self.journal.holding:
+            try:
+                self.journal.flush(self.source.snapshot())
+            except StoreError as error:
+                return self._hindered(_UNSAVED, error)
+            self._process(end)
+        self._bury([])
+        return True
 
     def retune(self, tunable: Mapping[str, Any]) -> None:
         """Have tunable settings change behind what was polled so far, if they are others."""
@@ -173,7 +213,8 @@ class Pipeline:
         extra = {**self.extra(), "journal": self.journal.applied, **commits}
         positions = self.source.snapshot()
         try:
-            self.store.save(Snapshot(0, state, tuple(self.coding.partition_names), positions, extra))
+            names, others = tuple(self.coding.partition_names), {WAITING: self.reorder.to_bytes()}
+            self.store.save(Snapshot(0, state, names, positions, extra, others))
         except StoreError as error:
             return self._hindered(_UNSAVED, error)
         self._last_snapshot = self.clock()
@@ -183,21 +224,40 @@ class Pipeline:
     def _process(self, batch: Read) -> None:
         """Score a batch, cut where commands of the journal take effect within it."""
         for part in self.journal.parts(batch, self.coding.partition_names, self.source.snapshot()):
-            if isinstance(part, Mapping):
-                self._change(part)
+            if isinstance(part, JournalEntry):
+                self._obey(part)
             elif len(part):
-                self._score(part)
+                self._score(self.reorder.push(part))
 
-    def _score(self, batch: Read) -> None:
-        found = self.fleet.process(batch)
-        fresh = self._fresh(batch)
+    def _obey(self, command: JournalEntry) -> None:
+        if command.kind != FLUSH:
+            self._change(command.payload)
+        elif self.reorder.waiting:
+            self._score(self.reorder.flush(command.number))
+
+    def _score(self, leaving: Leaving) -> None:
+        self._dirty = True
+        if not len(leaving):
+            return
+        batch, found, fresh = leaving.read, self.fleet.process(leaving.read), self._fresh(leaving)
+        late = found.status == LATE
+        if self.late != KEEP and late.any():
+            self._turn_away(leaving, late & fresh)
+            batch, found, fresh = batch.some(~late), some_results(found, ~late), fresh[~late]
         for output in self.outputs:
             self._owed.append(
                 partial(output.write, batch, found, fresh, self.fleet.settings, self.coding.partition_names)
             )
         self._delivered()
         self.observer.records(batch, found, fresh)
-        self._dirty = True
+
+    def _turn_away(self, leaving: Leaving, late: NDArray[np.bool_]) -> None:
+        """Have late records written nowhere, or as dead letters."""
+        if self.late == DROP:
+            self.observer.dropped(int(late.sum()))
+            return
+        letters = late_letters(leaving.read.some(late), self.coding.partition_names, self.fleet.keys)
+        self._too_late += zip(leaving.offsets[late].tolist(), letters, strict=True)
 
     def _delivered(self) -> bool:
         """Hand on what outputs are owed; False where one does not take it now."""
@@ -224,22 +284,37 @@ class Pipeline:
         return True
 
     def _bury(self, letters: list[DeadLetter]) -> None:
-        """Write dead letters that were not written before a restart."""
+        """Write dead letters that were not written before a restart, and late records among them.
+
+        In the order in which they were found to be such, however the batches were cut.
+        """
         ends = self.committed
-        letters = [letter for letter in letters if letter.offset >= ends.get(letter.partition, 0)]
-        if letters and self.dead_letters is not None:
+        found = [(letter.offset, letter) for letter in letters]
+        found = [(at, letter) for at, letter in found if at >= ends.get(letter.partition, 0)]
+        letters = [letter for _, letter in sorted([*found, *self._too_late], key=itemgetter(0))]
+        self._too_late = []
+        if not letters:
+            return
+        if self.dead_letters is not None:
             self._owed.append(partial(self.dead_letters.write, letters))
             self._delivered()
         self.observer.dead_letters(len(letters))
         self._dirty = True
 
-    def _fresh(self, batch: Read) -> NDArray[np.bool_]:
-        """Which records lie beyond what was committed before this process began."""
+    def _fresh(self, leaving: Leaving) -> NDArray[np.bool_]:
+        """Which records left beyond what was committed before this process began."""
         if not self.committed:
-            return np.ones(len(batch), np.bool_)
+            return np.ones(len(leaving), np.bool_)
         names = self.coding.partition_names
         ends = np.array([self.committed.get(name, 0) for name in names], np.int64)
-        return np.asarray(batch.offsets >= ends[batch.partitions])
+        commanded = leaving.partitions == COMMAND
+        return np.asarray(
+            np.where(
+                commanded,
+                leaving.offsets > self.commanded,
+                leaving.offsets >= ends[np.where(commanded, 0, leaving.partitions)],
+            )
+        )
 
     def _change(self, changes: Mapping[str, Any]) -> None:
         """Apply tunable settings, as the journal has them."""
@@ -270,6 +345,7 @@ class Pipeline:
             marks = {output.name: output.sync() for output in self.outputs}
             if self.dead_letters is not None:
                 marks[DEAD_LETTERS] = self.dead_letters.sync()
+            marks[COMMANDS] = max(self.journal.applied, self.commanded)
             positions = self._written()
             self.store.commit(positions, marks)
         except (RetriableError, StoreError) as error:

@@ -116,11 +116,23 @@ class Record(_Table, frozen=True):
     decimal: Literal[".", ","] | None = None
     encoding: str | None = None
     sort: Annotated[bool, Meta(description="replay only: by time, in memory")] = False
+    reorder: Annotated[
+        _Duration,
+        Meta(
+            description="run only: how long, in event time, a record waits for earlier ones of its series, "
+            "at most 1000 records of each; 0s: not at all"
+        ),
+    ] = "0s"
+    late: Annotated[
+        Literal["keep", "drop", "dead-letter"],
+        Meta(description="run only: what becomes of records that come later still"),
+    ] = "keep"
 
     def options(self) -> dict[str, Any]:
         """What ``RecordOptions`` takes, by name."""
         given: dict[str, Any] = msgspec.to_builtins(self)
-        given.pop("format", None)
+        for name in ("format", "reorder", "late"):
+            given.pop(name, None)
         for name in ("time", "values", "key", "label", "missing"):
             if name in given:
                 parts = given[name] if isinstance(given[name], list) else [given[name]]
