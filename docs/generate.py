@@ -120,6 +120,7 @@ _DAEMON: dict[str, type[msgspec.Struct]] = {
     '[source] kind = "kafka"': settings_file.KafkaSourceTable,
     "[source.security]": settings_file.KafkaSecurityTable,
     "[record]": settings_file.Record,
+    "[detect]": settings_file.Detect,
     '[[sink]] kind = "file"': settings_file.FileSinkTable,
     '[[sink]] kind = "kafka"': settings_file.KafkaSinkTable,
     "[dead_letter]": settings_file.DeadLetter,
@@ -133,7 +134,7 @@ def _keys(kind: type[msgspec.Struct]) -> Iterator[tuple[str, tuple[str, str]]]:
     """Keys of a table that replay does not know, each with its default and what it is."""
     hints = get_type_hints(kind, include_extras=True)
     for field in msgspec.structs.fields(kind):
-        if field.name in RECORD:
+        if field.name in {*RECORD, *(one.name for one in fields(Settings))}:
             continue
         hint = hints[field.name]
         metas = reversed(getattr(hint, "__metadata__", ()))  # of a key before that of its type

@@ -18,6 +18,8 @@ from streamrnn.errors import RetriableError, SettingsError, StateError, Streamrn
 from streamrnn.fleet import Fleet
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import open_dead_letters, open_outputs, open_source
+from streamrnn.pipelines.following import Follower
+from streamrnn.pipelines.gap_events import GapEvents
 from streamrnn.pipelines.journal import Journal
 from streamrnn.pipelines.metrics import Metrics
 from streamrnn.pipelines.outputs import Output
@@ -32,6 +34,7 @@ from streamrnn.pipelines.settings import (
     load_settings,
     seconds,
 )
+from streamrnn.pipelines.silence import Silence
 from streamrnn.pipelines.store import Snapshot, Store
 from streamrnn.pipelines.supervisor import Signals, notify, watchdog_s
 from streamrnn.pipelines.topics import MarkedLetters
@@ -43,6 +46,7 @@ _LOG = logging.getLogger("streamrnn.daemon")
 _SILENT_S = 60.0  # a loop that did not go round for so long is stuck
 _STALE = 3.0  # snapshots that are this many times overdue are not fresh
 _WAIT_S = 0.2
+_SILENCE = "silence"  # what a snapshot calls what is known of series that may fall silent
 _COLLECT_AFTER = 50_000  # objects made and not freed: more than any batch has
 
 
@@ -130,9 +134,9 @@ class Daemon:
         letters = open_dead_letters(settings, marks)
         if letters is not None:
             opened.callback(_closed, letters)
-        window_ns = round(1e9 * seconds(settings.record.reorder))
-        reorder = Reorder(window_ns, b"" if saved is None else saved.others.get(WAITING, b""))
-        metrics = Metrics(lambda: coding.fleet, time.monotonic, time.time, lambda: reorder.waiting)
+        reorder = Reorder(round(1e9 * seconds(settings.record.reorder)), _of(saved, WAITING))
+        metrics = Metrics(lambda: coding.fleet, time.monotonic, time.time)
+        metrics.show("waiting_records", "Records that wait for earlier ones", lambda: reorder.waiting)
         pipeline = Pipeline(
             source=source,
             coding=coding,
@@ -147,6 +151,7 @@ class Daemon:
             commanded=int(marks.get(COMMANDS, 0)),
             reorder=reorder,
             late=settings.record.late,
+            followers=_followers(settings, saved, coding, metrics),
             commits=not self._dry,
             extra=lambda: {"source": live.found(), "record": msgspec.to_builtins(settings.record)},
         )
@@ -261,7 +266,23 @@ def _fleet(settings: PipelineSettings, saved: Snapshot | None, channels: tuple[s
     return fleet
 
 
+def _of(saved: Snapshot | None, name: str) -> bytes:
+    """What a snapshot holds under a name; nothing where there is none, or one from before there was such."""
+    return b"" if saved is None else saved.others.get(name, b"")
+
+
+def _followers(
+    settings: PipelineSettings, saved: Snapshot | None, coding: Coding, metrics: Metrics
+) -> dict[str, Follower]:
+    """Who goes along with the stream, by the names under which a snapshot holds what they know."""
+    one_stream = isinstance(settings.source, FileSourceTable)  # files one after the other
+    silence = Silence(settings.detect.silence, one_stream=one_stream, state=_of(saved, _SILENCE))
+    metrics.show("silent_series", "Series that fell silent", lambda: silence.silent)
+    return {_SILENCE: GapEvents(silence, coding)}
+
+
 def _tunable(settings: PipelineSettings) -> dict[str, Any]:
     """All tunable settings, those not given too."""
     whole = Settings.from_dict(settings.settings())
-    return {name: value for name, value in whole.to_dict().items() if name not in whole.structural()}
+    tunable = {name: value for name, value in whole.to_dict().items() if name not in whole.structural()}
+    return {**tunable, "silence": settings.detect.silence}

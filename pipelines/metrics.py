@@ -31,8 +31,6 @@ class Metrics(Observer):
         Seconds, never falling.
     wall : callable
         Seconds since 1970; only for how far behind event time is.
-    waiting : callable
-        How many records wait for earlier ones of their series.
 
     Attributes
     ----------
@@ -46,7 +44,6 @@ class Metrics(Observer):
         fleet: Callable[[], Fleet],
         clock: Callable[[], float],
         wall: Callable[[], float],
-        waiting: Callable[[], float] = lambda: 0,
     ) -> None:
         self.registry = CollectorRegistry()
         self._clock, self._wall = clock, wall
@@ -54,6 +51,7 @@ class Metrics(Observer):
         self.last_beat = self.last_saved = clock()
         made: dict[str, Any] = {"registry": self.registry, "namespace": "streamrnn"}
         self._records = Counter("records", "Records by what became of them", ["outcome"], **made)
+        self._events = Counter("events", "Events stored, each once", **made)
         self._detections = Counter("detections", "Records with is_anomaly", **made)
         self._dead = Counter("dead_letter", "Messages that are no records", **made)
         self._saving = Histogram("checkpoint_seconds", "Writing a snapshot", buckets=_SECONDS, **made)
@@ -63,7 +61,6 @@ class Metrics(Observer):
         )
         Gauge("keys_active", "Series with a model", **made).set_function(lambda: len(fleet().keys))
         Gauge("state_bytes", "Memory of all models", **made).set_function(lambda: fleet().state_bytes)
-        Gauge("waiting_records", "Records that wait for earlier ones", **made).set_function(waiting)
         self._of_status = [self._records.labels(outcome=status) for status in STATUSES]
         self._dropped = self._records.labels(outcome="dropped")
         self._again = self._records.labels(outcome="read_again")
@@ -86,6 +83,14 @@ class Metrics(Observer):
         """Count late records that are written nowhere."""
         self._dropped.inc(count)
         self._seen += count
+
+    def events(self, count: int) -> None:
+        """Count events that were stored."""
+        self._events.inc(count)
+
+    def show(self, name: str, what: str, value: Callable[[], float]) -> None:
+        """Show one more value, asked for when somebody looks."""
+        Gauge(name, what, registry=self.registry, namespace="streamrnn").set_function(value)
 
     def said(self) -> str:
         """What came so far, in words."""

@@ -27,11 +27,12 @@ from streamrnn.fleet import Fleet
 from streamrnn.kernels.plan import LATE
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import DEAD_LETTERS, LiveSource
+from streamrnn.pipelines.following import Follower
 from streamrnn.pipelines.journal import FLUSH, Journal
 from streamrnn.pipelines.late import DROP, KEEP, late_letters
 from streamrnn.pipelines.outputs import Output, some_results
 from streamrnn.pipelines.reorder import COMMAND, Leaving, Reorder
-from streamrnn.pipelines.store import JournalEntry, Snapshot, Store
+from streamrnn.pipelines.store import EventRow, JournalEntry, Snapshot, Store
 from streamrnn.pipelines.topics import MarkedLetters
 from streamrnn.records import Results
 
@@ -74,6 +75,9 @@ class Observer:
     def dead_letters(self, count: int) -> None:
         """So many messages were no records."""
 
+    def events(self, count: int) -> None:
+        """So many events were stored that were not known before."""
+
     def committed(self, positions: Positions) -> None:
         """Everything before these positions is safe."""
 
@@ -110,6 +114,8 @@ class Pipeline:
         Where records wait for earlier ones of their series.
     late : str
         What becomes of those that come later still.
+    followers : mapping of str to Follower
+        Who tells of events, by the names under which a snapshot holds what they know.
     commits : bool
         Whether the source hears what is committed.
     extra : callable
@@ -129,6 +135,7 @@ class Pipeline:
     commanded: int = 0
     reorder: Reorder = field(default_factory=partial(Reorder, 0))
     late: str = KEEP
+    followers: Mapping[str, Follower] = field(default_factory=dict)
     commits: bool = True
     extra: Callable[[], Mapping[str, Any]] = dict
 
@@ -140,6 +147,7 @@ class Pipeline:
         self._dirty = self._ended = False
         # Letters of late records, each with the offset at which it was found to be late.
         self._too_late: list[tuple[int, DeadLetter]] = []
+        self._events: list[EventRow] = []
 
     @property
     def fleet(self) -> Fleet:
@@ -200,7 +208,10 @@ class Pipeline:
 
     def retune(self, tunable: Mapping[str, Any]) -> None:
         """Have tunable settings change behind what was polled so far, if they are others."""
-        current = self.journal.newest(self.fleet.settings.to_dict())
+        known = self.fleet.settings.to_dict()
+        for follower in self.followers.values():
+            known |= follower.tunable
+        current = self.journal.newest(known)
         changes = {name: value for name, value in tunable.items() if current[name] != value}
         if changes:
             self.journal.reload(changes, self.source.snapshot() or self.committed)
@@ -214,6 +225,7 @@ class Pipeline:
         positions = self.source.snapshot()
         try:
             names, others = tuple(self.coding.partition_names), {WAITING: self.reorder.to_bytes()}
+            others |= {name: follower.to_bytes() for name, follower in self.followers.items()}
             self.store.save(Snapshot(0, state, names, positions, extra, others))
         except StoreError as error:
             return self._hindered(_UNSAVED, error)
@@ -227,6 +239,8 @@ class Pipeline:
             if isinstance(part, JournalEntry):
                 self._obey(part)
             elif len(part):
+                for follower in self.followers.values():
+                    follower.arrived(part)
                 self._score(self.reorder.push(part))
 
     def _obey(self, command: JournalEntry) -> None:
@@ -240,6 +254,8 @@ class Pipeline:
         if not len(leaving):
             return
         batch, found, fresh = leaving.read, self.fleet.process(leaving.read), self._fresh(leaving)
+        for follower in self.followers.values():
+            follower.scored(batch, found)
         late = found.status == LATE
         if self.late != KEEP and late.any():
             self._turn_away(leaving, late & fresh)
@@ -318,7 +334,12 @@ class Pipeline:
 
     def _change(self, changes: Mapping[str, Any]) -> None:
         """Apply tunable settings, as the journal has them."""
-        self.coding.fleet = Fleet.from_bytes(self.fleet.to_bytes(), **changes)
+        of_fleet = dict(changes)
+        for follower in self.followers.values():
+            if theirs := {name: of_fleet.pop(name) for name in follower.tunable if name in of_fleet}:
+                follower.retune(theirs)
+        if of_fleet:
+            self.coding.fleet = Fleet.from_bytes(self.fleet.to_bytes(), **of_fleet)
         _LOG.info("settings changed: %s", ", ".join(f"{k}={v!r}" for k, v in changes.items()))
 
     def _keep_pace(self) -> None:
@@ -328,6 +349,14 @@ class Pipeline:
         overdue = now - self._last_snapshot >= self.pace.snapshot_s
         if (self._dirty or overdue) and self._commit() and overdue:
             self.snapshot()
+
+    def _store_events(self) -> None:
+        """Store what followers tell of: before any snapshot that has passed it."""
+        for follower in self.followers.values():
+            self._events += follower.take_events()
+        if self._events:
+            self.observer.events(self.store.events_add(self._events))
+            self._events = []
 
     def _written(self) -> Positions:
         """How far the outputs are: never behind what they held before a restart, while that is read again."""
@@ -347,6 +376,7 @@ class Pipeline:
                 marks[DEAD_LETTERS] = self.dead_letters.sync()
             marks[COMMANDS] = max(self.journal.applied, self.commanded)
             positions = self._written()
+            self._store_events()
             self.store.commit(positions, marks)
         except (RetriableError, StoreError) as error:
             self._last_commit = self.clock()

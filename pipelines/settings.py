@@ -164,6 +164,20 @@ class Detect(_Table, frozen=True):
     coverage: float | None = None
     learn_anomalies: bool | None = None
     learning_rate: float | None = None
+    silence: Annotated[
+        str,
+        Meta(
+            pattern=r"^(\d+(\.\d+)?(x|ms|s|m|h|d)|off)$",
+            description="run only: after how long, in event time, a series that says nothing is silent: "
+            'typical steps such as "20x" (at least 10 s), a duration such as "5m", or "off"',
+        ),
+    ] = "20x"
+
+    def options(self) -> dict[str, Any]:
+        """What the detector's ``Settings`` takes, by name."""
+        given: dict[str, Any] = msgspec.to_builtins(self)
+        given.pop("silence", None)
+        return given
 
 
 class FileSinkTable(_Table, tag_field="kind", tag="file", frozen=True):
@@ -224,7 +238,7 @@ class PipelineSettings(_Table, frozen=True):
 
     def settings(self) -> dict[str, Any]:
         """What the detector's ``Settings`` takes, by name."""
-        return {**msgspec.to_builtins(self.model), **msgspec.to_builtins(self.detect)}
+        return {**msgspec.to_builtins(self.model), **self.detect.options()}
 
 
 TABLES = {"record": Record, "model": Model, "detect": Detect}

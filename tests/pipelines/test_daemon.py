@@ -73,8 +73,13 @@ def killed_at_random(runner, rng, kills, size):
     return done
 
 
+def events_of(runner):
+    with Store(runner.folder / "state.db", readonly=True) as store:
+        return store.events()
+
+
 def check_kills(runner, tmp_path, seed, kills, minutes, text=ONCE, shuffled_s=0):
-    write_table(tmp_path / "in.csv", minutes)
+    write_table(tmp_path / "in.csv", minutes, silent=5)
     if shuffled_s:
         shuffle(tmp_path / "in.csv", shuffled_s)
     whole, killed = runner(text, name="whole"), runner(text, name="killed")
@@ -84,6 +89,8 @@ def check_kills(runner, tmp_path, seed, kills, minutes, text=ONCE, shuffled_s=0)
     done = killed_at_random(killed, random.Random(seed), kills, len(whole.read("out.csv")))
     assert killed.read("out.csv") == whole.read("out.csv"), f"seed {seed}"
     assert killed.read("dead.jsonl") == whole.read("dead.jsonl"), f"seed {seed}"
+    assert events_of(killed) == events_of(whole), f"seed {seed}"
+    assert [event.kind for event in events_of(whole) if "gap" in event.kind] == ["gap", "gap-over"]
     return done
 
 
@@ -320,20 +327,30 @@ def test_json_lines_are_followed_and_bad_ones_are_dead_letters(runner):
     assert rows[7]["flow"] == 20.0 and rows[7]["pump.rpm"] == 898.5
 
 
+def port_of(process):
+    return next(int(line.split()[-1]) for line in iter(process.stderr.readline, b"") if b"at port" in line)
+
+
+def get(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def metrics_of(port):
+    return dict(
+        line.rsplit(" ", 1) for line in get(port, "/metrics").splitlines() if not line.startswith("#")
+    )
+
+
 def test_health_and_metrics_are_served(runner):
     text = PIPELINE.format(follow="true") + '\n[serve]\nlisten = "127.0.0.1:0"\n'
     live = runner(text)
     write_table(live.folder / "in.csv", 100)
     process = live.start()
-    port = next(int(line.split()[-1]) for line in iter(process.stderr.readline, b"") if b"at port" in line)
-
-    def get(path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return answer.read().decode()
-
+    port = port_of(process)
     live.wait_for(process, lambda: live.lines("out.csv") > 1900)
-    assert get("/livez") == get("/readyz") == "ok\n"
-    metrics = dict(line.rsplit(" ", 1) for line in get("/metrics").splitlines() if not line.startswith("#"))
+    assert get(port, "/livez") == get(port, "/readyz") == "ok\n"
+    metrics = metrics_of(port)
     counted = sum(float(n) for name, n in metrics.items() if name.startswith("streamrnn_records_total"))
     assert counted + float(metrics["streamrnn_dead_letter_total"]) == 2000
     assert float(metrics["streamrnn_keys_active"]) == 20
@@ -366,6 +383,26 @@ def test_a_reload_takes_effect_at_a_position_that_a_kill_does_not_move(runner):
     assert share[4000:].mean() > 0.1
 
 
+def test_a_series_that_says_nothing_is_an_event_and_counted(runner):
+    text = PIPELINE.format(follow="true") + '\n[serve]\nlisten = "127.0.0.1:0"\n[detect]\nsilence = "10x"\n'
+    live = runner(text)
+    rows = write_table(live.folder / "all.csv", 300, silent=7)
+    (live.folder / "in.csv").write_text("\n".join(["ts,device,temp", *rows[:2500]]) + "\n")
+    process = live.start()
+    port = port_of(process)
+    live.wait_for(process, lambda: metrics_of(port).get("streamrnn_silent_series") == "1.0")
+    live.wait_for(process, lambda: metrics_of(port).get("streamrnn_events_total") == "1.0")
+    with (live.folder / "in.csv").open("a") as file:
+        file.write("\n".join(rows[2500:]) + "\n")
+    live.wait_for(process, lambda: metrics_of(port).get("streamrnn_silent_series") == "0.0")
+    assert stop(process)[0] == 0
+    start, end = ((1_700_000_000 + 60 * t) * 10**9 for t in (100, 150))
+    gap, over = (event for event in events_of(live) if "gap" in event.kind)
+    assert (gap.kind, gap.time, gap.payload["series"]) == ("gap", start, "dev07")
+    assert gap.payload["noticed"] - start == 11 * 60 * 10**9
+    assert (over.kind, over.time, over.payload["event"]) == ("gap-over", end, gap.id)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -379,6 +416,8 @@ def test_a_reload_takes_effect_at_a_position_that_a_kill_does_not_move(runner):
         ('[[sink]]\nkind = "file"\nptah = "x"\n', "'ptah' is no key of [sink]; did you mean 'path'?"),
         ('[checkpoint]\nevery = "often"\n', "checkpoint.every"),
         ('[serve]\nlisten = "here"\n', "serve.listen"),
+        ('[detect]\nsilence = "long"\n', "detect.silence"),
+        ('[record]\nlate = "kep"\n', "record.late"),
     ],
 )
 def test_a_pipeline_file_that_is_wrong_is_refused_with_what_to_do(
