@@ -18,6 +18,7 @@ from streamrnn.errors import RetriableError, SettingsError, StateError, Streamrn
 from streamrnn.fleet import Fleet
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import open_dead_letters, open_outputs, open_source
+from streamrnn.pipelines.event_rows import EventRows
 from streamrnn.pipelines.following import Follower
 from streamrnn.pipelines.gap_events import GapEvents
 from streamrnn.pipelines.journal import Journal
@@ -46,7 +47,7 @@ _LOG = logging.getLogger("streamrnn.daemon")
 _SILENT_S = 60.0  # a loop that did not go round for so long is stuck
 _STALE = 3.0  # snapshots that are this many times overdue are not fresh
 _WAIT_S = 0.2
-_SILENCE = "silence"  # what a snapshot calls what is known of series that may fall silent
+_SILENCE, _EVENTS = "silence", "events"  # what a snapshot calls what is known of either
 _COLLECT_AFTER = 50_000  # objects made and not freed: more than any batch has
 
 
@@ -134,6 +135,7 @@ class Daemon:
         letters = open_dead_letters(settings, marks)
         if letters is not None:
             opened.callback(_closed, letters)
+        checkpoint = settings.checkpoint
         reorder = Reorder(round(1e9 * seconds(settings.record.reorder)), _of(saved, WAITING))
         metrics = Metrics(lambda: coding.fleet, time.monotonic, time.time)
         metrics.show("waiting_records", "Records that wait for earlier ones", lambda: reorder.waiting)
@@ -144,7 +146,7 @@ class Daemon:
             dead_letters=letters,
             store=store,
             journal=Journal(store, 0 if saved is None else int(saved.extra["journal"])),
-            pace=Pace(seconds(settings.checkpoint.commit), seconds(settings.checkpoint.every)),
+            pace=Pace(*map(seconds, (checkpoint.commit, checkpoint.every, checkpoint.keep))),
             clock=time.monotonic,
             observer=metrics,
             committed=committed,
@@ -278,7 +280,7 @@ def _followers(
     one_stream = isinstance(settings.source, FileSourceTable)  # files one after the other
     silence = Silence(settings.detect.silence, one_stream=one_stream, state=_of(saved, _SILENCE))
     metrics.show("silent_series", "Series that fell silent", lambda: silence.silent)
-    return {_SILENCE: GapEvents(silence, coding)}
+    return {_SILENCE: GapEvents(silence, coding), _EVENTS: EventRows(coding, _of(saved, _EVENTS))}
 
 
 def _tunable(settings: PipelineSettings) -> dict[str, Any]:

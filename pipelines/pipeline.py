@@ -31,7 +31,7 @@ from streamrnn.pipelines.following import Follower
 from streamrnn.pipelines.journal import FLUSH, Journal
 from streamrnn.pipelines.late import DROP, KEEP, late_letters
 from streamrnn.pipelines.outputs import Output, some_results
-from streamrnn.pipelines.reorder import COMMAND, Leaving, Reorder
+from streamrnn.pipelines.reorder import Leaving, Reorder
 from streamrnn.pipelines.store import EventRow, JournalEntry, Snapshot, Store
 from streamrnn.pipelines.topics import MarkedLetters
 from streamrnn.records import Results
@@ -43,6 +43,7 @@ WAITING = "waiting"  # what a snapshot calls the records that wait for earlier o
 
 _LOG = logging.getLogger("streamrnn.pipeline")
 _POLL_S = 0.2
+_KEPT_EVENTS = 1000  # the newest, however old
 # What can be in the way for a while; each is said once.
 _REFUSED, _UNCOMMITTED, _UNSAVED = "reading waits for an output", "nothing is committed", "nothing is saved"
 
@@ -57,10 +58,13 @@ class Pace:
         Between flushes of the outputs, after which positions are committed.
     snapshot_s : float
         Between snapshots of all state.
+    keep_s : float
+        Events older than the newest by more than this are forgotten.
     """
 
     commit_s: float = 1.0
     snapshot_s: float = 300.0
+    keep_s: float = 30 * 86_400.0
 
 
 class Observer:
@@ -148,6 +152,7 @@ class Pipeline:
         # Letters of late records, each with the offset at which it was found to be late.
         self._too_late: list[tuple[int, DeadLetter]] = []
         self._events: list[EventRow] = []
+        self._applied_before = self.journal.applied  # as the snapshot before the next one has it
 
     @property
     def fleet(self) -> Fleet:
@@ -227,11 +232,19 @@ class Pipeline:
             names, others = tuple(self.coding.partition_names), {WAITING: self.reorder.to_bytes()}
             others |= {name: follower.to_bytes() for name, follower in self.followers.items()}
             self.store.save(Snapshot(0, state, names, positions, extra, others))
+            self._forget()
         except StoreError as error:
             return self._hindered(_UNSAVED, error)
         self._last_snapshot = self.clock()
         self.observer.saved(self._last_snapshot - began, len(state))
         return self._goes_on(_UNSAVED)
+
+    def _forget(self) -> None:
+        """Have the store hold no more than what somebody may still want."""
+        self.store.events_forget(round(1e9 * self.pace.keep_s), _KEPT_EVENTS)
+        if self._applied_before < self.journal.applied:  # else that was done
+            self.store.journal_forget(self._applied_before)
+        self._applied_before = self.journal.applied
 
     def _process(self, batch: Read) -> None:
         """Score a batch, cut where commands of the journal take effect within it."""
@@ -319,18 +332,7 @@ class Pipeline:
 
     def _fresh(self, leaving: Leaving) -> NDArray[np.bool_]:
         """Which records left beyond what was committed before this process began."""
-        if not self.committed:
-            return np.ones(len(leaving), np.bool_)
-        names = self.coding.partition_names
-        ends = np.array([self.committed.get(name, 0) for name in names], np.int64)
-        commanded = leaving.partitions == COMMAND
-        return np.asarray(
-            np.where(
-                commanded,
-                leaving.offsets > self.commanded,
-                leaving.offsets >= ends[np.where(commanded, 0, leaving.partitions)],
-            )
-        )
+        return leaving.beyond(self.committed, self.commanded, self.coding.partition_names)
 
     def _change(self, changes: Mapping[str, Any]) -> None:
         """Apply tunable settings, as the journal has them."""

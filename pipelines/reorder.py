@@ -8,13 +8,14 @@ order within the series: not on how they are cut into batches, nor on any clock.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.connectors.base import Read, nothing, together
+from streamrnn.connectors.base import Positions, Read, nothing, together
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.packed import pack, pack_read, unpack, unpack_read
 from streamrnn.records import Int64Array
@@ -53,6 +54,15 @@ class Leaving:
 
     def __len__(self) -> int:
         return len(self.read)
+
+    def beyond(self, positions: Positions, number: int, names: Sequence[str]) -> NDArray[np.bool_]:
+        """(n,) bool: which leave at records behind some positions, or at commands behind a number."""
+        if not positions:
+            return np.ones(len(self), np.bool_)
+        ends = np.array([positions.get(name, 0) for name in names], np.int64)
+        commanded = self.partitions == COMMAND
+        ends_here = np.where(commanded, number + 1, ends[np.where(commanded, 0, self.partitions)])
+        return np.asarray(self.offsets >= ends_here)
 
 
 @dataclass

@@ -201,6 +201,10 @@ class Checkpoint(_Table, frozen=True):
     path: Annotated[str, Meta(description="one SQLite file; on a disk that survives")] = "streamrnn.db"
     every: Annotated[_Duration, Meta(description="between snapshots of all state")] = "5m"
     commit: Annotated[_Duration, Meta(description="between flushes of the outputs")] = "1s"
+    keep: Annotated[
+        _Duration,
+        Meta(description="events older than the newest by more than this are forgotten; the last 1000 stay"),
+    ] = "30d"
 
 
 class DeadLetter(_Table, frozen=True):
