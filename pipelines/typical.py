@@ -33,7 +33,8 @@ class TypicalSteps:
     >>> steps = TypicalSteps()
     >>> steps.make_room(1)
     >>> minutes = np.full(20, 60)
-    >>> steps.add(np.array([0]), np.zeros(20, np.int64), minutes)[[0, 15, 16]].tolist()
+    >>> typical, which = steps.add(np.array([0]), np.array([0]), minutes)
+    >>> typical[which][[0, 15, 16]].tolist()
     [0, 0, 60]
     """
 
@@ -49,36 +50,41 @@ class TypicalSteps:
         self.typical, self.count = np.pad(self.typical, (0, more)), np.pad(self.count, (0, more))
         self.recent = np.pad(self.recent, ((0, more), (0, 0)))
 
-    def add(self, codes: NDArray[np.int32], run: Int64Array, steps: Int64Array) -> Int64Array:
+    def add(
+        self, codes: NDArray[np.int32], heads: Int64Array, steps: Int64Array
+    ) -> tuple[Int64Array, Int64Array]:
         """Take in the next steps, sorted by series; what was typical before each of them.
 
         Parameters
         ----------
         codes : (runs,) int32
             The series, each once.
-        run : (n,) int64
-            Index into ``codes`` of each row, ascending.
+        heads : (runs,) int64
+            The first row of each.
         steps : (n,) int64
             ns; 0 and less: none.
 
         Returns
         -------
-        (n,) int64
+        typical : (m,) int64
             ns; 0: not known yet.
+        which : (n,) int64
+            Index into it, of each row.
         """
+        run = np.repeat(np.arange(len(codes)), np.diff(heads, append=len(steps)))
         valid = steps > 0
         before: Int64Array = np.cumsum(valid) - valid
-        index = before - before[np.searchsorted(run, np.arange(len(codes)))][run] + self.count[codes][run]
-        more = self.count[codes] + np.bincount(run[valid], minlength=len(codes))
+        index = before + (self.count[codes] - before[heads])[run]
+        ends = np.append(heads[1:], len(steps)) - 1
+        more = index[ends] + valid[ends]  # steps with those of the block that was not whole
         blocks = more // BLOCK + 1
         first = np.cumsum(blocks) - blocks
         table = np.zeros((int(blocks.sum()), BLOCK), np.int64)
         table[first] = self.recent[codes]
-        block = index // BLOCK
-        table[(first[run] + block)[valid], (index % BLOCK)[valid]] = steps[valid]
+        table.ravel()[(first[run] * BLOCK + index)[valid]] = steps[valid]
         medians = np.sort(table, axis=1)[:, (BLOCK - 1) // 2]
-        known = np.where(block > 0, medians[first[run] + block - 1], self.typical[codes][run])
+        typical = np.roll(medians, 1)  # of each block that of the one before it
+        typical[first] = self.typical[codes]
         last = first + blocks - 1
-        self.recent[codes], self.count[codes] = table[last], more % BLOCK
-        self.typical[codes] = np.where(blocks > 1, medians[last - 1], self.typical[codes])
-        return np.asarray(known)
+        self.recent[codes], self.count[codes], self.typical[codes] = table[last], more % BLOCK, typical[last]
+        return typical, first[run] + index // BLOCK

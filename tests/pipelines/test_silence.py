@@ -187,9 +187,9 @@ def test_the_typical_step_is_the_median_of_the_last_whole_block(steps, cut):
     for part in (range(min(cut, len(steps))), range(cut, len(steps))):
         rows = sorted(part, key=lambda i: steps[i][0])
         if rows:
-            codes, run = np.unique([steps[i][0] for i in rows], return_inverse=True)
-            known = typical.add(codes, run, np.array([steps[i][1] for i in rows]))
-            found |= dict(zip(rows, known.tolist(), strict=True))
+            codes, heads = np.unique([steps[i][0] for i in rows], return_index=True)
+            known, which = typical.add(codes, heads, np.array([steps[i][1] for i in rows]))
+            found |= dict(zip(rows, known[which].tolist(), strict=True))
     assert found == expected
 
 
