@@ -16,6 +16,7 @@ from daemons import Runner, stop, write_table
 
 from streamrnn.pipelines.cli import main
 from streamrnn.pipelines.daemon import Daemon
+from streamrnn.pipelines.silence import Silence
 from streamrnn.pipelines.store import Store
 
 PIPELINE = """
@@ -365,7 +366,7 @@ def test_a_reload_takes_effect_at_a_position_that_a_kill_does_not_move(runner):
     source.write_text("ts,device,temp\n" + "\n".join(rows[:4000]) + "\n")
     process = live.start()
     live.wait_for(process, lambda: live.lines("out.csv") == 4001)
-    pipeline.write_text(pipeline.read_text() + "\n[detect]\nfalse_alarms = 0.2\n")
+    pipeline.write_text(pipeline.read_text() + '\n[detect]\nfalse_alarms = 0.2\nsilence = "5m"\n')
     process.send_signal(signal.SIGHUP)
     time.sleep(0.5)
     with source.open("a") as file:
@@ -382,6 +383,9 @@ def test_a_reload_takes_effect_at_a_position_that_a_kill_does_not_move(runner):
     share = scored["is_anomaly"].to_numpy()
     assert share[:4000].mean() < 0.02
     assert share[4000:].mean() > 0.1
+    with Store(live.folder / "state.db", readonly=True) as store:
+        assert Silence("20x", state=store.load().others["silence"]).limit == "5m"
+        assert len(store.journal()) == 1
 
 
 def test_a_series_that_says_nothing_is_an_event_and_counted(runner):
