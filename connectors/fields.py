@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.connectors.base import Read
+from streamrnn.connectors.base import Read, together
 from streamrnn.connectors.messages import DeadLetter, Decoded, Messages
 from streamrnn.connectors.options import NO_TIME_COLUMN, RecordOptions
 from streamrnn.connectors.tables.intake import KEY_MARK
@@ -149,7 +149,7 @@ class FieldDecoder(ABC):
             except BadField as bad:
                 dead.append(dead_letter(messages, place, bad.reason))
         dead.sort(key=lambda letter: letter.offset)
-        return Decoded(_together(reads) if reads else self._records(messages, [], []), dead)
+        return Decoded(together(reads) if reads else self._records(messages, [], []), dead)
 
     def _records(self, messages: Messages, rows: list[Any], kept: Sequence[int]) -> Read:
         columns: dict[str, Any] = {}
@@ -268,21 +268,6 @@ class FieldDecoder(ABC):
                 )
             self._unit = reading.formats[0]
         return self._unit
-
-
-def _together(reads: Sequence[Read]) -> Read:
-    """Consecutive reads as one."""
-    arrays = {
-        name: np.concatenate([getattr(read, name) for read in reads])
-        for name in ("series", "times", "values", "partitions", "offsets")
-    }
-    columns = {
-        name: np.concatenate([np.asarray(read.columns[name]) for read in reads])
-        if isinstance(column, np.ndarray)
-        else [cell for read in reads for cell in read.columns[name]]
-        for name, column in reads[0].columns.items()
-    }
-    return Read(**arrays, columns=columns)
 
 
 def all_of(fields: list[Any], kind: type) -> bool:

@@ -1,94 +1,19 @@
-"""The daemon as its users run it: a process, a file that grows, kill -9."""
+"""The daemon as its users run it: a process, a file that grows, a reload."""
 
 from __future__ import annotations
 
 import json
-import random
 import signal
 import time
-import urllib.request
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from daemons import Runner, stop, write_table
-from kills import FileFeed, Killer, a_seed
+from daemons import HEAD, PIPELINE, get, metrics_of, port_of, stop, write_table
 
 from streamrnn.pipelines.cli import main
+from streamrnn.pipelines.silence import Silence
 from streamrnn.pipelines.store import Store
-
-PIPELINE = """
-[source]
-kind = "file"
-path = "in.csv"
-follow = {follow}
-
-[[sink]]
-kind = "file"
-path = "out.csv"
-
-[dead_letter]
-path = "dead.jsonl"
-
-[checkpoint]
-path = "state.db"
-every = "200ms"
-commit = "50ms"
-"""
-ONCE = PIPELINE.format(follow="false")
-HEAD = "ts,device,temp"
-
-
-@pytest.fixture
-def runner(tmp_path):
-    def make(text=ONCE, name="run"):
-        folder = tmp_path / name
-        folder.mkdir()
-        return Runner(folder, text)
-
-    return make
-
-
-def check_kills(runner, tmp_path, seed, kills, minutes, rotations=0):
-    """A daemon killed so many times writes the bytes that one writes whom nobody kills."""
-    rng = random.Random(seed)
-    rows = write_table(tmp_path / "all.csv", minutes)
-    first = len(rows) * 2 // 5  # a file that was never looked at is not gone back to
-    starts = set(rng.sample(range(first, len(rows)), rotations))
-    whole, killed = (runner(PIPELINE.format(follow="true"), name) for name in ("whole", "killed"))
-    feeds = [FileFeed(one.folder / "in.csv", HEAD, rows, rng, starts) for one in (whole, killed)]
-    good = sum("broken" not in row for row in rows)
-
-    def finish(one, feed):
-        while feed.more(0.3):
-            pass
-        process = one.start()
-        assert any(b"reading in.csv" in line for line in iter(process.stderr.readline, b""))
-        while feed.more(1.0):
-            time.sleep(0.001)
-        one.wait_for(process, lambda: one.lines("out.csv") > good, timeout_s=120)
-        one.wait_for(process, lambda: one.lines("dead.jsonl") == len(rows) - good)
-        assert stop(process)[0] == 0
-
-    finish(whole, feeds[0])
-    Killer(killed, "out.csv", b"reading in.csv", feeds[1], rng).kill(kills)
-    finish(killed, feeds[1])
-    assert killed.read("out.csv") == whole.read("out.csv")
-    assert killed.read("dead.jsonl") == whole.read("dead.jsonl")
-    scored = pd.read_csv(killed.folder / "out.csv")
-    assert scored["record_id"].is_unique
-    assert [
-        ",".join(row) for row in zip(*(scored[c].astype(str) for c in HEAD.split(",")[:2]), strict=True)
-    ] == [row.rpartition(",")[0] for row in rows if "broken" not in row]
-
-
-def test_kill_9_at_any_moment_changes_no_byte(runner, tmp_path):
-    check_kills(runner, tmp_path, a_seed(20261121), kills=10, minutes=800, rotations=8)
-
-
-@pytest.mark.soak
-def test_200_times_kill_9_changes_no_byte(runner, tmp_path):
-    check_kills(runner, tmp_path, a_seed(), kills=200, minutes=6000, rotations=40)
 
 
 def test_a_daemon_gives_the_bits_of_a_replay(runner, tmp_path, capsys):
@@ -214,15 +139,10 @@ def test_health_and_metrics_are_served(runner):
     live = runner(text)
     write_table(live.folder / "in.csv", 100)
     process = live.start()
-    port = next(int(line.split()[-1]) for line in iter(process.stderr.readline, b"") if b"at port" in line)
-
-    def get(path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return answer.read().decode()
-
+    port = port_of(process)
     live.wait_for(process, lambda: live.lines("out.csv") > 1900)
-    assert get("/livez") == get("/readyz") == "ok\n"
-    metrics = dict(line.rsplit(" ", 1) for line in get("/metrics").splitlines() if not line.startswith("#"))
+    assert get(port, "/livez") == get(port, "/readyz") == "ok\n"
+    metrics = metrics_of(port)
     counted = sum(float(n) for name, n in metrics.items() if name.startswith("streamrnn_records_total"))
     assert counted + float(metrics["streamrnn_dead_letter_total"]) == 2000
     assert float(metrics["streamrnn_keys_active"]) == 20
@@ -236,7 +156,7 @@ def test_a_reload_takes_effect_at_a_position_that_a_kill_does_not_move(runner):
     source.write_text("ts,device,temp\n" + "\n".join(rows[:4000]) + "\n")
     process = live.start()
     live.wait_for(process, lambda: live.lines("out.csv") == 4001)
-    pipeline.write_text(pipeline.read_text() + "\n[detect]\nfalse_alarms = 0.2\n")
+    pipeline.write_text(pipeline.read_text() + '\n[detect]\nfalse_alarms = 0.2\nsilence = "5m"\n')
     process.send_signal(signal.SIGHUP)
     time.sleep(0.5)
     with source.open("a") as file:
@@ -253,6 +173,9 @@ def test_a_reload_takes_effect_at_a_position_that_a_kill_does_not_move(runner):
     share = scored["is_anomaly"].to_numpy()
     assert share[:4000].mean() < 0.02
     assert share[4000:].mean() > 0.1
+    with Store(live.folder / "state.db", readonly=True) as store:
+        assert Silence("20x", state=store.load().others["silence"]).limit == "5m"
+        assert len(store.journal()) == 1
 
 
 @pytest.mark.parametrize(
@@ -268,6 +191,8 @@ def test_a_reload_takes_effect_at_a_position_that_a_kill_does_not_move(runner):
         ('[[sink]]\nkind = "file"\nptah = "x"\n', "'ptah' is no key of [sink]; did you mean 'path'?"),
         ('[checkpoint]\nevery = "often"\n', "checkpoint.every"),
         ('[serve]\nlisten = "here"\n', "serve.listen"),
+        ('[detect]\nsilence = "long"\n', "detect.silence"),
+        ('[record]\nlate = "kep"\n', "record.late"),
     ],
 )
 def test_a_pipeline_file_that_is_wrong_is_refused_with_what_to_do(

@@ -7,12 +7,11 @@ import random
 import signal
 import threading
 import time
-import urllib.request
 
 import numpy as np
 import pandas as pd
 import pytest
-from daemons import Runner, stop, write_table
+from daemons import Runner, get, port_of, stop, write_table
 from kafka_support import CLIENTS
 from kills import Killer, a_seed
 from prometheus_client.parser import text_string_to_metric_families
@@ -111,8 +110,7 @@ def plant(broker, tmp_path):
 
 def metric(port, name):
     """What a daemon tells of a metric, by topic, partition and outcome."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-        families = text_string_to_metric_families(answer.read().decode())
+    families = text_string_to_metric_families(get(port, "/metrics"))
     found = [s for family in families for s in family.samples if s.name == f"streamrnn_{name}"]
     labels = ("topic", "partition", "outcome")
     return {tuple(s.labels[label] for label in labels if label in s.labels): s.value for s in found}
@@ -187,7 +185,7 @@ def check_scores(runner, tmp_path):
 def test_scores_from_a_topic_have_the_bits_of_a_replay(plant, tmp_path, client, record):
     live = plant(300, client, record=record)
     process = live.start()
-    port = next(int(line.split()[-1]) for line in iter(process.stderr.readline, b"") if b"at port" in line)
+    port = port_of(process)
     live.wait_for(process, lambda: live.lines("out.jsonl") >= live.records)
     live.wait_for(process, lambda: set(metric(port, "consumer_lag_records").values()) == {0.0})
     counted = metric(port, "records_total")
