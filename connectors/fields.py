@@ -23,7 +23,7 @@ from streamrnn.connectors.times.reader import TimeReader
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.records import Float64Array, Int64Array
 
-__all__ = ["MESSAGE", "BadField", "FieldDecoder", "all_of", "dead_letter", "kind_of"]
+__all__ = ["MESSAGE", "BadField", "FieldDecoder", "dead_letter", "kind_of"]
 
 MESSAGE = "@message"  # the path that means the message's own key or time
 
@@ -209,7 +209,7 @@ class FieldDecoder(ABC):
         fields = self._time_fields(rows)
         columns[self._time] = fields
         told = self._reader is None or self._unit is not None  # else they are written another way
-        if told and all_of(fields, int):
+        if told and _all_of(fields, int):
             return self._whole(fields)
         return self._mixed(fields, names)
 
@@ -270,7 +270,7 @@ class FieldDecoder(ABC):
         return self._unit
 
 
-def all_of(fields: list[Any], kind: type) -> bool:
+def _all_of(fields: list[Any], kind: type) -> bool:
     """Whether all are exactly of one kind."""
     return set(map(type, fields)) <= {kind}
 
@@ -280,7 +280,7 @@ def _codes_of(names: list[str], codes: _Codes) -> NDArray[np.int32]:
 
 
 def _as_names(fields: list[Any]) -> list[str]:
-    return fields if all_of(fields, str) else [_name(i, field) for i, field in enumerate(fields)]
+    return fields if _all_of(fields, str) else [_name(i, field) for i, field in enumerate(fields)]
 
 
 def _name(place: int, field: Any) -> str:
