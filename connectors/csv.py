@@ -17,7 +17,7 @@ from streamrnn.connectors.tables.schema import Sample
 from streamrnn.connectors.text import FOREIGN
 from streamrnn.errors import DataError
 
-__all__ = ["CsvTable"]
+__all__ = ["CsvTable", "wrong_width"]
 
 _FOREIGN = {
     re.compile(rb"\s*<(\?xml|!doctype|html)", re.IGNORECASE): "XML or a web page; was it saved as a table?",
@@ -166,7 +166,7 @@ def _block(rows: Rows, dialect: Dialect) -> Block:
                 continue
             fitted = None if row == heading else _fitted(row, dialect)
             if fitted is None:
-                reason = _AGAIN if row == heading else _of_cells(len(row), width)
+                reason = _AGAIN if row == heading else wrong_width(len(row), width)
                 bad.append(BadRow(line, reason, dialect.delimiter.join(row)))
             else:
                 kept.append(fitted)
@@ -176,6 +176,7 @@ def _block(rows: Rows, dialect: Dialect) -> Block:
     return Block(list(columns), lines, sorted(bad, key=lambda row: row.line))
 
 
-def _of_cells(count: int, width: int) -> str:
+def wrong_width(count: int, width: int) -> str:
+    """Why a row with so many cells is none."""
     help_ = "quote cells that hold the delimiter" if count > width else "it may have been cut off"
     return f"the row has {count} of {width} cells; {help_}"

@@ -10,6 +10,7 @@ import numpy as np
 
 from streamrnn.connectors.base import STANDARD, Positions, Read
 from streamrnn.connectors.csv import CsvTable
+from streamrnn.connectors.growing import CutOffError
 from streamrnn.connectors.options import RecordOptions
 from streamrnn.connectors.rejects import Rejects
 from streamrnn.connectors.tables.block import Table
@@ -142,14 +143,14 @@ class FileSource:
         return {self.name: self._offset}
 
     def seek(self, positions: Positions) -> None:
-        """Go on at a row; DataError where stdin would have to be read twice."""
+        """Go on at a row; DataError where stdin would have to be read twice, or there is no such row."""
         target = positions.get(self.name, 0)
         if target < self._offset:
             self.restart()
         while self._offset < target:
             block = self.table.read(min(target - self._offset, self._batch_rows))
             if block is None:
-                raise DataError(f"{self.title} has {self._offset} rows; there is no row {target}")
+                raise CutOffError(f"{self.title} has {self._offset} rows; there is no row {target}")
             # Read, since what follows may hang on it: keys, the hour that comes twice.
             self._records += self._intake.skip(block, self._offset)
             self._offset += len(block.lines) + len(block.bad)

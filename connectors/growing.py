@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
-__all__ = ["GrowingFile"]
+from streamrnn.errors import DataError
+
+__all__ = ["CutOffError", "GrowingFile"]
 
 _HEAD_BYTES = 4096  # that tell whether a file is still the same
+
+
+class CutOffError(DataError):
+    """A file has fewer rows than were read of it before: it was cut off, or written anew."""
 
 
 class GrowingFile:

@@ -192,7 +192,8 @@ class KafkaSource:
         client = self._connected(deadline)
         if client is None:
             return _no_messages(self._codes)
-        self._take_up(client, deadline)
+        if self._take_up(client, deadline):
+            return _no_messages(self._codes)  # so that where they begin can be kept before anything is read
         messages = client.poll(max(0.0, deadline - time.monotonic()), self._options.max_messages, self._codes)
         if len(messages):
             self._advance(messages)
@@ -218,10 +219,10 @@ class KafkaSource:
                 self._link.alive()
         return self._client
 
-    def _take_up(self, client: Consumer, deadline: float) -> None:
-        """Start partitions that are new to us, or were sought, where they go on."""
+    def _take_up(self, client: Consumer, deadline: float) -> bool:
+        """Start partitions that are new to us, or were sought, where they go on; whether there were any."""
         if not self._waiting:
-            return
+            return False
         waiting = sorted(self._waiting)
         unknown = [partition for partition in waiting if _name(partition) not in self._next]
         committed = client.committed(unknown, _left(deadline)) if unknown else {}
@@ -238,6 +239,7 @@ class KafkaSource:
         self._beyond_since = None
         self._waiting.clear()
         self._next.update({_name(partition): offset for partition, offset in starts.items()})
+        return True
 
     def _within(self, partition: Partition, position: int, first: int, end: int) -> int:
         """The position, or the first offset where the broker has deleted what lies before it."""

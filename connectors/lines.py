@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from streamrnn.connectors.base import Positions, Read
+from streamrnn.connectors.growing import CutOffError
 from streamrnn.connectors.messages import DeadLetter, Decoder, Messages
 from streamrnn.connectors.tables.opening import Opened
 from streamrnn.errors import DataError
@@ -89,7 +90,7 @@ class LineSource:
         return {self.partition_names[0]: self._offset}
 
     def seek(self, positions: Positions) -> None:
-        """Go on at a line; DataError where stdin would have to be read twice."""
+        """Go on at a line; DataError where stdin would have to be read twice, or there is no such row."""
         target = positions.get(self.partition_names[0], 0)
         if target < self._offset:
             if not self._opened.repeatable:
@@ -100,7 +101,7 @@ class LineSource:
         while self._offset < target:
             lines = self._take(min(target - self._offset, self._batch_lines))
             if not lines:
-                raise DataError(f"{self.title} has {self._offset} lines; there is no line {target}")
+                raise CutOffError(f"{self.title} has {self._offset} lines; there is no line {target}")
             self._offset += len(lines)
 
     def commit(self, positions: Positions) -> None:

@@ -29,6 +29,9 @@ class RecordOptions:
         The value columns, one channel each.
     key : tuple of str or None
         The columns that name a record's series; ``("none",)`` reads one series.
+    columns : tuple of str or None
+        Messages of delimited text only, which have no header: names of the cells
+        of each, from left to right.
     label : tuple of str or None
         Columns that say which records are known anomalies; the first counts,
         none of them reaches a model.
@@ -59,6 +62,7 @@ class RecordOptions:
     tz: str | None = None
     values: tuple[str, ...] | None = None
     key: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = None
     label: tuple[str, ...] | None = None
     missing: tuple[str, ...] = ()
     delimiter: str | None = None

@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 
 from streamrnn.connectors.file import FileSource
+from streamrnn.connectors.kafka import KafkaSource
 from streamrnn.connectors.text import printable
-from streamrnn.errors import SettingsError
+from streamrnn.errors import RetriableError, SettingsError
 from streamrnn.fleet import Fleet
 from streamrnn.pipelines.endpoints import LiveSource, open_source
 from streamrnn.pipelines.found import found_text
@@ -16,7 +17,8 @@ from streamrnn.settings import Settings
 
 __all__ = ["run"]
 
-_POLLS = 25
+_POLLS = 25  # of 0.2 s for a first record
+_CONNECT_POLLS = 150  # for brokers to let us in, and for the group to give us partitions
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -43,13 +45,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _look_at(source: LiveSource) -> None:
-    """Poll until something comes, and say what."""
-    records, letters = 0, []
+    """Poll until something comes, and say what; RetriableError where brokers are in the way."""
+    records, letters, polls, troubled = 0, [], 0, 0
     try:
-        for _ in range(_POLLS):
+        while polls < (_CONNECT_POLLS if _is_connecting(source) else _POLLS):
+            polls += 1
             read = source.poll(0.2)
             letters += source.take_dead_letters()
             records = 0 if read is None else len(read)
+            trouble = source.trouble if isinstance(source, KafkaSource) else None
+            troubled = troubled + 1 if trouble else 0
+            if trouble and troubled > _POLLS:  # no answer that was only late
+                raise RetriableError(trouble)
             if read is None or records or letters:
                 break
     finally:
@@ -57,6 +64,10 @@ def _look_at(source: LiveSource) -> None:
     print(f"source    {records:,} records and {len(letters):,} dead letters in a first look")
     if letters:
         print(f"          the first: {printable(letters[0].reason)}")
+
+
+def _is_connecting(source: LiveSource) -> bool:
+    return isinstance(source, KafkaSource) and not source.snapshot()
 
 
 def _check_outputs(settings: PipelineSettings) -> None:

@@ -18,10 +18,14 @@ from streamrnn.errors import RetriableError, SettingsError, StateError, Streamrn
 from streamrnn.fleet import Fleet
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import open_dead_letters, open_outputs, open_source
+from streamrnn.pipelines.event_rows import EventRows
+from streamrnn.pipelines.following import Follower
+from streamrnn.pipelines.gap_events import GapEvents
 from streamrnn.pipelines.journal import Journal
 from streamrnn.pipelines.metrics import Metrics
 from streamrnn.pipelines.outputs import Output
-from streamrnn.pipelines.pipeline import Pace, Pipeline
+from streamrnn.pipelines.pipeline import COMMANDS, WAITING, Pace, Pipeline
+from streamrnn.pipelines.reorder import Reorder
 from streamrnn.pipelines.serve import HealthServer
 from streamrnn.pipelines.settings import (
     Checkpoint,
@@ -31,6 +35,7 @@ from streamrnn.pipelines.settings import (
     load_settings,
     seconds,
 )
+from streamrnn.pipelines.silence import Silence
 from streamrnn.pipelines.store import Snapshot, Store
 from streamrnn.pipelines.supervisor import Signals, notify, watchdog_s
 from streamrnn.pipelines.topics import MarkedLetters
@@ -42,6 +47,7 @@ _LOG = logging.getLogger("streamrnn.daemon")
 _SILENT_S = 60.0  # a loop that did not go round for so long is stuck
 _STALE = 3.0  # snapshots that are this many times overdue are not fresh
 _WAIT_S = 0.2
+_SILENCE, _EVENTS = "silence", "events"  # what a snapshot calls what is known of either
 _COLLECT_AFTER = 50_000  # objects made and not freed: more than any batch has
 
 
@@ -129,7 +135,10 @@ class Daemon:
         letters = open_dead_letters(settings, marks)
         if letters is not None:
             opened.callback(_closed, letters)
+        checkpoint = settings.checkpoint
+        reorder = Reorder(round(1e9 * seconds(settings.record.reorder)), _of(saved, WAITING))
         metrics = Metrics(coding, live, time.monotonic, time.time)
+        metrics.show("waiting_records", "Records that wait for earlier ones", lambda: reorder.waiting)
         pipeline = Pipeline(
             source=source,
             coding=coding,
@@ -137,10 +146,14 @@ class Daemon:
             dead_letters=letters,
             store=store,
             journal=Journal(store, 0 if saved is None else int(saved.extra["journal"])),
-            pace=Pace(seconds(settings.checkpoint.commit), seconds(settings.checkpoint.every)),
+            pace=Pace(*map(seconds, (checkpoint.commit, checkpoint.every, checkpoint.keep))),
             clock=time.monotonic,
             observer=metrics,
             committed=committed,
+            commanded=int(marks.get(COMMANDS, 0)),
+            reorder=reorder,
+            late=settings.record.late,
+            followers=_followers(settings, saved, coding, metrics),
             commits=not self._dry,
             extra=lambda: {"source": live.found(), "record": msgspec.to_builtins(settings.record)},
         )
@@ -152,7 +165,8 @@ class Daemon:
         if saved is None:
             return
         before, now = saved.extra["record"], msgspec.to_builtins(self._settings.record)
-        changed = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+        keys = {*before, *now} - {"late"}  # a policy: the state is the same
+        changed = sorted(key for key in keys if before.get(key) != now.get(key))
         if changed:
             raise SettingsError(
                 f"[record] has changed ({', '.join(changed)}), and the state in "
@@ -254,7 +268,23 @@ def _fleet(settings: PipelineSettings, saved: Snapshot | None, channels: tuple[s
     return fleet
 
 
+def _of(saved: Snapshot | None, name: str) -> bytes:
+    """What a snapshot holds under a name; nothing where there is none, or one from before there was such."""
+    return b"" if saved is None else saved.others.get(name, b"")
+
+
+def _followers(
+    settings: PipelineSettings, saved: Snapshot | None, coding: Coding, metrics: Metrics
+) -> dict[str, Follower]:
+    """Who goes along with the stream, by the names under which a snapshot holds what they know."""
+    one_stream = isinstance(settings.source, FileSourceTable)  # files one after the other
+    silence = Silence(settings.detect.silence, one_stream=one_stream, state=_of(saved, _SILENCE))
+    metrics.show("silent_series", "Series that fell silent", lambda: silence.silent)
+    return {_SILENCE: GapEvents(silence, coding), _EVENTS: EventRows(coding, _of(saved, _EVENTS))}
+
+
 def _tunable(settings: PipelineSettings) -> dict[str, Any]:
     """All tunable settings, those not given too."""
     whole = Settings.from_dict(settings.settings())
-    return {name: value for name, value in whole.to_dict().items() if name not in whole.structural()}
+    tunable = {name: value for name, value in whole.to_dict().items() if name not in whole.structural()}
+    return {**tunable, "silence": settings.detect.silence}

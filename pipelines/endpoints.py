@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from streamrnn.connectors.base import STANDARD, Source
+from streamrnn.connectors.csv_messages import CsvDecoder
 from streamrnn.connectors.csv_sink import CsvSink
 from streamrnn.connectors.dead_letters import FileDeadLetters, KafkaDeadLetters
+from streamrnn.connectors.fields import FieldDecoder
 from streamrnn.connectors.file import FileSource
 from streamrnn.connectors.follow import FollowSource
 from streamrnn.connectors.json import JsonDecoder
@@ -37,6 +39,12 @@ from streamrnn.pipelines.topics import MarkedLetters, TopicLetters, TopicSink
 __all__ = ["DEAD_LETTERS", "Live", "LiveSource", "open_dead_letters", "open_outputs", "open_source"]
 
 DEAD_LETTERS = "dead letters"  # the name by which their mark is kept
+DECODERS: Mapping[str, Callable[[RecordOptions, Mapping[str, Any] | None], FieldDecoder]] = {
+    "json": JsonDecoder,
+    "csv": CsvDecoder,
+}
+"""Of each format of messages what makes records of them."""
+
 _BATCH_ROWS = 4096  # between two looks at the clock and at signals: some 20 ms
 
 
@@ -91,7 +99,7 @@ def open_source(settings: PipelineSettings, found: Mapping[str, Any] | None = No
     options = settings.record.record_options()
     if isinstance(table, FileSourceTable):
         return _file_source(table, settings.record, options, found)
-    decoder = _decoder(settings.record, replace(options, **(found or {})))
+    decoder = DECODERS[settings.record.format](options, found)
     source = KafkaSource(_kafka(table), decoder)
     return Live(
         source,
@@ -109,7 +117,7 @@ def _file_source(
     path = table.path
     place = (Path(path).name, "")
     if record.format == "json":
-        decoder = JsonDecoder(replace(options, **(found or {})))
+        decoder = JsonDecoder(options, found)
         source = FollowSource(
             path, decoder.channels, lambda opened: LineSource(path, decoder, opened), ends=not table.follow
         )
@@ -117,6 +125,10 @@ def _file_source(
     if path == STANDARD:
         raise SettingsError(
             'a table on standard input is read by replay; run takes lines of record.format = "json"'
+        )
+    if options.columns:
+        raise SettingsError(
+            "record.columns is for messages of a topic; a table's own header names its columns"
         )
     if found is None:
         first = FileSource(path, options)
@@ -197,14 +209,6 @@ def open_dead_letters(settings: PipelineSettings, marks: Mapping[str, Any]) -> M
     if path is not None:
         return FileDeadLetters(path, keep=int(marks.get(DEAD_LETTERS) or 0))
     return None if topic is None else TopicLetters(KafkaDeadLetters(KafkaSink(_brokers(settings), topic)))
-
-
-def _decoder(record: Record, options: RecordOptions) -> JsonDecoder:
-    if record.format != "json":
-        raise SettingsError(
-            'a topic holds messages of record.format = "json"; say so, and name record.values'
-        )
-    return JsonDecoder(options)
 
 
 def _brokers(settings: PipelineSettings) -> KafkaOptions:

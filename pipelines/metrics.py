@@ -13,7 +13,7 @@ from streamrnn.connectors.base import Positions, Read
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import Live
-from streamrnn.pipelines.pipeline import Observer
+from streamrnn.pipelines.observer import Observer
 from streamrnn.records import STATUSES, Results
 
 __all__ = ["Metrics"]
@@ -22,7 +22,8 @@ _SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 _LAG_S = 2.0  # between two looks at the lag
 _MOST_PLACES = 1000  # topics and partitions with a line of their own; the rest share one
 _OTHERS = ("others", "")
-_AGAIN = "read_again"
+_DROPPED, _AGAIN = "dropped", "read_again"
+_OUTCOMES = (*STATUSES, _DROPPED, _AGAIN)
 _PLACE = ("topic", "partition")
 
 
@@ -60,6 +61,7 @@ class Metrics(Observer):
         made: dict[str, Any] = {"registry": self.registry, "namespace": "streamrnn"}
         what = [*_PLACE, "outcome"]
         self._records = Counter("records", "Records by what became of them", what, **made)
+        self._events = Counter("events", "Events stored, each once", **made)
         self._detections = Counter("detections", "Records with is_anomaly", **made)
         self._dead = Counter("dead_letter", "Messages that are no records", **made)
         self._rebalances = Counter("rebalances", "How often the group gave us partitions", **made)
@@ -77,14 +79,7 @@ class Metrics(Observer):
 
     def records(self, batch: Read, found: Results, fresh: NDArray[np.bool_]) -> None:
         """Count the records of a batch by their status, apart from those read again."""
-        kinds = len(STATUSES) + 1
-        outcome = np.where(fresh, found.status, kinds - 1)
-        counts = np.bincount(batch.partitions.astype(np.int64) * kinds + outcome)
-        for place in np.flatnonzero(counts).tolist():
-            partition, kind = divmod(place, kinds)
-            topic, number = self._place(self._coding.partition_names[partition])
-            name = (*STATUSES, _AGAIN)[kind]
-            self._records.labels(topic, number, name).inc(int(counts[place]))
+        self._count(batch, np.where(fresh, found.status, _OUTCOMES.index(_AGAIN)))
         detections = int((found.is_anomaly & fresh).sum())
         self._detections.inc(detections)
         self._seen += int(fresh.sum())
@@ -92,6 +87,27 @@ class Metrics(Observer):
         newest = int(batch.times.max(initial=NO_TIME))
         if newest != NO_TIME:
             self._delay.set(self._wall() - newest / 1e9)
+
+    def dropped(self, batch: Read) -> None:
+        """Count late records that are written nowhere."""
+        self._count(batch, np.full(len(batch), _OUTCOMES.index(_DROPPED)))
+        self._seen += len(batch)
+
+    def _count(self, batch: Read, outcomes: NDArray[Any]) -> None:
+        kinds = len(_OUTCOMES)
+        counts = np.bincount(batch.partitions.astype(np.int64) * kinds + outcomes)
+        for place in np.flatnonzero(counts).tolist():
+            partition, kind = divmod(place, kinds)
+            topic, number = self._place(self._coding.partition_names[partition])
+            self._records.labels(topic, number, _OUTCOMES[kind]).inc(int(counts[place]))
+
+    def events(self, count: int) -> None:
+        """Count events that were stored."""
+        self._events.inc(count)
+
+    def show(self, name: str, what: str, value: Callable[[], float]) -> None:
+        """Show one more value, asked for when somebody looks."""
+        Gauge(name, what, registry=self.registry, namespace="streamrnn").set_function(value)
 
     def said(self) -> str:
         """What came so far, in words."""

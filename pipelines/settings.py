@@ -110,18 +110,33 @@ class Record(_Table, frozen=True):
     tz: str | None = None
     values: Annotated[_Names | None, Meta(description="columns, or paths of fields such as data.temp")] = None
     key: Annotated[_Names | None, Meta(description="columns or fields; @message: the message's key")] = None
+    columns: Annotated[
+        _Names | None, Meta(description="names of the cells of messages in CSV, which have no header")
+    ] = None
     label: _Names | None = None
     missing: str | float | list[str | float] = []
     delimiter: str | None = None
     decimal: Literal[".", ","] | None = None
     encoding: str | None = None
     sort: Annotated[bool, Meta(description="replay only: by time, in memory")] = False
+    reorder: Annotated[
+        _Duration,
+        Meta(
+            description="run only: how long, in event time, a record waits for earlier ones of its series, "
+            "at most 1000 records of each; 0s: not at all"
+        ),
+    ] = "0s"
+    late: Annotated[
+        Literal["keep", "drop", "dead-letter"],
+        Meta(description="run only: what becomes of records that come later still"),
+    ] = "keep"
 
     def options(self) -> dict[str, Any]:
         """What ``RecordOptions`` takes, by name."""
         given: dict[str, Any] = msgspec.to_builtins(self)
-        given.pop("format", None)
-        for name in ("time", "values", "key", "label", "missing"):
+        for name in ("format", "reorder", "late"):
+            given.pop(name, None)
+        for name in ("time", "values", "key", "columns", "label", "missing"):
             if name in given:
                 parts = given[name] if isinstance(given[name], list) else [given[name]]
                 given[name] = tuple(part if isinstance(part, str) else f"{part!r}" for part in parts)
@@ -152,6 +167,20 @@ class Detect(_Table, frozen=True):
     coverage: float | None = None
     learn_anomalies: bool | None = None
     learning_rate: float | None = None
+    silence: Annotated[
+        str,
+        Meta(
+            pattern=r"^(\d+(\.\d+)?(x|ms|s|m|h|d)|off)$",
+            description="run only: after how long, in event time, a series that says nothing is silent: "
+            'typical steps such as "20x" (at least 10 s), a duration such as "5m", or "off"',
+        ),
+    ] = "20x"
+
+    def options(self) -> dict[str, Any]:
+        """What the detector's ``Settings`` takes, by name."""
+        given: dict[str, Any] = msgspec.to_builtins(self)
+        given.pop("silence", None)
+        return given
 
 
 class FileSinkTable(_Table, tag_field="kind", tag="file", frozen=True):
@@ -175,6 +204,10 @@ class Checkpoint(_Table, frozen=True):
     path: Annotated[str, Meta(description="one SQLite file; on a disk that survives")] = "streamrnn.db"
     every: Annotated[_Duration, Meta(description="between snapshots of all state")] = "5m"
     commit: Annotated[_Duration, Meta(description="between flushes of the outputs")] = "1s"
+    keep: Annotated[
+        _Duration,
+        Meta(description="events older than the newest by more than this are forgotten; the last 1000 stay"),
+    ] = "30d"
 
 
 class DeadLetter(_Table, frozen=True):
@@ -212,7 +245,7 @@ class PipelineSettings(_Table, frozen=True):
 
     def settings(self) -> dict[str, Any]:
         """What the detector's ``Settings`` takes, by name."""
-        return {**msgspec.to_builtins(self.model), **msgspec.to_builtins(self.detect)}
+        return {**msgspec.to_builtins(self.model), **self.detect.options()}
 
 
 TABLES = {"record": Record, "model": Model, "detect": Detect}

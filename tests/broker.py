@@ -1,7 +1,7 @@
 """A real Apache Kafka broker of one node, started from Maven artefacts.
 
 ``STREAMRNN_TEST_KAFKA=host:port`` uses a running one instead; tests that stop
-the broker, or need its SASL listener, are left out then.
+the broker, or need its SASL and TLS listeners, are left out then.
 """
 
 import base64
@@ -30,12 +30,17 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl}
+listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},\
+SSL://127.0.0.1:{tls},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{plain},SASL_PLAINTEXT://127.0.0.1:{sasl},SSL://localhost:{tls}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT
-sasl.enabled.mechanisms=PLAIN
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL
+ssl.keystore.type=PEM
+ssl.keystore.location={keystore}
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256
+listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config=\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.sasl_plaintext.plain.sasl.jaas.config=\
 org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";
 log.dirs={data}
@@ -60,7 +65,9 @@ class Broker:
 
     @property
     def sasl_address(self):
-        pytest.skip("this broker of STREAMRNN_TEST_KAFKA has no SASL listener that the tests know")
+        pytest.skip("this broker of STREAMRNN_TEST_KAFKA has no such listener that the tests know")
+
+    tls_address = ca_file = sasl_address
 
     def ensure_up(self):
         """Nothing: somebody else runs this one."""
@@ -92,19 +99,34 @@ class OwnBroker(Broker):
         self._java = ["java", *machine, "-cp", f"{jars}/*"]
         self._folder = folder
         self._process = None
-        ports = dict(zip(("plain", "sasl", "controller"), free_ports(3), strict=True))
+        ports = dict(zip(("plain", "sasl", "tls", "controller"), free_ports(4), strict=True))
         super().__init__(f"127.0.0.1:{ports['plain']}")
         self._sasl_address = f"127.0.0.1:{ports['sasl']}"
+        self._tls_address = f"localhost:{ports['tls']}"
+        keystore = certificate(folder / "broker.pem")
         self._properties = folder / "server.properties"
-        text = PROPERTIES.format(**ports, data=folder / "data", user=USER, password=PASSWORD)
+        text = PROPERTIES.format(
+            **ports, data=folder / "data", user=USER, password=PASSWORD, keystore=keystore
+        )
         self._properties.write_text(text)
         tool = [*self._java, "kafka.tools.StorageTool"]
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        run([*tool, "format", "-t", cluster, "-c", str(self._properties)])
+        login = f"SCRAM-SHA-256=[name={USER},password={PASSWORD}]"
+        run([*tool, "format", "-t", cluster, "-c", str(self._properties), "--add-scram", login])
 
     @property
     def sasl_address(self):
         return self._sasl_address
+
+    @property
+    def tls_address(self):
+        """Of the name that the certificate has; 127.0.0.1 is another."""
+        return self._tls_address
+
+    @property
+    def ca_file(self):
+        """The certificate, which nobody else has signed."""
+        return str(self._folder / "broker.pem")
 
     def start(self):
         """Start on the same data; returns when it answers."""
@@ -170,7 +192,7 @@ def running_broker(folder):
     if address := os.environ.get("STREAMRNN_TEST_KAFKA"):
         yield Broker(address)
         return
-    missing = [tool for tool in ("java", "mvn") if shutil.which(tool) is None]
+    missing = [tool for tool in ("java", "mvn", "openssl") if shutil.which(tool) is None]
     if missing:
         how = "install Java 17 and Maven, or set STREAMRNN_TEST_KAFKA=host:port to use a running broker"
         skip_without("kafka", f"no {' and no '.join(missing)}; {how}")
@@ -195,6 +217,26 @@ def jars():
         with contextlib.suppress(OSError):  # another run was faster
             Path(partial).rename(folder)
     return folder
+
+
+def certificate(path):
+    """Make a certificate of localhost, signed by itself, with its key before it."""
+    key = path.with_suffix(".key")
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    run([*command, "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(path)])
+    path.write_text(key.read_text() + path.read_text())
+    return path
 
 
 def free_ports(n):

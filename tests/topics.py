@@ -8,7 +8,11 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 def write_all(broker, topic, values, partitions):
     """Write messages to partitions of a topic and wait until they are there."""
     producer = Producer(
-        {"bootstrap.servers": broker.address, "acks": "all", "queue.buffering.max.messages": 1_000_000}
+        {
+            "bootstrap.servers": broker.address,
+            "enable.idempotence": True,
+            "queue.buffering.max.messages": 1_000_000,
+        }
     )
     for value, partition in zip(values, partitions, strict=True):
         producer.produce(topic, value, partition=partition)

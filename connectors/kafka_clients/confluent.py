@@ -18,7 +18,7 @@ from typing import Any
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
-from streamrnn.connectors.kafka_clients import words
+from streamrnn.connectors.kafka_clients import probe, words
 from streamrnn.connectors.kafka_clients.background import Background
 from streamrnn.connectors.kafka_clients.base import (
     AssignmentChange,
@@ -55,6 +55,7 @@ _TOPIC_CHECK_S = 0.5
 
 def open_consumer(options: KafkaOptions) -> ConfluentConsumer:
     """Connect and subscribe."""
+    probe.check_certificates(options)
     state = _State(options)
     with _translated(options):
         consumer = confluent_kafka.Consumer(
@@ -83,6 +84,7 @@ def open_consumer(options: KafkaOptions) -> ConfluentConsumer:
 
 def open_producer(options: KafkaOptions, topic: str) -> ConfluentProducer:
     """Connect."""
+    probe.check_certificates(options)
     state = _State(options)
     with _translated(options):
         producer = confluent_kafka.Producer(
@@ -356,7 +358,7 @@ def _wait_for(topic: str, client: Any, serve: Callable[[], object], state: _Stat
         if known is None:
             unknown_since = now  # nobody has said so yet
             if now - heard > options.connect_timeout_s:
-                raise RetriableError(f"cannot connect to Kafka: {state.last}")
+                raise RetriableError(f"cannot connect to Kafka: {probe.unreachable(options)} ({state.last})")
         else:
             heard = now
             if known.error is None:

@@ -26,7 +26,7 @@ from kafka import (
 )
 from kafka import errors as kafka_errors
 
-from streamrnn.connectors.kafka_clients import words
+from streamrnn.connectors.kafka_clients import probe, words
 from streamrnn.connectors.kafka_clients.base import (
     AssignmentChange,
     CommitResult,
@@ -37,7 +37,6 @@ from streamrnn.connectors.kafka_clients.base import (
     times_of,
 )
 from streamrnn.connectors.kafka_clients.options import KafkaOptions
-from streamrnn.connectors.kafka_clients.probing import ANSWERS, state_of
 from streamrnn.connectors.messages import Messages
 from streamrnn.errors import RetriableError
 
@@ -64,6 +63,7 @@ _FORCED_CLOSE_S = 1.0
 
 def open_consumer(options: KafkaOptions) -> KafkaPythonConsumer:
     """Connect and subscribe."""
+    probe.check_certificates(options)
     with _opening(options):
         consumer = KafkaConsumer(
             **_common(options),
@@ -88,6 +88,7 @@ def open_consumer(options: KafkaOptions) -> KafkaPythonConsumer:
 
 def open_producer(options: KafkaOptions, topic: str) -> KafkaPythonProducer:
     """Connect."""
+    probe.check_certificates(options)
     with _opening(options):
         producer = KafkaProducer(
             **_common(options),
@@ -351,11 +352,10 @@ def _opening(options: KafkaOptions) -> Iterator[None]:
         with _translated(options):
             yield
     except RetriableError as error:
-        states = [state_of(broker, options) for broker in options.brokers]
-        if options.security.sasl and ANSWERS in states:
+        states = [probe.state_of(broker, options) for broker in options.brokers]
+        if options.security.sasl and probe.ANSWERS in states:
             raise words.login_refused(options) from None
-        seen = ", ".join(f"{broker} {state}" for broker, state in zip(options.brokers, states, strict=True))
-        raise RetriableError(f"cannot connect to Kafka: {seen}") from error
+        raise RetriableError(f"cannot connect to Kafka: {probe.unreachable(options)}") from error
 
 
 def _wait_for(topic: str, partitions: Callable[[str], Any], options: KafkaOptions) -> None:
@@ -365,7 +365,7 @@ def _wait_for(topic: str, partitions: Callable[[str], Any], options: KafkaOption
         with suppress(kafka_errors.KafkaTimeoutError, kafka_errors.UnknownTopicOrPartitionError):
             if partitions(topic):
                 return
-        if all(state_of(broker, options) != ANSWERS for broker in options.brokers):
+        if all(probe.state_of(broker, options) != probe.ANSWERS for broker in options.brokers):
             raise RetriableError(f"{options.title} does not answer")
         if time.monotonic() >= deadline:
             raise words.topic_unknown(options, topic)

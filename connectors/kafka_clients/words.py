@@ -13,7 +13,7 @@ def login_refused(options: KafkaOptions) -> FatalConnectorError:
     security = options.security
     return FatalConnectorError(
         f"{options.title} refuses the login of {security.username!r} ({security.mechanism}, "
-        f"{security.protocol}); check username, password and mechanism"
+        f"{security.protocol}); check username, password, mechanism and protocol"
     )
 
 

@@ -96,6 +96,17 @@ class Opened:
         return self._growing is not None and self._growing.is_replaced(path)
 
     @property
+    def identity(self) -> tuple[int, int]:
+        """Device and inode."""
+        stat = os.fstat(self._raw.fileno())
+        return stat.st_dev, stat.st_ino
+
+    @property
+    def written_ns(self) -> int:
+        """When it was last written to, ns."""
+        return os.fstat(self._raw.fileno()).st_mtime_ns
+
+    @property
     def cut_off(self) -> bool:
         """Whether this growing file was cut off in place."""
         return self._growing is not None and self._growing.cut_off

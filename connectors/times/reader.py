@@ -44,6 +44,12 @@ class TimeReader:
         Zone of times that carry no offset, as :class:`Zone` takes it; UTC without it.
         Epoch counts are UTC by definition.
 
+    Attributes
+    ----------
+    newest : (n,) int64
+        Of each series the newest time, where clocks may go back: what the second of
+        two equal local times is told by.
+
     Raises
     ------
     SettingsError
@@ -63,7 +69,7 @@ class TimeReader:
     def __init__(self, reading: Reading, tz: str | None = None) -> None:
         self._reading = reading
         self._zone = Zone(tz or "UTC")
-        self._newest = np.full(1, NO_TIME, np.int64)  # of each series, kept where clocks may go back
+        self.newest = np.full(1, NO_TIME, np.int64)
         self._patterns = [p for text in reading.formats if text not in NUMERIC for p in patterns(text)]
 
     @property
@@ -150,17 +156,17 @@ class TimeReader:
 
     def _settled(self, first: Int64Array, second: Int64Array, series: NDArray[np.int32]) -> Int64Array:
         """Which of two instants each time is, by the newest time of its series."""
-        n_more = int(series.max(initial=-1)) + 1 - len(self._newest)
+        n_more = int(series.max(initial=-1)) + 1 - len(self.newest)
         if n_more > 0:
-            self._newest = np.append(self._newest, np.full(n_more, NO_TIME, np.int64))
+            self.newest = np.append(self.newest, np.full(n_more, NO_TIME, np.int64))
         if (first != second).any():
-            newest = self._newest
+            newest = self.newest
             for i, code in enumerate(series.tolist()):
                 if first[i] <= newest[code]:
                     first[i] = second[i]
                 newest[code] = max(newest[code], first[i])
         else:
-            np.maximum.at(self._newest, series, first)
+            np.maximum.at(self.newest, series, first)
         return first
 
 

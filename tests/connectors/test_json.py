@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from decoding import decoded, part_of
 
 from streamrnn.connectors.json import JsonDecoder
 from streamrnn.connectors.messages import Messages
@@ -85,47 +86,14 @@ def some_messages(rng, n, clean):
     )
 
 
-def part_of(messages, start, end):
-    at = slice(start, end)
-    return Messages(
-        messages.values[at],
-        messages.keys[at],
-        messages.times[at],
-        messages.partitions[at],
-        messages.offsets[at],
-        messages.partition_names,
-    )
-
-
-def decoded(options, messages, cuts):
-    """All that a decoder makes of messages in batches: records by offset, dead letters by offset."""
-    decoder = JsonDecoder(options)
-    records, dead = {}, {}
-    for start, end in zip([0, *cuts], [*cuts, len(messages)], strict=True):
-        found = decoder.decode(part_of(messages, start, end))
-        read, names = found.read, decoder.keys
-        for i, offset in enumerate(read.offsets.tolist()):
-            columns = {name: repr(np.asarray(cells[i]).tolist()) for name, cells in read.columns.items()}
-            name = names[read.series[i]]
-            record = (name, int(read.times[i]), read.values[i].tobytes(), int(read.partitions[i]), columns)
-            assert offset not in records
-            records[offset] = record
-        for letter in found.dead:
-            assert letter.offset not in dead and letter.value == messages.values[letter.offset]
-            dead[letter.offset] = letter
-        assert sorted([*records, *dead]) == list(range(end))
-        assert read.offsets.tolist() == sorted(read.offsets.tolist())
-    return records, dead, list(decoder.keys)
-
-
 def check(seed, n):
     """Some messages in batches are what they are one by one."""
     rng = random.Random(seed)
     options, clean = rng.choice(OPTIONS), rng.choice([0.0, 0.5, 0.95, 0.999])
     messages = some_messages(rng, n, clean)
-    one_by_one = decoded(options, messages, list(range(1, n)))
+    one_by_one = decoded(JsonDecoder(options), messages, list(range(1, n)))
     cuts = sorted(rng.sample(range(1, n), rng.randrange(min(n - 1, 8))))
-    in_batches = decoded(options, messages, cuts)
+    in_batches = decoded(JsonDecoder(options), messages, cuts)
     for ours, twin in zip(in_batches, one_by_one, strict=True):
         assert ours == twin, f"seed {seed}"
 
@@ -146,11 +114,32 @@ def test_another_decoder_goes_on_reading_times_alike(first):
     decoder = JsonDecoder(options)
     assert decoder.pinned() == {}
     assert len(decoder.decode(message(first)).read) == 1
-    resumed = JsonDecoder(replace(options, **decoder.pinned()))
+    resumed = JsonDecoder(options, decoder.pinned())
     assert resumed.pinned() == decoder.pinned()
     for time in (SECOND * 1000, SECOND, '"2023-11-14"', '"14.11.2023"'):
         a, b = decoder.decode(message(time)), resumed.decode(message(time))
         assert (a.read.times.tolist(), a.dead) == (b.read.times.tolist(), b.dead)
+
+
+@pytest.mark.parametrize("time_format", [None, "%d/%m/%Y %H:%M"])
+def test_another_decoder_goes_on_within_the_hour_that_comes_twice(time_format):
+    options = RecordOptions(values=("v",), time=("t",), key=("k",), time_format=time_format, tz="Europe/Rome")
+    clocks = ["01:30", "02:10", "02:40", "02:10", "02:40", "03:10"]  # back from 3:00 to 2:00 in this night
+    date = "29/10/2023"
+    values = [f'{{"t":"{date} {clock}","k":"{key}","v":1}}'.encode() for clock in clocks for key in "ab"]
+    n = len(values)
+    messages = Messages(
+        values, [None] * n, np.zeros(n, np.int64), np.zeros(n, np.int32), np.arange(n), ["flow-0"]
+    )
+    whole = JsonDecoder(options).decode(messages).read
+    assert np.diff(whole.times[::2]).min() > 0
+    for cut in range(1, n):
+        before = JsonDecoder(options)
+        before.decode(part_of(messages, 0, cut))
+        after = JsonDecoder(options, json.loads(json.dumps(before.pinned())))
+        assert after.pinned() == before.pinned()
+        times = after.decode(part_of(messages, cut, n)).read.times
+        assert times.tolist() == whole.times[cut:].tolist()
 
 
 @pytest.mark.soak

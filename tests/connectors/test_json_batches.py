@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from streamrnn.connectors.fields import FieldDecoder
 from streamrnn.connectors.json import JsonDecoder
+from streamrnn.connectors.json_fields import JsonFields
 from streamrnn.connectors.messages import Messages
 from streamrnn.connectors.options import RecordOptions
 
@@ -62,7 +62,7 @@ def test_fields_that_nobody_asked_for_must_be_text_of_utf8_but_their_numbers_may
 
 @pytest.mark.parametrize("name", ['a"b', "a\\b", "\x01", "", "Zähler", "x.y", '"."'])
 def test_a_field_may_have_any_name_and_the_last_of_a_name_counts(name):
-    decoder = FieldDecoder([name, f"{name}.in"])
+    decoder = JsonFields([name, f"{name}.in"])
     text = json.dumps(name)
     objects = decoder.decode_many([f'{{{text}: 1, {text}: {{"in": 2}}}}'.encode(), b"{}"])
     assert decoder.column(objects, name) == [{"in": 2}, None]

@@ -1,10 +1,8 @@
 """What the Kafka source and sink refuse, and with which words."""
 
-import logging
 import time
 
 import pytest
-from broker import PASSWORD, USER
 from kafka_support import FloatDecoder, Polled, options, produce, source_of
 
 from streamrnn.connectors.kafka import KafkaOptions, KafkaSecurity, KafkaSource
@@ -34,25 +32,6 @@ def test_an_unknown_host_is_said_once_and_waited_for(client, caplog):
     assert "no-such-host.invalid:9092" in source.trouble
     assert len([r for r in caplog.records if "trying on" in r.message]) == 1
     source.close()
-
-
-def test_a_wrong_password_is_an_error_for_good_that_does_not_show_it(broker, client, caplog):
-    caplog.set_level(logging.DEBUG)
-    right = KafkaSecurity(protocol="SASL_PLAINTEXT", username=USER, password=PASSWORD)
-    wrong = KafkaSecurity(protocol="SASL_PLAINTEXT", username=USER, password="wrong-horse")
-    topic = broker.new_topic()
-    source = source_of(broker.sasl_address, topic, client=client, security=right)
-    Polled(source).poll_while(lambda: not source.snapshot())
-    source.close()
-    source = source_of(broker.sasl_address, topic, client=client, security=wrong)
-    with pytest.raises(FatalConnectorError, match="refuses the login of 'sensor'") as raised:
-        Polled(source).until(1, 20.0)
-    source.close()
-    assert "horse" not in str(raised.value) + repr(wrong) + repr(source_options(wrong)) + caplog.text
-
-
-def source_options(security):
-    return KafkaOptions(brokers=("a:1",), security=security)
 
 
 def test_a_position_beyond_the_end_is_an_error_and_one_before_the_first_is_said(broker, client, caplog):

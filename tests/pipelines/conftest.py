@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from daemons import ONCE, Runner
 
 from streamrnn import Batch, Results
 from streamrnn.connectors.file import FileSource
@@ -89,3 +90,15 @@ def results_of():
 def batch_of():
     """Makes batches of hourly records."""
     return _batch_of
+
+
+@pytest.fixture
+def runner(tmp_path):
+    """Makes daemons, each in a folder of its own."""
+
+    def make(text=ONCE, name="run"):
+        folder = tmp_path / name
+        folder.mkdir()
+        return Runner(folder, text)
+
+    return make

@@ -1,104 +1,19 @@
-"""The daemon as its users run it: a process, a file that grows, kill -9."""
+"""The daemon as its users run it: a process, a file that grows, a reload."""
 
 from __future__ import annotations
 
 import json
-import random
 import signal
 import time
-import urllib.request
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from daemons import Runner, stop, write_table
+from daemons import HEAD, PIPELINE, get, metrics_of, port_of, stop, write_table
 
 from streamrnn.pipelines.cli import main
-
-PIPELINE = """
-[source]
-kind = "file"
-path = "in.csv"
-follow = {follow}
-
-[[sink]]
-kind = "file"
-path = "out.csv"
-
-[dead_letter]
-path = "dead.jsonl"
-
-[checkpoint]
-path = "state.db"
-every = "200ms"
-commit = "50ms"
-"""
-ONCE = PIPELINE.format(follow="false")
-KILLS = 10
-
-
-@pytest.fixture
-def runner(tmp_path):
-    def make(text=ONCE, name="run"):
-        folder = tmp_path / name
-        folder.mkdir()
-        return Runner(folder, text)
-
-    return make
-
-
-def killed_at_random(runner, rng, kills, size):
-    """Start it again and again and kill it: some time after it has written some more, or early on."""
-    path, done = runner.folder / "out.csv", 0
-    while done < kills:
-        process = runner.start()
-        written = path.stat().st_size if path.exists() else 0
-        target = written + rng.uniform(0, 1.2 * size / kills)
-        end = time.monotonic() + (rng.uniform(0, 2) if rng.random() < 0.2 else 60)
-        while time.monotonic() < end and process.poll() is None:
-            if path.exists() and path.stat().st_size >= target:
-                break
-            time.sleep(0.001)
-        time.sleep(rng.uniform(0, 0.03))
-        process.kill()
-        _, err = process.communicate()
-        if process.returncode == 0:
-            break
-        assert process.returncode == -signal.SIGKILL, err.decode()
-        done += 1
-    runner.finish()
-    return done
-
-
-def check_kills(runner, tmp_path, seed, kills, minutes):
-    write_table(tmp_path / "in.csv", minutes)
-    whole, killed = runner(name="whole"), runner(name="killed")
-    for one in (whole, killed):
-        (one.folder / "in.csv").symlink_to(tmp_path / "in.csv")
-    whole.finish()
-    done = killed_at_random(killed, random.Random(seed), kills, len(whole.read("out.csv")))
-    assert killed.read("out.csv") == whole.read("out.csv"), f"seed {seed}"
-    assert killed.read("dead.jsonl") == whole.read("dead.jsonl"), f"seed {seed}"
-    return done
-
-
-def test_kill_9_at_any_moment_changes_no_byte(runner, tmp_path):
-    assert check_kills(runner, tmp_path, seed=20261121, kills=KILLS, minutes=6000) > KILLS // 2
-
-
-@pytest.mark.soak
-def test_200_times_kill_9_changes_no_byte(runner, tmp_path):
-    seed, done = random.SystemRandom().randrange(2**32), 0
-    while done < 200:
-        folder = tmp_path / str(done)
-        folder.mkdir()
-        done += check_kills(
-            lambda name, at=folder: runner(name=f"{at.name}-{name}"),
-            folder,
-            seed + done,
-            200 - done,
-            10_000,
-        )
+from streamrnn.pipelines.silence import Silence
+from streamrnn.pipelines.store import Store
 
 
 def test_a_daemon_gives_the_bits_of_a_replay(runner, tmp_path, capsys):
@@ -168,6 +83,26 @@ def test_a_file_is_followed_as_it_grows_through_rotation_and_stops(runner):
     pd.testing.assert_frame_equal(followed[scores], replayed[scores])
 
 
+def test_what_is_kept_of_files_does_not_grow_with_their_rotations(runner):
+    live = runner(PIPELINE.format(follow="true"))
+    rows = write_table(live.folder / "all.csv", 6, broken=0.0)
+    source = live.folder / "in.csv"
+    for start in (0, 60):
+        source.write_text("\n".join([HEAD, *rows[start : start + 3]]) + "\n")
+        process = live.start()
+        for row in range(start, start + 60, 3):
+            if row > start:
+                source.rename(live.folder / f"in.csv.{row}")
+                source.write_text("\n".join([HEAD, *rows[row : row + 3]]) + "\n")
+            live.wait_for(process, lambda row=row: live.lines("out.csv") == row + 4)
+        assert stop(process)[0] == 0
+        source.rename(live.folder / f"in.csv.{start + 60}")
+    store = Store(live.folder / "state.db")
+    kept = [store.committed()[0], store.load().positions]
+    store.close()
+    assert [len(positions) for positions in kept] == [16, 16]
+
+
 def test_json_lines_are_followed_and_bad_ones_are_dead_letters(runner):
     text = PIPELINE.format(follow="false").replace("in.csv", "in.jsonl").replace("out.csv", "out.jsonl")
     live = runner(
@@ -204,15 +139,10 @@ def test_health_and_metrics_are_served(runner):
     live = runner(text)
     write_table(live.folder / "in.csv", 100)
     process = live.start()
-    port = next(int(line.split()[-1]) for line in iter(process.stderr.readline, b"") if b"at port" in line)
-
-    def get(path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return answer.read().decode()
-
+    port = port_of(process)
     live.wait_for(process, lambda: live.lines("out.csv") > 1900)
-    assert get("/livez") == get("/readyz") == "ok\n"
-    metrics = dict(line.rsplit(" ", 1) for line in get("/metrics").splitlines() if not line.startswith("#"))
+    assert get(port, "/livez") == get(port, "/readyz") == "ok\n"
+    metrics = metrics_of(port)
     counted = sum(float(n) for name, n in metrics.items() if name.startswith("streamrnn_records_total"))
     assert counted + float(metrics["streamrnn_dead_letter_total"]) == 2000
     assert float(metrics["streamrnn_keys_active"]) == 20
@@ -226,7 +156,7 @@ def test_a_reload_takes_effect_at_a_position_that_a_kill_does_not_move(runner):
     source.write_text("ts,device,temp\n" + "\n".join(rows[:4000]) + "\n")
     process = live.start()
     live.wait_for(process, lambda: live.lines("out.csv") == 4001)
-    pipeline.write_text(pipeline.read_text() + "\n[detect]\nfalse_alarms = 0.2\n")
+    pipeline.write_text(pipeline.read_text() + '\n[detect]\nfalse_alarms = 0.2\nsilence = "5m"\n')
     process.send_signal(signal.SIGHUP)
     time.sleep(0.5)
     with source.open("a") as file:
@@ -243,6 +173,9 @@ def test_a_reload_takes_effect_at_a_position_that_a_kill_does_not_move(runner):
     share = scored["is_anomaly"].to_numpy()
     assert share[:4000].mean() < 0.02
     assert share[4000:].mean() > 0.1
+    with Store(live.folder / "state.db", readonly=True) as store:
+        assert Silence("20x", state=store.load().others["silence"]).limit == "5m"
+        assert len(store.journal()) == 1
 
 
 @pytest.mark.parametrize(
@@ -258,6 +191,8 @@ def test_a_reload_takes_effect_at_a_position_that_a_kill_does_not_move(runner):
         ('[[sink]]\nkind = "file"\nptah = "x"\n', "'ptah' is no key of [sink]; did you mean 'path'?"),
         ('[checkpoint]\nevery = "often"\n', "checkpoint.every"),
         ('[serve]\nlisten = "here"\n', "serve.listen"),
+        ('[detect]\nsilence = "long"\n', "detect.silence"),
+        ('[record]\nlate = "kep"\n', "record.late"),
     ],
 )
 def test_a_pipeline_file_that_is_wrong_is_refused_with_what_to_do(

@@ -16,6 +16,19 @@ from streamrnn.pipelines.metrics import Metrics
 HOSTILE = 'fl"ow\\\n# HELP x\n{a="b"} 1\x1b[31m\u202e'
 
 
+def read_of(partitions):
+    """A record of each of these partitions."""
+    n = len(partitions)
+    return Read(
+        series=np.zeros(n, np.int32),
+        times=1_700_000_000_000_000_000 + np.arange(n),
+        values=np.ones((n, 1)),
+        partitions=np.array(partitions, np.int32),
+        offsets=np.arange(n),
+        columns={},
+    )
+
+
 class Watched:
     """Metrics over a fleet, with a clock and a source that the test moves."""
 
@@ -34,15 +47,7 @@ class Watched:
         self.metrics = Metrics(self.coding, live, lambda: self.now, lambda: 1_700_000_100.0)
 
     def score(self, partitions, fresh=None):
-        n = len(partitions)
-        read = Read(
-            series=np.zeros(n, np.int32),
-            times=1_700_000_000_000_000_000 + np.arange(n),
-            values=np.ones((n, 1)),
-            partitions=np.array(partitions, np.int32),
-            offsets=np.arange(n),
-            columns={},
-        )
+        read, n = read_of(partitions), len(partitions)
         found = self.coding.fleet.process(read)
         self.metrics.records(read, found, np.ones(n, np.bool_) if fresh is None else np.array(fresh))
 
@@ -69,6 +74,20 @@ def test_records_are_counted_by_topic_partition_and_outcome():
         ("flow", "7", "read_again"): 1.0,
     }
     assert watched.samples("streamrnn_event_time_delay_seconds") == {(): pytest.approx(100.0)}
+
+
+def test_records_dropped_as_late_count_where_they_came_from():
+    watched = Watched(["flow-0", "flow-7"])
+    watched.score([0])
+    watched.metrics.dropped(read_of([1, 0, 1]))
+    watched.metrics.events(2)
+    assert watched.samples("streamrnn_records_total") == {
+        ("flow", "0", "warming"): 1.0,
+        ("flow", "0", "dropped"): 1.0,
+        ("flow", "7", "dropped"): 2.0,
+    }
+    assert watched.metrics.said().startswith("4 records")
+    assert watched.samples("streamrnn_events_total") == {(): 2.0}
 
 
 def test_hostile_names_are_escaped_and_read_back_as_they_are():
