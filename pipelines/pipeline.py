@@ -70,6 +70,9 @@ class Observer:
     def saved(self, seconds: float, size: int) -> None:
         """A snapshot of so many bytes was written in so many seconds."""
 
+    def changed(self, settings: Mapping[str, Any]) -> None:
+        """Tunable settings changed; what comes next is judged by the new ones."""
+
     def beat(self) -> None:
         """The loop went round."""
 
@@ -244,6 +247,7 @@ class Pipeline:
     def _change(self, changes: Mapping[str, Any]) -> None:
         """Apply tunable settings, as the journal has them."""
         self.coding.fleet = Fleet.from_bytes(self.fleet.to_bytes(), **changes)
+        self.observer.changed(changes)
         _LOG.info("settings changed: %s", ", ".join(f"{k}={v!r}" for k, v in changes.items()))
 
     def _keep_pace(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from streamrnn.errors import StateError
@@ -84,11 +84,17 @@ class Outbox(StoreFile):
         """
         query = (
             "SELECT * FROM outbox AS o WHERE state = ? AND due <= ? AND kind = ifnull(?, kind)"
-            " AND NOT EXISTS (SELECT 1 FROM outbox WHERE state = o.state AND id < o.id"
+            # Not by the index of what is due: that would look at all that waits for each.
+            " AND NOT EXISTS (SELECT 1 FROM outbox NOT INDEXED WHERE state = o.state AND id < o.id"
             " AND id > substr(o.id, 1, instr(o.id, '.')) AND instr(o.id, '.') > 0)"
             " ORDER BY due, id LIMIT ?"
         )
         return self._entries(query, WAITING, now, None if kind is None else storable(kind), limit)
+
+    def outbox_kinds_due(self, now: int) -> list[str]:
+        """Kinds of which something is due."""
+        query = "SELECT DISTINCT kind FROM outbox WHERE state = ? AND due <= ? ORDER BY kind"
+        return [kind for (kind,) in self._rows(query, WAITING, now)]
 
     def outbox_next(self) -> int | None:
         """When the first of what waits is due, ns UTC; None where nothing waits."""
@@ -102,11 +108,18 @@ class Outbox(StoreFile):
 
     def outbox_hasten(self, kind: str, now: int) -> None:
         """Have all that waits of a kind be due."""
-        for entry in self._entries(
-            "SELECT * FROM outbox WHERE state = ? AND kind = ?", WAITING, storable(kind)
-        ):
-            if entry.due > now:
-                self.outbox_mark(entry.id, WAITING, entry.attempt, now, entry.error)
+        query = "SELECT * FROM outbox WHERE state = ? AND kind = ? AND due > ?"
+        with self._transaction():
+            for entry in self._entries(query, WAITING, storable(kind), now):
+                self._rewrite(replace(entry, due=now))
+
+    def outbox_revive(self, id: str, now: int) -> bool:
+        """Have something that does not wait be due once more, with all its tries; whether it is there."""
+        with self._transaction():
+            found = self._entries("SELECT * FROM outbox WHERE id = ?", storable(id))
+            for entry in found:
+                self._rewrite(replace(entry, state=WAITING, attempt=0, due=now))
+        return bool(found)
 
     def outbox_forget(self, keep: int) -> None:
         """Forget all but the newest so many of those that do not wait."""
@@ -138,13 +151,19 @@ class Outbox(StoreFile):
         rows = self._rows("SELECT * FROM outbox WHERE id = ?", storable(id))
         if not rows:
             raise KeyError(id)
-        if not (whole := self._whole_rows("outbox", rows)):
+        if not self._whole_rows("outbox", rows):
             raise StateError(f"{self._name} is damaged: what was to be delivered as {id!r} cannot be read")
-        row = (*whole[0][:3], storable(state), attempt, next_due, storable(error))
-        with self._transaction() as database:
-            database.execute(
-                "REPLACE INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, seal("outbox", *row))
-            )
+        (entry,) = self._entries("SELECT * FROM outbox WHERE id = ?", storable(id))
+        with self._transaction():
+            self._rewrite(replace(entry, state=state, attempt=attempt, due=next_due, error=error))
+
+    def _rewrite(self, entry: OutboxEntry) -> None:
+        """Store an entry in place of what it was, within a transaction."""
+        head = (entry.id, entry.kind, to_json(entry.payload))
+        row = (*head, storable(entry.state), entry.attempt, entry.due, storable(entry.error))
+        self._database.execute(
+            "REPLACE INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, seal("outbox", *row))
+        )
 
     def outbox_counts(self) -> dict[str, int]:
         """How many there are of each state.

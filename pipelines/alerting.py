@@ -1,0 +1,189 @@
+"""The intake's part in alerts: from what was found in records to incidents in the store.
+
+It writes down what became of incidents and goes on; who is told is decided elsewhere
+(``grouping.py``), in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from shlex import quote
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn.connectors.base import Read
+from streamrnn.errors import StateError, StoreError
+from streamrnn.kernels.plan import NO_TIME
+from streamrnn.pipelines.captures import Recorder
+from streamrnn.pipelines.coding import Coding
+from streamrnn.pipelines.grouping import fingerprint
+from streamrnn.pipelines.incident import GAP, Change, Incident, Rules
+from streamrnn.pipelines.incidents import Incidents
+from streamrnn.pipelines.pipeline import Observer
+from streamrnn.pipelines.says_why import values, why
+from streamrnn.pipelines.store import IncidentRow, Store
+from streamrnn.records import Results
+
+__all__ = ["Alerting", "Identity"]
+
+_LOG = logging.getLogger("streamrnn.alerts")
+_NAMES = {GAP: "SensorSilent"}  # of alerts, by kind
+_NAME = "Anomaly"
+_KEPT_CAPTURES, _KEPT_NS = 200, 30 * 86_400_000_000_000
+_MOST_CAPTURES = 20  # of one batch: a fault in a thousand series must not hold up the intake
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What stands on every alert of a pipeline.
+
+    Attributes
+    ----------
+    pipeline : str
+        Its name.
+    file : str
+        Its file, for the command that replays the moment.
+    labels : mapping of str to str
+        As the user has them.
+    """
+
+    pipeline: str
+    file: str
+    labels: Mapping[str, str]
+
+
+class Alerting(Observer):
+    """Follows the incidents of a run.
+
+    Parameters
+    ----------
+    store : Store
+        The run's own, of the thread that scores.
+    coding : Coding
+    rules : Rules
+    identity : Identity
+    wall : callable
+        Wall clock, ns UTC; only where records have no times.
+    wake : callable
+        Called when there is news.
+    recorder : Recorder
+    state : mapping, optional
+        From ``state()``, as the snapshot has it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        coding: Coding,
+        *,
+        rules: Rules,
+        identity: Identity,
+        wall: Callable[[], int],
+        wake: Callable[[], None],
+        recorder: Recorder,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._store, self._coding, self._identity = store, coding, identity
+        self._wall, self._wake, self._recorder = wall, wake, recorder
+        self.incidents = Incidents(rules, state)
+        # Told and not yet stored: a full disk is waited for, and a snapshot keeps them.
+        self._owed = {row["id"]: IncidentRow(**row) for row in (state or {}).get("owed", ())}
+        self._captures: dict[str, tuple[int, bytes]] = {}
+        self._hindered = False
+
+    def state(self) -> dict[str, Any]:
+        """What a snapshot keeps."""
+        self._write()
+        return {**self.incidents.state(), "owed": [asdict(row) for row in self._owed.values()]}
+
+    def records(self, batch: Read, found: Results, fresh: NDArray[np.bool_]) -> None:
+        """Take in a batch, read again or not: what is known of its incidents already is not stored twice."""
+        self._recorder.records(batch)
+        self._take(self.incidents.add(batch, found, self._coding.partition_names))
+
+    def silent(self, series: int, position: tuple[int, int], time: int, id: str) -> None:
+        """A series fell silent behind a record at (partition, offset); ``id`` is of the gap's event."""
+        self._take(self.incidents.silent(series, position, time, id))
+
+    def changed(self, settings: Mapping[str, Any]) -> None:
+        """Tunable settings changed."""
+        self._recorder.changed(settings)
+
+    def saved(self, seconds: float, size: int) -> None:
+        """A snapshot was written."""
+        self._recorder.rebase(self._coding.fleet, size)
+
+    def beat(self) -> None:
+        """Try again what could not be stored."""
+        if self._owed:
+            self._write()
+
+    def _take(self, changes: Sequence[Change]) -> None:
+        for number, change in enumerate(changes):
+            incident = change.incident
+            self._owed[incident.id] = self._row(incident)
+            if change.peaks and incident.kind != GAP and number < _MOST_CAPTURES:
+                self._capture(incident)
+        if self._owed:
+            self._write()
+
+    def _row(self, incident: Incident) -> IncidentRow:
+        fleet, identity = self._coding.fleet, self._identity
+        key = fleet.keys[incident.series]
+        said = why(incident, key, fleet.settings.channels, fleet.typical_step_ns(incident.series))
+        labels = {
+            **identity.labels,
+            "alertname": _NAMES.get(incident.kind, _NAME),
+            "pipeline": identity.pipeline,
+            **({"series": key} if key else {}),
+            **({"kind": incident.kind} if incident.kind else {}),
+        }
+        replay = f"streamrnn explain {fingerprint(incident.id)} --file {quote(identity.file)}"
+        body = {
+            "labels": labels,
+            "severity": incident.severity,
+            "annotations": {**asdict(said), "replay": replay},
+            "values": values(incident),
+            "starts_at": self._moment(incident.start),
+            "ends_at": self._moment(incident.end),
+            "events": incident.events,
+            "detections": incident.detections,
+        }
+        return IncidentRow(incident.id, incident.start, incident.sequence, incident.open, True, body)
+
+    def _moment(self, time: int) -> int:
+        return self._wall() if time == NO_TIME else time
+
+    def _capture(self, incident: Incident) -> None:
+        try:
+            data = self._recorder.take(incident.series, self._coding.fleet, incident.peak)
+        except (StateError, StoreError) as error:
+            _LOG.warning("no capture of %s: %s", incident.id, error)
+            return
+        if data is not None:
+            self._captures[incident.id] = (incident.peak.time, data)
+
+    def _write(self) -> None:
+        """Store what is owed, in one transaction with its captures."""
+        if not self._owed:
+            return
+        try:
+            with self._store.deciding():
+                newer = self._store.incidents_put(self._owed.values())
+                for id in newer & self._captures.keys():
+                    self._store.capture_put(id, *self._captures[id])
+                if newer & self._captures.keys():
+                    newest = max(time for time, _ in self._captures.values())
+                    self._store.captures_forget(_KEPT_CAPTURES, newest - _KEPT_NS if newest > 0 else NO_TIME)
+        except StoreError as error:
+            if not self._hindered:
+                _LOG.warning("alerts wait: %s", error)
+            self._hindered, self._captures = True, {}
+            return
+        self._hindered, self._owed, self._captures = False, {}, {}
+        if newer:
+            self._wake()
