@@ -62,7 +62,8 @@ class Receiver:
         self.names: list[str | None] = []
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._listening = socket.create_server((self.address, 0))
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        self._listening = socket.create_server((self.address, 0), family=family)
         self.port = self._listening.getsockname()[1]
         if self.context is not None:
             self.context.sni_callback = lambda _socket, name, _context: self.names.append(name)

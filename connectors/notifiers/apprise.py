@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["AppriseNotifier", "AppriseOptions"]
 
 # Where chats begin a mention or a link; a space without width behind it leaves only text.
-_ACTS = re.compile(r"@(?=everyone|here|channel|all\b|team\b)|<(?=[!@#a-z])|\](?=\()", re.IGNORECASE)
+_ACTS = re.compile(r"@(?=everyone|here|channel|all\b|team\b)|<(?=[!@#/a-z])|\](?=\()", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)

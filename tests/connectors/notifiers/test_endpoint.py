@@ -207,6 +207,30 @@ def test_no_server_holds_us_longer_than_our_time(case):
     assert "did not answer in time" in str(error)
 
 
+def test_a_connection_that_comes_after_our_time_is_not_used(monkeypatch):
+    real = socket.create_connection
+
+    def late(*arguments):
+        threading.Event().wait(SHORT_S * 1.5)
+        return real(*arguments)
+
+    monkeypatch.setattr(socket, "create_connection", late)
+    with Receiver() as receiver:
+        error = failure(endpoint(receiver.port, deadline_s=SHORT_S))
+        assert receiver.requests == []
+    assert "did not answer in time" in str(error)
+
+
+def test_a_server_is_reached_by_ipv6_too():
+    try:
+        receiver = Receiver(address="::1")
+    except OSError:
+        pytest.skip("this machine has no IPv6 on loopback")
+    with receiver:
+        post(endpoint(receiver.port, "[::1]", allow_addresses=("::1",)))
+    assert receiver.requests[0].headers["host"] == f"[::1]:{receiver.port}"
+
+
 @pytest.mark.parametrize("piece", [b"x: y\r\n", b"x" * 1000])
 def test_endless_headers_are_cut(piece):
     assert failure_of(endless(piece, b"HTTP/1.1 200 OK\r\n")).retriable
