@@ -6,9 +6,12 @@ import dataclasses
 import io
 import json
 import logging
+import re
 import sys
 import time
+import tomllib
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -42,7 +45,7 @@ RESOLVED = notification(alert(status="resolved"))
 
 # How a channel of each kind reaches a receiver: its options, as plain values of a file.
 def _by_http(port, **more):
-    local = {"allow_addresses": ["127.0.0.1"], "allow_http": True, "deadline_s": SHORT_S}
+    local = {"allow_addresses": ["127.0.0.1"], "allow_http": True, "deadline_s": 10.0}
     return {"url": f"http://127.0.0.1:{port}/T0P-5ECRET", "token": "T0KEN-5ECRET", **local, **more}
 
 
@@ -181,7 +184,7 @@ def test_hostile_names_are_harmless_in_messages_of_errors(kind, text):
 def test_very_long_text_and_very_many_alerts_stay_within_bounds(kind):
     one = dataclasses.replace(alert(), labels={"series": "\x1b" * 10**6, "x" * 10**6: "y"})
     one = dataclasses.replace(one, annotations={"summary": "é" * 10**6, "description": "\n" * 10**6})
-    with channel(kind, **({"deadline_s": 10.0} if kind != "command" else {})) as (notifier, receiver):
+    with channel(kind) as (notifier, receiver):
         notifier.send(notification(*[one] * 50))
     assert len(receiver.requests[0].body) < 1_000_000
 
@@ -249,3 +252,27 @@ def _texts(body):
             yield from _texts(value)
     elif isinstance(body, str):
         yield body
+
+
+# The page that shows them
+
+
+def _shown():
+    page = (Path(__file__).parents[3] / "docs" / "alerts.md").read_text()
+    for table in re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
+        yield from tomllib.loads(table)["alerts"]["channel"]
+
+
+def test_the_page_shows_every_kind_of_channel_with_options_that_it_has():
+    shown = list(_shown())
+    assert sorted(table["kind"] for table in shown) == sorted(NOTIFIERS)
+    stand_ins = {"url": "https://ops.example", "secrets": [SIGNING], "routing_key": ROUTING_KEY}
+    for table in shown:
+        kind, _ = table.pop("kind"), table.pop("name")
+        pointed = {
+            name: stand_ins[name] for name, value in table.items() if "{" in str(value) and name in stand_ins
+        }
+        given = msgspec.convert({**table, **pointed}, NOTIFIERS[kind].options)
+        assert set(table) <= {one.name for one in dataclasses.fields(given)}
+        secret = {one.name for one in dataclasses.fields(given) if one.metadata == SECRET}
+        assert set(pointed) <= secret

@@ -132,6 +132,15 @@ def test_an_event_names_its_series_and_its_first_start_and_what_it_leaves_out():
     assert payload["custom_details"]["not_shown"] == 14
 
 
+def test_an_event_is_never_larger_than_pagerduty_takes():
+    long = dict.fromkeys([f"note {number}" for number in range(20)], "€" * 4000)
+    wordy = dataclasses.replace(alert(), annotations=long)
+    (request,) = requests("pagerduty", notification(*[wordy] * 30), routing_key=KEY)
+    assert 200_000 < len(request.body) < 400_000
+    details = json.loads(request.body)["payload"]["custom_details"]
+    assert (len(details["alerts"]), details["not_shown"]) == (1, 29)
+
+
 def test_the_title_is_a_template_of_the_options():
     title = "${labels.severity}: ${labels.series}"
     (event,) = bodies("pagerduty", notification(), routing_key=KEY, title=title)

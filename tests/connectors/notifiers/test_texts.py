@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 
@@ -70,6 +71,13 @@ def test_a_body_has_a_paragraph_for_each_alert_and_counts_the_rest():
     assert paragraphs[0] == "pump-0: 1e-09"
     assert len(paragraphs) == 11
     assert paragraphs[-1] == "and 7 more"
+
+
+def test_a_body_is_bounded_and_still_counts_the_rest():
+    long = dataclasses.replace(alert(), annotations={"why": "x" * 10**5})
+    text = message(body="${annotations.why}\n" * 20).body(notification(long, truncated=7))
+    assert len(text) < 21_000
+    assert text.endswith("…\n\nand 7 more")
 
 
 def test_lines_without_anything_to_say_are_left_out_and_those_without_names_stay():
@@ -147,6 +155,18 @@ def test_apprise_gets_plain_text_and_what_it_is_about():
     fired, resolved = (json.loads(request.body) for request in receiver.requests)
     assert fired["title"] == "@here <\u200b!channel>"  # what the operator writes is meant
     assert (fired["type"], resolved["type"]) == ("failure", "success")
+
+
+def test_a_text_too_long_for_a_service_is_cut_to_its_bound(monkeypatch):
+    from apprise.plugins.custom_json import NotifyJSON
+
+    monkeypatch.setattr(NotifyJSON, "body_maxlen", 100)
+    with Receiver() as receiver:
+        url = f"json://127.0.0.1:{receiver.port}/"
+        notifier = AppriseNotifier(AppriseOptions(url=url, allow_insecure=True, body="x" * 500))
+        notifier.send(notification())
+    (request,) = receiver.requests
+    assert 0 < len(json.loads(request.body)["message"]) <= 100
 
 
 def test_apprise_follows_no_redirect():
