@@ -21,6 +21,10 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
+# Of IANA's registries of special addresses, what some versions of Python take for global.
+_SPECIAL = [
+    ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "5f00::/16")
+]
 
 
 def networks(texts: Sequence[str]) -> tuple[Network, ...]:
@@ -78,6 +82,7 @@ def is_allowed(address: Address, listed: Sequence[Network]) -> bool:
         or address.is_link_local
         or address.is_unspecified
         or (address.version == 6 and address.is_site_local)
+        or any(address in network for network in _SPECIAL)
     )
 
 

@@ -70,27 +70,27 @@ class AlertmanagerNotifier:
 
     def send(self, notification: Notification) -> None:
         """Post all alerts of one message; see ``Notifier``."""
-        lasts_until = notification.sent_at + self._hold_ns
-        body = encoded([_alert(alert, lasts_until) for alert in notification.alerts])
+        body = encoded([_alert(alert, notification.sent_at, self._hold_ns) for alert in notification.alerts])
         self._endpoint.post(body, {}, receiver=notification.receiver, now_ns=notification.sent_at)
 
     def close(self) -> None:
         """Nothing stays open between messages."""
 
 
-def _alert(alert: Alert, lasts_until: int) -> dict[str, Any]:
-    """An alert as the API takes it.
+def _alert(alert: Alert, now: int, hold: int) -> dict[str, Any]:
+    """An alert as the API takes it; times in nanoseconds.
 
     Without an end Alertmanager resolves an alert after some minutes, since
-    Prometheus repeats itself; an alert of ours is said once, so it has an end far off.
+    Prometheus repeats itself; an alert of ours is said once, so it has an end far
+    off. What is over ends now at the latest, even where a sensor's clock is ahead.
     """
-    labels = {"alertname": "streamrnn", **alert.labels}
+    ends_at = now + hold if alert.ends_at is None else min(alert.ends_at, now)
+    starts_at = min(alert.starts_at, now)
     return {
-        "labels": _named(lines(labels)),
+        "labels": _named(lines({"alertname": "streamrnn", **alert.labels})),
         "annotations": _named(blocks(alert.annotations)),
-        "startsAt": rfc3339(alert.starts_at),
-        # An end before the start is refused: a clock behind the sensors' must not lose an alert.
-        "endsAt": rfc3339(max(lasts_until if alert.ends_at is None else alert.ends_at, alert.starts_at + 1)),
+        "startsAt": rfc3339(starts_at),
+        "endsAt": rfc3339(max(ends_at, starts_at)),  # an end before the start is refused
     }
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["AppriseNotifier", "AppriseOptions"]
 
 # Where chats begin a mention or a link; a space without width behind it leaves only text.
-_ACTS = re.compile(r"@(?=everyone|here|channel|all\b|team\b)|<(?=[!@#a-z])|\](?=\()", re.IGNORECASE)
+_ACTS = re.compile(r"@(?=everyone|here|channel|all\b|team\b)|<(?=[!@#/a-z])|\](?=\()", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ def harmless(text: str) -> str:
 def _opened(options: AppriseOptions) -> tuple[NotifyBase, Apprise]:
     """The service and the library's way to it."""
     try:
-        from apprise import Apprise, AppriseAsset
+        from apprise import Apprise, AppriseAsset, OverflowMode
     except ImportError:
         raise SettingsError(
             "an apprise channel needs Apprise; run: pip install 'streamrnn[apprise]'"
@@ -125,6 +125,8 @@ def _opened(options: AppriseOptions) -> tuple[NotifyBase, Apprise]:
     if service is None:
         raise SettingsError("url is none that Apprise knows; see https://appriseit.com/services/")
     _check_secure(service, options)
+    if "overflow=" not in options.url:
+        service.overflow_mode = OverflowMode.TRUNCATE  # a service refuses what is too long for it
     library = Apprise(asset=asset)
     library.add(service)
     return service, library

@@ -108,6 +108,9 @@ class Endpoint:
                 pinned.sock.settimeout(options.read_timeout_s)
                 pinned.request("POST", "/", body=body, headers=headers, preload_content=False)
                 answer = pinned.getresponse()
+                answer.close()  # it holds the socket, too
+                if way.is_over:  # a head that was cut looks like a short one
+                    raise TimeoutError
                 return answer.status, answer.headers
             finally:
                 pinned.close()

@@ -20,7 +20,8 @@ from streamrnn.errors import SettingsError
 __all__ = ["PagerDutyNotifier", "PagerDutyOptions"]
 
 _LONGEST_SUMMARY = 1024  # PagerDuty cuts what is longer
-_MOST_ALERTS = 20  # in the details: an event may have 512 KB
+_MOST_BYTES = 400_000  # PagerDuty refuses an event of more than 512 KB
+_MOST_ALERTS = (20, 5, 1, 0)  # in the details: the first of them with which the event fits
 _SEVERITIES = ("critical", "error", "warning", "info")
 
 
@@ -72,25 +73,31 @@ class PagerDutyNotifier:
 
     def send(self, notification: Notification) -> None:
         """Trigger while any alert fires, else resolve; see ``Notifier``."""
-        event: dict[str, Any] = {
-            "routing_key": self._options.routing_key,
-            "event_action": "trigger" if notification.status == "firing" else "resolve",
-            # At most 255 characters; groups of any length keep a key of their own.
-            "dedup_key": hashlib.sha256(
-                notification.group_key.encode("utf-8", "backslashreplace")
-            ).hexdigest(),
-        }
-        if notification.status == "firing":
-            event["payload"] = self._payload(notification)
-        self._endpoint.post(encoded(event), {}, receiver=notification.receiver, now_ns=notification.sent_at)
+        for most in _MOST_ALERTS:
+            body = encoded(self._event(notification, most))
+            if len(body) <= _MOST_BYTES:
+                break
+        self._endpoint.post(body, {}, receiver=notification.receiver, now_ns=notification.sent_at)
 
     def close(self) -> None:
         """Nothing stays open between messages."""
 
-    def _payload(self, notification: Notification) -> dict[str, Any]:
+    def _event(self, notification: Notification, most: int) -> dict[str, Any]:
+        """One event, with at most so many alerts in its details."""
+        group = notification.group_key.encode("utf-8", "backslashreplace")
+        event: dict[str, Any] = {
+            "routing_key": self._options.routing_key,
+            "event_action": "trigger" if notification.status == "firing" else "resolve",
+            "dedup_key": hashlib.sha256(group).hexdigest(),  # it may have 255 characters, a group more
+        }
+        if notification.status == "firing":
+            event["payload"] = self._payload(notification, most)
+        return event
+
+    def _payload(self, notification: Notification, most: int) -> dict[str, Any]:
         firing = [alert for alert in notification.alerts if alert.status == "firing"]
         sources = sorted({alert.labels["series"] for alert in firing if "series" in alert.labels})
-        shown = notification.alerts[:_MOST_ALERTS]
+        shown = notification.alerts[:most]
         return {
             "summary": line(self._message.title(notification), _LONGEST_SUMMARY),
             "source": line(", ".join(sources) or "streamrnn", _LONGEST_SUMMARY),

@@ -37,6 +37,7 @@ class Line:
         self._addresses = addresses
         self._deadline = deadline
         self._twin: socket.socket | None = None
+        self._is_cut = False
         self._timer = threading.Timer(deadline - time.monotonic(), self._cut)
         self._timer.daemon = True
 
@@ -55,26 +56,30 @@ class Line:
     @property
     def is_over(self) -> bool:
         """Whether the time is up."""
-        return time.monotonic() >= self._deadline
+        return self._is_cut or time.monotonic() >= self._deadline
 
     def open(self, port: int, timeout_s: float) -> socket.socket:
         """A connection to the first address that takes one; OSError where none does."""
         failed: OSError = TimeoutError()
         for address in self._addresses:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
+            left_s = self._deadline - time.monotonic()
+            if left_s <= 0:
                 raise TimeoutError
             try:
-                opened = socket.create_connection((str(address), port), min(timeout_s, left))
+                opened = socket.create_connection((str(address), port), min(timeout_s, left_s))
             except OSError as error:
                 failed = error
             else:
                 # TLS takes the socket's file away from it; a twin stays ours to shut.
                 self._twin = opened.dup()
+                if self._is_cut:  # before there was a twin: nobody would cut it again
+                    opened.close()
+                    raise TimeoutError
                 return opened
         raise failed
 
     def _cut(self) -> None:
+        self._is_cut = True
         if self._twin is not None:
             with suppress(OSError):
                 self._twin.shutdown(socket.SHUT_RDWR)

@@ -26,6 +26,7 @@ _OF_A_MESSAGE = ("receiver", "count")
 _MOST_NAMED = 3  # different values in a title
 _MOST_ALERTS = 10  # in a body
 _LONGEST_TITLE = 500
+_LONGEST_BODY = 20_000
 
 
 class _Names(Template):
@@ -132,7 +133,8 @@ class Message:
         shown = notification.alerts[:_MOST_ALERTS]
         parts = ["\n".join(self._paragraph(alert, whole)) for alert in shown]
         more = len(notification.alerts) - len(shown) + notification.truncated
-        return "\n\n".join([*parts, *([f"and {more} more"] if more else [])])
+        rest = f"\n\nand {more} more" if more else ""
+        return cut("\n\n".join(parts), _LONGEST_BODY) + rest
 
     def _paragraph(self, alert: Alert, whole: Mapping[str, str]) -> Iterator[str]:
         for row in self._body:
