@@ -14,7 +14,7 @@ from streamrnn.connectors.notifications import Notifier
 from streamrnn.connectors.text import printable
 from streamrnn.errors import StateError, StoreError
 from streamrnn.pipelines.grouping import Desk
-from streamrnn.pipelines.outbox import SCHEDULE_S, Counts, Sender
+from streamrnn.pipelines.outbox import Counts, Sender, Tries
 from streamrnn.pipelines.routing import Routing
 from streamrnn.pipelines.store import Store
 
@@ -55,8 +55,7 @@ class AlertService:
         Closed at the end.
     clock : callable
         Wall clock, ns UTC.
-    schedule_s : tuple of float
-        Waits between tries.
+    tries : Tries
 
     Attributes
     ----------
@@ -70,14 +69,14 @@ class AlertService:
         channels: Mapping[str, Notifier],
         *,
         clock: Callable[[], int] = time.time_ns,
-        schedule_s: tuple[float, ...] = SCHEDULE_S,
+        tries: Tries | None = None,
     ) -> None:
         self._path, self._routing, self._channels = path, routing, channels
-        self._clock, self._schedule_s = clock, schedule_s
+        self._clock, self._tries = clock, tries
         self.figures = Figures()
         self._news, self._hindered = threading.Event(), False
         self._leaving = self._left = False
-        self._reloaded: Routing | None = None
+        self._reloaded: tuple[Routing, Mapping[str, Notifier]] | None = None
         self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
 
     def start(self) -> None:
@@ -88,9 +87,9 @@ class AlertService:
         """There is news."""
         self._news.set()
 
-    def reload(self, routing: Routing) -> None:
-        """Go on by other rules; channels that were disabled are used again."""
-        self._reloaded = routing
+    def reload(self, routing: Routing, channels: Mapping[str, Notifier]) -> None:
+        """Go on by other rules and channels; those that were disabled are used again."""
+        self._reloaded = (routing, channels)
         self.wake()
 
     def stop(self) -> None:
@@ -100,8 +99,8 @@ class AlertService:
         self._thread.join(4 * _LEAVE_S)
 
     def _run(self) -> None:
-        executor = ThreadPoolExecutor(max(len(self._channels), 1), "channel")
         while not self._left:
+            executor = ThreadPoolExecutor(max(len(self._channels), 1), "channel")
             try:
                 with closing(Store(self._path, beside=True)) as store:
                     self._loop(Desk(store, self._routing), self._sender(store, executor), store)
@@ -109,17 +108,30 @@ class AlertService:
                 _LOG.exception("alerts begin anew")
                 self._left = self._leaving
                 self._news.wait(_TROUBLE_S)
-        executor.shutdown(wait=False, cancel_futures=True)
+            finally:
+                executor.shutdown(wait=False, cancel_futures=True)
+        self._close_channels()
+
+    def _close_channels(self) -> None:
         for name, channel in self._channels.items():
             try:
                 channel.close()
             except OSError as error:
                 _LOG.warning("channel %s: %s", printable(name), error)
 
+    def _renewed(self, store: Store) -> bool:
+        """Take up other rules and channels, where there are any."""
+        if self._reloaded is None:
+            return False
+        with store.deciding():
+            for name in store.channels_disabled():
+                store.channel_enable(name)
+        self._close_channels()
+        (self._routing, self._channels), self._reloaded = self._reloaded, None
+        return True
+
     def _sender(self, store: Store, executor: ThreadPoolExecutor) -> Sender:
-        sender = Sender(
-            store, self._channels, executor, self._clock, schedule_s=self._schedule_s, wake=self.wake
-        )
+        sender = Sender(store, self._channels, executor, self._clock, tries=self._tries, wake=self.wake)
         sender.counts = self.figures.counts
         return sender
 
@@ -127,6 +139,8 @@ class AlertService:
         tidied = 0
         while not self._leaving:
             self._news.clear()
+            if self._renewed(store):
+                return
             now = self._clock()
             if self._step(desk, sender, store) and now - tidied > _TIDY_S * _NS:
                 tidied = now
@@ -139,11 +153,6 @@ class AlertService:
     def _step(self, desk: Desk, sender: Sender, store: Store) -> bool:
         """One round; False where the store cannot be used now."""
         try:
-            if self._reloaded is not None:
-                desk.routing, self._reloaded = self._reloaded, None
-                with store.deciding():
-                    for name in store.channels_disabled():
-                        store.channel_enable(name)
             desk.step(self._clock())
             while sender.step():
                 pass

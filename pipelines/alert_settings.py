@@ -79,7 +79,7 @@ class Channel:  # no dataclass: msgspec would take it apart by itself
                 near = _nearest(key, list(known))
                 raise SettingsError(f"channel {shown(name)}: {shown(key)} is no option of a {kind}; {near}")
             if known[key].metadata.get("secret"):
-                options[key] = _revealed(value)
+                options[key] = _revealed(value, several="Mapping" in str(known[key].type))
         missing = [key for key, f in known.items() if _is_needed(f) and key not in options]
         if missing:
             raise SettingsError(f"channel {shown(name)} lacks {', '.join(missing)}")
@@ -208,10 +208,12 @@ def _is_needed(field: Any) -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
 
-def _revealed(given: Any) -> Any:
+def _revealed(given: Any, *, several: bool = False) -> Any:
     """A secret, or several, fetched from where the file points."""
     if isinstance(given, list):
         return [_revealed(one) for one in given]
+    if several and isinstance(given, dict):
+        return {name: _revealed(one) for name, one in given.items()}
     return Secret.decode(Secret, given).reveal()
 
 
@@ -221,8 +223,11 @@ def _schema_of(kind: str, options: type[Any]) -> dict[str, Any]:
     for field in fields(options):
         if field.metadata.get("secret"):
             one = Secret.schema(Secret)
-            several = properties[field.name].get("type") == "array"
-            properties[field.name] = {"type": "array", "items": one} if several else one
+            shapes = {
+                "array": {"type": "array", "items": one},
+                "object": {"type": "object", "additionalProperties": one},
+            }
+            properties[field.name] = shapes.get(properties[field.name].get("type"), one)
     named: Mapping[str, Any] = {"name": {"type": "string", "minLength": 1}, "kind": {"const": kind}}
     return {
         "type": "object",

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,12 +17,17 @@ import msgspec
 from streamrnn.connectors.base import Positions
 from streamrnn.errors import RetriableError, SettingsError, StateError, StreamrnnError
 from streamrnn.fleet import Fleet
+from streamrnn.pipelines.alert_opening import OpenAlerts, open_alerts, open_channels
+from streamrnn.pipelines.alert_settings import AlertTables
+from streamrnn.pipelines.alerting import Alerting
 from streamrnn.pipelines.coding import Coding
-from streamrnn.pipelines.endpoints import open_dead_letters, open_outputs, open_source
+from streamrnn.pipelines.endpoints import Live, open_dead_letters, open_outputs, open_source
 from streamrnn.pipelines.journal import Journal
 from streamrnn.pipelines.metrics import Metrics
+from streamrnn.pipelines.observers import Observers
 from streamrnn.pipelines.outputs import Output
 from streamrnn.pipelines.pipeline import Pace, Pipeline
+from streamrnn.pipelines.routing import routing_of
 from streamrnn.pipelines.serve import HealthServer
 from streamrnn.pipelines.settings import (
     Checkpoint,
@@ -66,6 +72,7 @@ class Daemon:
         self._settings = load_settings(path)
         self._signals = Signals()
         self._last_notice = time.monotonic()
+        self._alerts: OpenAlerts | None = None
 
     def run(self) -> None:
         """Run until the source ends or a signal says so.
@@ -109,7 +116,11 @@ class Daemon:
         if self._dry:
             folder = opened.enter_context(TemporaryDirectory())
             settings = msgspec.structs.replace(
-                settings, sink=[], dead_letter=DeadLetter(), checkpoint=Checkpoint(path=f"{folder}/state.db")
+                settings,
+                sink=[],
+                dead_letter=DeadLetter(),
+                checkpoint=Checkpoint(path=f"{folder}/state.db"),
+                alerts=AlertTables(),
             )
         store = Store(settings.checkpoint.path)
         opened.callback(store.close)
@@ -130,6 +141,9 @@ class Daemon:
         if letters is not None:
             opened.callback(_closed, letters)
         metrics = Metrics(lambda: coding.fleet, time.monotonic, time.time)
+        self._alerts = open_alerts(settings, self._path, store, coding, saved, metrics.registry)
+        self._alerts.service.start()
+        opened.callback(self._alerts.service.stop)
         pipeline = Pipeline(
             source=source,
             coding=coding,
@@ -139,10 +153,10 @@ class Daemon:
             journal=Journal(store, 0 if saved is None else int(saved.extra["journal"])),
             pace=Pace(seconds(settings.checkpoint.commit), seconds(settings.checkpoint.every)),
             clock=time.monotonic,
-            observer=metrics,
+            observer=Observers(metrics, self._alerts.intake),
             committed=committed,
             commits=not self._dry,
-            extra=lambda: {"source": live.found(), "record": msgspec.to_builtins(settings.record)},
+            extra=partial(_extra, live, settings, self._alerts.intake),
         )
         pipeline.retune(_tunable(settings))
         return pipeline, metrics
@@ -177,6 +191,8 @@ class Daemon:
             if settings.model != self._settings.model:
                 _LOG.warning("[model] is structural: its changes take effect with a new state only")
             pipeline.retune(_tunable(settings))
+            if self._alerts is not None and not self._dry:
+                self._alerts.service.reload(routing_of(settings.alerts), open_channels(settings.alerts))
         except StreamrnnError as error:
             _LOG.error("not reloaded: %s", error)
 
@@ -194,6 +210,12 @@ class Daemon:
         server = HealthServer(listen, metrics.registry, live, ready)
         _LOG.info("health and metrics at port %d", server.port)
         return server
+
+
+def _extra(live: Live, settings: PipelineSettings, alerts: Alerting) -> dict[str, Any]:
+    """What a snapshot holds beside the state."""
+    record = msgspec.to_builtins(settings.record)
+    return {"source": live.found(), "record": record, "alerts": alerts.state()}
 
 
 @contextmanager

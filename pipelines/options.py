@@ -6,6 +6,7 @@ import argparse
 import csv
 
 from streamrnn import __version__
+from streamrnn.pipelines.alert_options import add_alerts
 
 __all__ = ["FILES", "PICTURES", "RECORD", "SETTINGS", "make_parser"]
 
@@ -75,6 +76,7 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     check.add_argument("file", metavar="PIPELINE.toml", help="the pipeline file")
+    add_alerts(commands)
     return parser
 
 

@@ -20,7 +20,7 @@ from streamrnn.connectors.text import printable
 from streamrnn.errors import DeliveryError, StateError
 from streamrnn.pipelines.store import OutboxEntry, Store
 
-__all__ = ["DEAD", "DELIVERED", "SCHEDULE_S", "WAITING", "Counts", "Sender", "due_after"]
+__all__ = ["DEAD", "DELIVERED", "SCHEDULE_S", "WAITING", "Counts", "Sender", "Tries", "due_after"]
 
 _LOG = logging.getLogger("streamrnn.alerts")
 WAITING, DELIVERED, DEAD = "waiting", "delivered", "dead"
@@ -30,8 +30,24 @@ _NS = 1_000_000_000
 SCHEDULE_S = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 _JITTER = 0.2  # a wait grows by up to this share, so that what failed together is not tried together
 _FAILURES = 3  # in a row, after which a channel is left alone for a while
-_PAUSE_S, _LONGEST_PAUSE_S = 30.0, 600.0
 _KEPT = 10_000  # messages that are delivered or dead
+
+
+@dataclass(frozen=True)
+class Tries:
+    """When tries are made, in seconds.
+
+    Attributes
+    ----------
+    schedule_s : tuple of float
+        Waits between the tries of a message.
+    pause_s, longest_pause_s : float
+        How long a channel is left alone that failed again and again: at first, and at most.
+    """
+
+    schedule_s: tuple[float, ...] = SCHEDULE_S
+    pause_s: float = 30.0
+    longest_pause_s: float = 600.0
 
 
 @dataclass
@@ -71,8 +87,7 @@ class Sender:
         Runs tries; with as many threads as there are channels none waits for another.
     clock : callable
         Wall clock, ns UTC.
-    schedule_s : tuple of float
-        Waits between tries, in seconds.
+    tries : Tries
     wake : callable
         Called from another thread when a try is over.
 
@@ -88,11 +103,11 @@ class Sender:
         executor: Executor,
         clock: Callable[[], int],
         *,
-        schedule_s: tuple[float, ...] = SCHEDULE_S,
+        tries: Tries | None = None,
         wake: Callable[[], object] = bool,
     ) -> None:
         self._store, self._executor, self._clock = store, executor, clock
-        self._schedule_s, self._wake = schedule_s, wake
+        self._tries, self._wake = tries or Tries(), wake
         self._lines = {name: _Line(notifier) for name, notifier in channels.items()}
         self.counts = Counts()
 
@@ -183,10 +198,10 @@ class Sender:
             _LOG.error(
                 "channel %s is disabled: %s; see `streamrnn alerts test`, or reload", printable(name), reason
             )
-        if error.gone or not error.retriable or attempt > len(self._schedule_s):
+        if error.gone or not error.retriable or attempt > len(self._tries.schedule_s):
             self._bury(replace(entry, attempt=attempt), reason)
             return
-        due = due_after(entry.id, attempt, now, self._schedule_s)
+        due = due_after(entry.id, attempt, now, self._tries.schedule_s)
         if error.retry_after_s is not None:
             line.not_before = max(line.not_before, now + round(error.retry_after_s * _NS))
             due = max(due, line.not_before)
@@ -195,7 +210,8 @@ class Sender:
         if line.failures == _FAILURES:
             _LOG.warning("channel %s does not take messages: %s", printable(name), reason)
         if line.failures >= _FAILURES:
-            pause_s = min(_PAUSE_S * 2.0 ** min(line.failures - _FAILURES, 10), _LONGEST_PAUSE_S)
+            doubled = self._tries.pause_s * 2.0 ** min(line.failures - _FAILURES, 10)
+            pause_s = min(doubled, self._tries.longest_pause_s)
             line.not_before = max(line.not_before, now + round(pause_s * _NS))
 
     def _bury_all(self, name: str, reason: str) -> None:

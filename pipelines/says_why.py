@@ -72,7 +72,8 @@ def why(incident: Incident, key: str, channels: Sequence[str], step_ns: float) -
         for channel, part in named
     )
     actual = "; ".join(f"{channel} {number(part.actual)}" for channel, part in named)
-    top = f"{named[0][0]} is {number(named[0][1].actual)}" if named else "no value"
+    is_was = "is" if incident.open else "was"
+    top = f"{named[0][0]} {is_was} {number(named[0][1].actual)}" if named else "no value"
     usual = f", expected {number(named[0][1].yhat)}" if named and named[0][1].yhat == named[0][1].yhat else ""
     over = "" if incident.open else "over: "
     return Why(

@@ -48,6 +48,7 @@ __all__ = [
     "PipelineSettings",
     "Record",
     "Serve",
+    "checkpoint_of",
     "load_settings",
     "schema",
     "seconds",
@@ -240,6 +241,27 @@ def load_settings(path: str | Path, environment: Mapping[str, str] = os.environ)
     SettingsError
         Where it cannot be read, or holds a name or a value that cannot be.
     """
+    settings = convert(_tables(path, environment), printable(str(path)))
+    RecordOptions(**settings.record.options())
+    Settings.from_dict(settings.settings())
+    check_alerts(settings.alerts)
+    return settings
+
+
+def checkpoint_of(path: str | Path, environment: Mapping[str, str] = os.environ) -> Checkpoint:
+    """The ``[checkpoint]`` of a pipeline file alone: no secret is needed to look at what is kept.
+
+    Raises
+    ------
+    SettingsError
+        Where the file cannot be read, or the table holds what cannot be.
+    """
+    tables = _tables(path, environment)
+    return convert({"checkpoint": tables.get("checkpoint", {})}, printable(str(path))).checkpoint
+
+
+def _tables(path: str | Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """What the file and the environment say."""
     name = printable(str(path))
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -253,11 +275,7 @@ def load_settings(path: str | Path, environment: Mapping[str, str] = os.environ)
     for variable, value in environment.items():
         if variable.startswith(ENVIRONMENT):
             _put(tables, variable, value)
-    settings = convert(tables, name)
-    RecordOptions(**settings.record.options())
-    Settings.from_dict(settings.settings())
-    check_alerts(settings.alerts)
-    return settings
+    return tables
 
 
 def convert(tables: Mapping[str, Any], name: str) -> PipelineSettings:

@@ -9,7 +9,7 @@ from streamrnn.errors import DeliveryError
 from streamrnn.pipelines.alerting import Alerting, Identity
 from streamrnn.pipelines.grouping import Desk
 from streamrnn.pipelines.incident import Rules, Span
-from streamrnn.pipelines.outbox import SCHEDULE_S, Sender
+from streamrnn.pipelines.outbox import Sender
 from streamrnn.pipelines.routing import Route, Routing
 from streamrnn.pipelines.store import Store
 
@@ -82,7 +82,7 @@ class World:
             state=state,
         )
         self.desk = Desk(self.store, self.routing)
-        self.sender = Sender(self.store, self.inboxes, AtOnce(), lambda: self.now, schedule_s=SCHEDULE_S)
+        self.sender = Sender(self.store, self.inboxes, AtOnce(), lambda: self.now)
 
     @property
     def inbox(self):
