@@ -57,7 +57,7 @@ class Rules:
 
 
 class Peak(NamedTuple):
-    """The record with the largest surprise of an incident.
+    """The record with the largest surprise of an incident, to within half its p-value.
 
     Attributes
     ----------

@@ -27,7 +27,7 @@ __all__ = ["Incidents"]
 
 _SCORED = tuple(STATUSES.index(name) for name in ("provisional", "calibrated"))
 _WITHOUT_TIMES = 60  # records that stand for a duration where a series has no times
-_WORSE = 1.0  # so much more surprise (a tenth of the p-value) is worth saying
+_WORSE = 0.3  # so much more surprise (half the p-value) is worth saying
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,15 @@ class _Open:
     ----------
     event : (int, int)
         Position of the newest event's first record.
-    told : (float, int)
-        Surprise and events as they were last told.
+    told : int
+        Events as they were last told.
     silent : bool
         Nothing comes; cleared by the next record.
     """
 
     incident: Incident
     event: tuple[int, int]
-    told: tuple[float, int]
+    told: int
     silent: bool = False
 
 
@@ -142,7 +142,7 @@ class Incidents:
             return []
         peak = Peak(*position, time, math.nan, math.nan, math.nan, math.nan)
         incident = Incident(name, series, GAP, time, time, True, SEVERITIES[1], 1, 0, 0, 1, peak)
-        self._keep(_Open(incident, position, (0.0, 1), silent=True))
+        self._keep(_Open(incident, position, 1, silent=True))
         return [Change("opened", incident, True)]
 
     def _walk(self, of: _Rows, rows: NDArray[np.int64]) -> Iterator[Change]:
@@ -186,7 +186,7 @@ class Incidents:
             return self._opened(of, row, event) if of.alerts[row] else None
         incident, time = known.incident, int(of.batch.times[row])
         surprise = float(of.found.surprise[row])
-        peaks = not surprise <= incident.peak.surprise
+        peaks = not surprise < incident.peak.surprise + _WORSE  # that of a silence is NaN
         grown = replace(
             incident,
             end=time,
@@ -198,12 +198,10 @@ class Incidents:
         severity = self.rules.severity(grown.peak.surprise, records, grown.lasted_ns)
         if SEVERITIES.index(severity) > SEVERITIES.index(incident.severity):
             grown = replace(grown, severity=severity)
-        told, events = known.told
-        tell = grown.severity != incident.severity or grown.events >= 2 * events
-        tell = tell or not grown.peak.surprise < told + _WORSE
+        tell = peaks or grown.severity != incident.severity or grown.events >= 2 * known.told
         if tell:
             grown = replace(grown, sequence=grown.sequence + 1)
-            known = replace(known, told=(grown.peak.surprise, grown.events))
+            known = replace(known, told=grown.events)
         self._open[code] = replace(known, incident=grown, event=event)
         return Change("worse", grown, peaks) if tell else None
 
@@ -224,7 +222,7 @@ class Incidents:
             sequence=1,
             peak=peak,
         )
-        self._keep(_Open(incident, event, (peak.surprise, 1)))
+        self._keep(_Open(incident, event, 1))
         return Change("opened", incident, True)
 
     def _over(self, code: int) -> Change | None:
@@ -261,16 +259,14 @@ class Incidents:
         *,
         incident: dict[str, Any],
         event: Sequence[int],
-        told: Sequence[float],
+        told: int,
         silent: bool,
         calm: int,
         passed: int,
     ) -> None:
         *numbers, parts = incident.pop("peak")
         peak = Peak._make([*numbers, tuple(Part(*part) for part in parts)])
-        known = _Open(
-            Incident(**incident, peak=peak), (event[0], event[1]), (told[0], int(told[1])), silent=silent
-        )
+        known = _Open(Incident(**incident, peak=peak), (event[0], event[1]), told, silent=silent)
         self._make_room(known.incident.series + 1)
         self._keep(known)
         self._carry(known.incident.series, passed, calm, known.incident.end)
