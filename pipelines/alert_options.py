@@ -26,6 +26,9 @@ def add_alerts(commands: Any) -> None:
     again.add_argument(
         "ids", metavar="MESSAGE", nargs="*", help="messages; without any, all that were given up"
     )
+    again.add_argument(
+        "--waiting", action="store_true", help="do not wait for the next try of those that wait"
+    )
     tried = _verb(
         verbs, "test", "send a message and its end to a channel, now; one that was disabled is used again"
     )

@@ -94,6 +94,7 @@ class Alerting(Observer):
         self._owed = {row["id"]: IncidentRow(**row) for row in (state or {}).get("owed", ())}
         self._captures: dict[str, tuple[int, bytes]] = {}
         self._hindered = False
+        self._keys: list[str] = []
 
     def state(self) -> dict[str, Any]:
         """What a snapshot keeps."""
@@ -133,7 +134,9 @@ class Alerting(Observer):
 
     def _row(self, incident: Incident) -> IncidentRow:
         fleet, identity = self._coding.fleet, self._identity
-        key = fleet.keys[incident.series]
+        if incident.series >= len(self._keys):
+            self._keys = fleet.keys
+        key = self._keys[incident.series]
         said = why(incident, key, fleet.settings.channels, fleet.typical_step_ns(incident.series))
         labels = {
             **identity.labels,

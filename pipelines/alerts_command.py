@@ -15,7 +15,7 @@ from streamrnn.pipelines.alert_opening import open_channels
 from streamrnn.pipelines.durations import seconds
 from streamrnn.pipelines.grouping import fingerprint
 from streamrnn.pipelines.matchers import matchers
-from streamrnn.pipelines.outbox import DEAD
+from streamrnn.pipelines.outbox import DEAD, WAITING
 from streamrnn.pipelines.settings import checkpoint_of, load_settings
 from streamrnn.pipelines.store import IncidentRow, SilenceRow, Store
 from streamrnn.pipelines.words import count, iso, moment, table
@@ -151,7 +151,8 @@ def _show(arguments: argparse.Namespace) -> int:
 def _redeliver(arguments: argparse.Namespace) -> int:
     now = time.time_ns()
     with store_of(arguments.file, readonly=False) as store:
-        ids = arguments.ids or [entry.id for entry in store.outbox_list(DEAD)]
+        state = WAITING if arguments.waiting else DEAD
+        ids = arguments.ids or [entry.id for entry in store.outbox_list(state)]
         for id in ids:
             if not store.outbox_revive(id, now):
                 raise SettingsError(

@@ -27,6 +27,7 @@ __all__ = ["Incidents"]
 
 _SCORED = tuple(STATUSES.index(name) for name in ("provisional", "calibrated"))
 _WITHOUT_TIMES = 60  # records that stand for a duration where a series has no times
+_MANY = 8  # times as many events are worth saying
 _WORSE = 0.3  # so much more surprise (half the p-value) is worth saying
 
 
@@ -76,6 +77,7 @@ class Incidents:
     def __init__(self, rules: Rules, state: Mapping[str, Any] | None = None) -> None:
         self.rules = rules
         self._open: dict[int, _Open] = {}
+        self._silent: set[int] = set()
         self._is_open = np.zeros(0, np.bool_)
         # Of series with an open incident: scored records since its first and its last detection,
         # and the time of the last.
@@ -139,6 +141,7 @@ class Incidents:
         known = self._open.get(series)
         if known is not None:
             self._open[series] = replace(known, silent=True)
+            self._silent.add(series)
             return []
         peak = Peak(*position, time, math.nan, math.nan, math.nan, math.nan)
         incident = Incident(name, series, GAP, time, time, True, SEVERITIES[1], 1, 0, 0, 1, peak)
@@ -151,7 +154,7 @@ class Incidents:
         loud = of.found.is_anomaly[rows]
         scored = np.isin(of.found.status[rows], _SCORED)
         starts = np.flatnonzero(np.diff(series, prepend=-1))
-        self._hear(series[starts].tolist())
+        self._hear(series[starts])
         runs = Runs(starts, len(rows))
         passed = runs.counted(scored) + self._passed[series]
         newest = runs.newest(loud)  # place of the last detection among these rows; -1: before them
@@ -167,8 +170,12 @@ class Incidents:
                 if change.what == "opened":
                     began[code] = int(passed[i]) - 1
                 yield change
-        for code, i in zip(series[starts].tolist(), runs.ends.tolist(), strict=True):
-            self._carry(code, int(passed[i]) - began.get(code, 0), int(calm[i]), int(last[i]))
+        codes, ends = series[starts], runs.ends
+        before = np.array([began.get(code, 0) for code in codes.tolist()]) if began else 0
+        is_open = self._is_open[codes]
+        self._passed[codes] = np.where(is_open, passed[ends] - before, 0)
+        self._calm[codes] = np.where(is_open, calm[ends], 0)
+        self._last[codes] = np.where(is_open, last[ends], NO_TIME)
 
     def _quiet_enough(self, calm: Int64Array, times: Int64Array, last: Int64Array) -> NDArray[np.bool_]:
         quiet = self.rules.quiet
@@ -198,7 +205,7 @@ class Incidents:
         severity = self.rules.severity(grown.peak.surprise, records, grown.lasted_ns)
         if SEVERITIES.index(severity) > SEVERITIES.index(incident.severity):
             grown = replace(grown, severity=severity)
-        tell = peaks or grown.severity != incident.severity or grown.events >= 2 * known.told
+        tell = peaks or grown.severity != incident.severity or grown.events >= _MANY * known.told
         if tell:
             grown = replace(grown, sequence=grown.sequence + 1)
             known = replace(known, told=grown.events)
@@ -233,26 +240,23 @@ class Incidents:
         self._is_open[code] = False
         return Change("resolved", replace(incident, open=False, sequence=incident.sequence + 1), False)
 
-    def _hear(self, codes: list[int]) -> None:
+    def _hear(self, codes: NDArray[np.int32]) -> None:
         """Records came of these series: a silence is over, quiet begins anew."""
-        for code in codes:
-            known = self._open.get(code)
-            if known is not None and known.silent:
-                self._open[code] = replace(known, silent=False)
-                self._calm[code] = 0
+        if not self._silent:
+            return
+        for code in self._silent.intersection(codes.tolist()):
+            self._silent.discard(code)
+            self._open[code] = replace(self._open[code], silent=False)
+            self._calm[code] = 0
 
-    def _keep(self, known: _Open) -> None:
+    def _keep(self, known: _Open, passed: int = 0, calm: int = 0) -> None:
+        """Have an incident be open, and what the next batch goes on from."""
         code = known.incident.series
         self._open[code] = known
         self._is_open[code] = True
-        self._carry(code, 0, 0, known.incident.end)
-
-    def _carry(self, code: int, passed: int, calm: int, last: int) -> None:
-        """Keep what the next batch goes on from."""
-        is_open = code in self._open
-        self._passed[code] = passed if is_open else 0
-        self._calm[code] = calm if is_open else 0
-        self._last[code] = last if is_open else NO_TIME
+        self._passed[code], self._calm[code], self._last[code] = passed, calm, known.incident.end
+        if known.silent:
+            self._silent.add(code)
 
     def _put_back(
         self,
@@ -268,8 +272,7 @@ class Incidents:
         peak = Peak._make([*numbers, tuple(Part(*part) for part in parts)])
         known = _Open(Incident(**incident, peak=peak), (event[0], event[1]), told, silent=silent)
         self._make_room(known.incident.series + 1)
-        self._keep(known)
-        self._carry(known.incident.series, passed, calm, known.incident.end)
+        self._keep(known, passed, calm)
 
     def _make_room(self, series: int) -> None:
         more = series - len(self._is_open)

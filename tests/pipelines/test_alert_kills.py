@@ -73,9 +73,8 @@ def check_kills(path, kills, seed):
                     end = time.monotonic() + 60
                     while time.monotonic() < end and len(receiver.got) < wanted and not is_done(store):
                         time.sleep(rng.uniform(0, 0.01))
-                    while turn == kills and not is_done(store):
-                        assert time.monotonic() < end, store.outbox_counts()
-                        time.sleep(0.01)
+                    if turn == kills:
+                        wait_until_done(store)
                 finally:
                     process.kill()
         states = store.outbox_counts()
@@ -91,6 +90,16 @@ def check_kills(path, kills, seed):
         assert len(set(heard)) == 2, f"seed {seed}: one id for each"
         assert [status for status, _ in dict.fromkeys(heard)] == ["firing", "resolved"], f"seed {seed}"
     return len(receiver.got) - 2 * number
+
+
+def wait_until_done(store):
+    """Wait as long as more and more is delivered."""
+    delivered, end = -1, 0.0
+    while not is_done(store):
+        if (now := store.outbox_counts().get("delivered", 0)) > delivered:
+            delivered, end = now, time.monotonic() + 60
+        assert time.monotonic() < end, store.outbox_counts()
+        time.sleep(0.01)
 
 
 def is_done(store):
