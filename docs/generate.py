@@ -28,6 +28,7 @@ import msgspec
 
 import streamrnn
 from streamrnn.connectors.options import RecordOptions
+from streamrnn.pipelines import alert_settings
 from streamrnn.pipelines import settings as settings_file
 from streamrnn.pipelines.alarms import FalseAlarms, LabelScores
 from streamrnn.pipelines.baselines import BaselineSummary, ChannelSummary
@@ -123,6 +124,10 @@ _DAEMON: dict[str, type[msgspec.Struct]] = {
     '[[sink]] kind = "kafka"': settings_file.KafkaSinkTable,
     "[dead_letter]": settings_file.DeadLetter,
     "[checkpoint]": settings_file.Checkpoint,
+    "[alerts]": alert_settings.AlertTables,
+    "[alerts.severity]": alert_settings.SeverityTable,
+    "[[alerts.route]]": alert_settings.RouteTable,
+    "[[alerts.inhibit]]": alert_settings.InhibitTable,
     "[serve]": settings_file.Serve,
     "[log]": settings_file.Log,
 }

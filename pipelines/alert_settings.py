@@ -153,10 +153,12 @@ class AlertTables(_Table, frozen=True):
     capture: Annotated[
         int, Meta(ge=0, description="records of a series kept for explain, at most; 0: no captures")
     ] = 5000
-    severity: SeverityTable = SeverityTable()
-    channel: list[Channel] = []
-    route: list[RouteTable] = []
-    inhibit: list[InhibitTable] = []
+    severity: Annotated[SeverityTable, Meta(description="a table, below")] = SeverityTable()
+    channel: Annotated[
+        list[Channel], Meta(description="tables of name, kind and the kind's own options: see alerts.md")
+    ] = []
+    route: Annotated[list[RouteTable], Meta(description="tables, below")] = []
+    inhibit: Annotated[list[InhibitTable], Meta(description="tables, below")] = []
 
     def rules(self) -> Rules:
         """When an incident is over and how bad it is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import time
 import urllib.request
@@ -88,13 +89,26 @@ def heard(folder):
     return found
 
 
+def firing(folder):
+    return sum(status == "firing" for (_, status), _ in heard(folder))
+
+
+def is_told(folder):
+    """Whether all that was found so far has been told."""
+    with Store(folder / "state.db", readonly=True) as store:
+        waits = any(group.state == "gathering" for group in store.groups_due(2**63 - 1))
+        return not waits and not store.incidents(news=True) and set(store.outbox_counts()) == {"delivered"}
+
+
 def finish(live):
     """Run to the end of the table, again where there was no time to tell everything."""
+    (live.folder / "q.toml").write_text(f'[checkpoint]\npath = "{live.folder / "state.db"}"\n')
     for _ in range(10):
         live.finish()
         with Store(live.folder / "state.db", readonly=True) as store:
             if set(store.outbox_counts()) == {"delivered"}:
                 return
+        assert main(["alerts", "redeliver", "--waiting", "--file", str(live.folder / "q.toml")]) == 0
     raise AssertionError("it is never told")
 
 
@@ -151,10 +165,10 @@ def test_a_daemon_that_runs_is_silenced_measured_and_stopped(runner, monkeypatch
     half, path = 4 * 2000, live.folder / "in.csv"
     path.write_text("\n".join(["ts,device,temp", *rows[:half]]) + "\n")
     process = live.start()
-    live.wait_for(process, lambda: len(heard(live.folder)) >= 8)
+    live.wait_for(process, lambda: live.lines("out.csv") == half + 1 and is_told(live.folder))
     monkeypatch.chdir(live.folder)
     assert main(["alerts", "silence", "site=north", "--for", "1h", "--file", "p.toml"]) == 0
-    before = len(heard(live.folder))
+    before = firing(live.folder)
     with path.open("a") as file:
         file.write("\n".join(rows[half:]) + "\n")
     live.wait_for(process, lambda: live.lines("out.csv") == len(rows) + 1)
@@ -165,8 +179,8 @@ def test_a_daemon_that_runs_is_silenced_measured_and_stopped(runner, monkeypatch
     )
     figures = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
     code, _ = stop(process)
-    assert code == 0 and len(heard(live.folder)) == before
-    assert f"streamrnn_alerts_sent_total {before}.0" in figures
+    assert code == 0 and firing(live.folder) == before >= 4
+    assert float(re.search(r"^streamrnn_alerts_sent_total (.*)$", figures, re.MULTILINE)[1]) >= 8
     for name in ("streamrnn_alerts_pending", "streamrnn_alerts_failed_total", "streamrnn_incidents_open"):
         assert f"\n{name} " in figures
     capsys.readouterr()
