@@ -30,8 +30,8 @@ from streamrnn.pipelines.alert_service import AlertService
 from streamrnn.pipelines.alerting import Alerting, Identity
 from streamrnn.pipelines.captures import Recorder
 from streamrnn.pipelines.coding import Coding
-from streamrnn.pipelines.incident import Rules
 from streamrnn.pipelines.routing import Route, Routing
+from streamrnn.pipelines.rules import Rules
 from streamrnn.pipelines.store import Store
 from streamrnn.records import Results
 

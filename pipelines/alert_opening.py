@@ -12,17 +12,16 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from streamrnn.connectors.notifications import Notifier
 from streamrnn.pipelines.alert_service import AlertService, Figures
-from streamrnn.pipelines.alert_settings import AlertTables
 from streamrnn.pipelines.alerting import Alerting, Identity
 from streamrnn.pipelines.captures import Recorder
+from streamrnn.pipelines.channels import open_channels
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.routing import routing_of
 from streamrnn.pipelines.settings import PipelineSettings
 from streamrnn.pipelines.store import Snapshot, Store
 
-__all__ = ["OpenAlerts", "open_alerts", "open_channels"]
+__all__ = ["OpenAlerts", "open_alerts"]
 
 
 class OpenAlerts(NamedTuple):
@@ -84,18 +83,3 @@ def open_alerts(
         state=None if saved is None else saved.extra.get("alerts"),  # the first snapshots had none
     )
     return OpenAlerts(intake, service)
-
-
-def open_channels(tables: AlertTables) -> dict[str, Notifier]:
-    """Every channel by its name.
-
-    Raises
-    ------
-    SettingsError
-        Where one cannot be opened.
-    """
-    if not tables.channel:
-        return {}
-    from streamrnn.connectors.notifiers.registry import open_notifier
-
-    return {channel.name: open_notifier(channel.kind, channel.options) for channel in tables.channel}

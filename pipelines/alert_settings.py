@@ -14,8 +14,8 @@ from streamrnn.connectors.text import printable, shown
 from streamrnn.errors import SettingsError
 from streamrnn.pipelines.durations import Duration, seconds
 from streamrnn.pipelines.hours import hours
-from streamrnn.pipelines.incident import Rules, Span
 from streamrnn.pipelines.matchers import matchers
+from streamrnn.pipelines.rules import Rules, Span
 from streamrnn.pipelines.secrets import Secret
 
 __all__ = ["AlertTables", "Channel", "InhibitTable", "RouteTable", "SeverityTable", "check_alerts"]

@@ -21,9 +21,10 @@ from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.captures import Recorder
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.grouping import fingerprint
-from streamrnn.pipelines.incident import GAP, Change, Incident, Rules
+from streamrnn.pipelines.incident import GAP, Change, Incident
 from streamrnn.pipelines.incidents import Incidents
 from streamrnn.pipelines.pipeline import Observer
+from streamrnn.pipelines.rules import Rules
 from streamrnn.pipelines.says_why import values, why
 from streamrnn.pipelines.store import IncidentRow, Store
 from streamrnn.records import Results

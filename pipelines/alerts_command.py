@@ -11,7 +11,7 @@ from typing import Any
 from streamrnn.connectors.notifications import Alert, Notification, Notifier, Status
 from streamrnn.connectors.text import printable, shown
 from streamrnn.errors import DeliveryError, SettingsError, StoreError
-from streamrnn.pipelines.alert_opening import open_channels
+from streamrnn.pipelines.channels import open_channels
 from streamrnn.pipelines.durations import seconds
 from streamrnn.pipelines.grouping import fingerprint
 from streamrnn.pipelines.matchers import matchers

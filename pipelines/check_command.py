@@ -9,7 +9,7 @@ from streamrnn.connectors.file import FileSource
 from streamrnn.connectors.text import printable
 from streamrnn.errors import SettingsError
 from streamrnn.fleet import Fleet
-from streamrnn.pipelines.alert_opening import open_channels
+from streamrnn.pipelines.channels import open_channels
 from streamrnn.pipelines.endpoints import LiveSource, open_source
 from streamrnn.pipelines.found import found_text
 from streamrnn.pipelines.settings import FileSinkTable, FileSourceTable, PipelineSettings, load_settings

@@ -17,9 +17,10 @@ import msgspec
 from streamrnn.connectors.base import Positions
 from streamrnn.errors import RetriableError, SettingsError, StateError, StreamrnnError
 from streamrnn.fleet import Fleet
-from streamrnn.pipelines.alert_opening import OpenAlerts, open_alerts, open_channels
+from streamrnn.pipelines.alert_opening import OpenAlerts, open_alerts
 from streamrnn.pipelines.alert_settings import AlertTables
 from streamrnn.pipelines.alerting import Alerting
+from streamrnn.pipelines.channels import open_channels
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import Live, open_dead_letters, open_outputs, open_source
 from streamrnn.pipelines.journal import Journal

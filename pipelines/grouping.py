@@ -15,9 +15,9 @@ from dataclasses import replace
 from typing import Any
 
 from streamrnn.connectors.notifications import Alert, Notification, Status, to_json
-from streamrnn.pipelines.incident import SEVERITIES
 from streamrnn.pipelines.matchers import Matcher, matchers, matches
 from streamrnn.pipelines.routing import Routing
+from streamrnn.pipelines.rules import SEVERITIES
 from streamrnn.pipelines.store import GroupRow, IncidentRow, MemberRow, Store
 
 __all__ = ["MOST_ALERTS", "Desk", "fingerprint"]

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.events import ALERT, Part, parts_of
-from streamrnn.pipelines.incident import GAP, SEVERITIES, Change, Incident, Peak, Rules
+from streamrnn.pipelines.incident import GAP, Change, Incident, Peak
+from streamrnn.pipelines.rules import SEVERITIES, Rules
 from streamrnn.pipelines.runs import Runs
 from streamrnn.records import STATUSES, Batch, Int64Array, Results
 
@@ -41,20 +42,20 @@ class _Open:
         Position of the newest event's first record.
     told : int
         Events as they were last told.
-    silent : bool
-        Nothing comes; cleared by the next record.
+    silent_since : int
+        Time of the last record before its last silence, ns UTC; ``NO_TIME``: there was none.
     """
 
     incident: Incident
     event: tuple[int, int]
     told: int
-    silent: bool = False
+    silent_since: int = NO_TIME
 
 
 class Incidents:
     """The open incidents of many series, batch by batch.
 
-    Memory: at most one incident a series, and 25 bytes a series beside it.
+    Memory: at most one incident a series, and 33 bytes a series beside it.
 
     Parameters
     ----------
@@ -77,12 +78,12 @@ class Incidents:
     def __init__(self, rules: Rules, state: Mapping[str, Any] | None = None) -> None:
         self.rules = rules
         self._open: dict[int, _Open] = {}
-        self._silent: set[int] = set()
         self._is_open = np.zeros(0, np.bool_)
         # Of series with an open incident: scored records since its first and its last detection,
         # and the time of the last.
         self._passed, self._calm = np.zeros(0, np.int64), np.zeros(0, np.int64)
         self._last = np.zeros(0, np.int64)
+        self._heard = np.zeros(0, np.int64)  # before their last silence
         for saved in (state or {}).get("open", ()):
             self._put_back(**saved)
 
@@ -140,21 +141,23 @@ class Incidents:
         self._make_room(series + 1)
         known = self._open.get(series)
         if known is not None:
-            self._open[series] = replace(known, silent=True)
-            self._silent.add(series)
+            self._open[series] = replace(known, silent_since=time)
+            self._calm[series], self._heard[series] = 0, time
             return []
         peak = Peak(*position, time, math.nan, math.nan, math.nan, math.nan)
         incident = Incident(name, series, GAP, time, time, True, SEVERITIES[1], 1, 0, 0, 1, peak)
-        self._keep(_Open(incident, position, 1, silent=True))
+        self._keep(_Open(incident, position, 1, silent_since=time))
         return [Change("opened", incident, True)]
 
     def _walk(self, of: _Rows, rows: NDArray[np.int64]) -> Iterator[Change]:
         """The changes that rows bring, sorted by series; only those that matter are looked at one by one."""
         series, times = of.batch.series[rows], of.batch.times[rows]
         loud = of.found.is_anomaly[rows]
-        scored = np.isin(of.found.status[rows], _SCORED)
+        # What came before a silence, and is only scored now, does not speak of what came after.
+        scored = np.isin(of.found.status[rows], _SCORED) & (
+            (times > self._heard[series]) | (times == NO_TIME)
+        )
         starts = np.flatnonzero(np.diff(series, prepend=-1))
-        self._hear(series[starts])
         runs = Runs(starts, len(rows))
         passed = runs.counted(scored) + self._passed[series]
         newest = runs.newest(loud)  # place of the last detection among these rows; -1: before them
@@ -240,23 +243,13 @@ class Incidents:
         self._is_open[code] = False
         return Change("resolved", replace(incident, open=False, sequence=incident.sequence + 1), False)
 
-    def _hear(self, codes: NDArray[np.int32]) -> None:
-        """Records came of these series: a silence is over, quiet begins anew."""
-        if not self._silent:
-            return
-        for code in self._silent.intersection(codes.tolist()):
-            self._silent.discard(code)
-            self._open[code] = replace(self._open[code], silent=False)
-            self._calm[code] = 0
-
     def _keep(self, known: _Open, passed: int = 0, calm: int = 0) -> None:
         """Have an incident be open, and what the next batch goes on from."""
         code = known.incident.series
         self._open[code] = known
         self._is_open[code] = True
         self._passed[code], self._calm[code], self._last[code] = passed, calm, known.incident.end
-        if known.silent:
-            self._silent.add(code)
+        self._heard[code] = known.silent_since
 
     def _put_back(
         self,
@@ -264,13 +257,13 @@ class Incidents:
         incident: dict[str, Any],
         event: Sequence[int],
         told: int,
-        silent: bool,
+        silent_since: int,
         calm: int,
         passed: int,
     ) -> None:
         *numbers, parts = incident.pop("peak")
         peak = Peak._make([*numbers, tuple(Part(*part) for part in parts)])
-        known = _Open(Incident(**incident, peak=peak), (event[0], event[1]), told, silent=silent)
+        known = _Open(Incident(**incident, peak=peak), (event[0], event[1]), told, silent_since)
         self._make_room(known.incident.series + 1)
         self._keep(known, passed, calm)
 
@@ -281,6 +274,7 @@ class Incidents:
             self._passed = np.append(self._passed, np.zeros(more, np.int64))
             self._calm = np.append(self._calm, np.zeros(more, np.int64))
             self._last = np.append(self._last, np.full(more, NO_TIME))
+            self._heard = np.append(self._heard, np.full(more, NO_TIME))
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from streamrnn.pipelines.alert_settings import AlertTables, InhibitTable, RouteTable
 from streamrnn.pipelines.durations import seconds
 from streamrnn.pipelines.hours import Hours, hours
-from streamrnn.pipelines.incident import SEVERITIES
 from streamrnn.pipelines.matchers import Matcher, matchers, matches
+from streamrnn.pipelines.rules import SEVERITIES
 
 __all__ = ["Inhibition", "Route", "Routing", "routing_of"]
 

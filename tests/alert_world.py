@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from streamrnn.errors import DeliveryError
 from streamrnn.pipelines.alerting import Alerting, Identity
 from streamrnn.pipelines.grouping import Desk
-from streamrnn.pipelines.incident import Rules, Span
 from streamrnn.pipelines.outbox import Sender
 from streamrnn.pipelines.routing import Route, Routing
+from streamrnn.pipelines.rules import Rules, Span
 from streamrnn.pipelines.store import Store
 
 SECOND = 1_000_000_000

@@ -9,9 +9,9 @@ from alert_world import NOON, SECOND
 
 from streamrnn.errors import SettingsError
 from streamrnn.pipelines.hours import hours
-from streamrnn.pipelines.incident import Span
 from streamrnn.pipelines.matchers import matcher
 from streamrnn.pipelines.routing import routing_of
+from streamrnn.pipelines.rules import Span
 from streamrnn.pipelines.settings import load_settings, schema
 
 FILE = """

@@ -12,10 +12,10 @@ from made_incidents import MINUTE, START, part, story
 
 from streamrnn.errors import DeliveryError
 from streamrnn.pipelines.hours import hours
-from streamrnn.pipelines.incident import Span
 from streamrnn.pipelines.matchers import matchers
 from streamrnn.pipelines.outbox import DEAD
 from streamrnn.pipelines.routing import Inhibition, Route, Routing
+from streamrnn.pipelines.rules import Span
 from streamrnn.pipelines.store import SilenceRow
 
 HOUR, DAY = 3600, 86_400

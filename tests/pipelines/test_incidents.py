@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_incidents import MINUTE, START, part, story
 
-from streamrnn.pipelines.incident import Rules, Span
 from streamrnn.pipelines.incidents import Incidents
+from streamrnn.pipelines.rules import Rules, Span
 
 RULES = Rules(quiet=Span(records=60))
 NAMES = ("pumps",)
@@ -117,6 +117,18 @@ def test_a_silent_series_is_one_incident_until_it_has_been_well_for_a_while():
     assert whats(changes) == ["worse"]
     changes = incidents.add(part(batch, slice(265, 400)), part(found, slice(265, 400)), NAMES)
     assert [(c.what, c.incident.id) for c in changes] == [("resolved", "pumps-99-gap")]
+
+
+def test_records_from_before_a_silence_that_are_scored_after_it_was_noticed_do_not_end_it():
+    batch, found = story(300, [])
+    incidents = Incidents(RULES)
+    incidents.silent(0, (0, 199), START + 199 * MINUTE, "pumps-199-gap")
+    assert incidents.add(part(batch, slice(0, 200)), part(found, slice(0, 200)), NAMES) == []
+    incidents = Incidents(RULES, json.loads(json.dumps(incidents.state())))
+    assert incidents.add(part(batch, slice(200, 259)), part(found, slice(200, 259)), NAMES) == []
+    assert whats(incidents.add(part(batch, slice(259, 260)), part(found, slice(259, 260)), NAMES)) == [
+        "resolved"
+    ]
 
 
 odd_minutes = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 299)), max_size=40)
