@@ -66,7 +66,8 @@ class Desk:
         held: list[IncidentRow] = []
         if now - self._looked_again >= _HELD_NS:
             self._looked_again = now
-            held = [row for row in store.incidents(news=False, open=True) if self._untold(row, now)]
+            untold = store.incidents_untold(len(self.routing.everyone))
+            held = [row for row in untold if self._untold(row, now)]
         if not news and not held and store.groups_next() > now:
             return
         with store.deciding():

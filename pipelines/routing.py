@@ -71,6 +71,11 @@ class Routing:
     cooldown_ns: int = 600 * _NS
     repeat_ns: int = 0
 
+    @property
+    def everyone(self) -> set[str]:
+        """Channels of any route."""
+        return {name for route in self.routes for name in route.channels}
+
     def channels(self, labels: Labels, now: int) -> list[str]:
         """Who hears of an incident that has these labels, by wall clock in ns UTC.
 

@@ -163,6 +163,14 @@ class Alerts(StoreFile):
             limit,
         )
 
+    def incidents_untold(self, channels: int) -> list[IncidentRow]:
+        """Those that are open, no news, and in groups of fewer than so many channels."""
+        return self._incidents(
+            "SELECT * FROM incidents AS i WHERE news = 0 AND open = 1"
+            " AND (SELECT count(*) FROM members WHERE incident = i.id) < ? ORDER BY time, id",
+            channels,
+        )
+
     def incident(self, id: str) -> IncidentRow | None:
         """The incident of that id."""
         return next(iter(self._incidents("SELECT * FROM incidents WHERE id = ?", storable(id))), None)
