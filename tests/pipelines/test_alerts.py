@@ -6,10 +6,12 @@ import random
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from alert_world import NOON, SECOND, World, down
 from made_incidents import MINUTE, START, part, story
 
+from streamrnn import Batch, Fleet, Settings
 from streamrnn.errors import DeliveryError
 from streamrnn.pipelines.hours import hours
 from streamrnn.pipelines.matchers import matchers
@@ -82,6 +84,31 @@ def test_a_sensor_dead_for_a_week_is_one_firing_and_one_resolved(world):
     plant.play(whole, minutes=range(100, 200))
     assert plant.inbox.told == [("firing", 1), ("resolved", 1)]
     assert plant.inbox.got[0].alerts[0].labels["alertname"] == "SensorSilent"
+
+
+def shifted(values):
+    values[3500:] += 15
+
+
+def flapping(values):
+    values[3500:4000:15] += 15
+
+
+def stuck(values):
+    values[3500:4200] = 7.0
+
+
+@pytest.mark.parametrize("fault", [shifted, flapping, stuck])
+def test_with_a_real_model_a_fault_is_one_firing_and_one_resolved_too(world, fault):
+    rng = np.random.default_rng(0)
+    values = 20 + 3 * np.sin(np.arange(4500) / 20) + rng.normal(size=4500) / 2
+    fault(values)
+    fleet = Fleet(Settings(channels=["temp"]))
+    batch = Batch.of_one_series(values[:, None], START + MINUTE * np.arange(4500))
+    found = fleet.process(batch)
+    plant = world()
+    plant.play((batch, found), minutes=range(3000, 4500), every=20)
+    assert plant.inbox.told == [("firing", 1), ("resolved", 1)]
 
 
 # Waits.
