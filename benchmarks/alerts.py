@@ -118,6 +118,7 @@ def measured(folder: Path, series: int, rounds: int) -> dict[str, float]:
 
             def alert(alerting: Alerting = alerting, held: list[Any] = held) -> None:
                 batch, found = held.pop(0)
+                alerting.scored(batch)
                 alerting.records(batch, found, np.ones(ROWS, np.bool_))
 
             for _ in range(WARM * series // ROWS):  # every incident opens, too
@@ -150,6 +151,7 @@ def first_try(folder: Path, rounds: int) -> dict[str, float]:
         for number in range(rounds):
             batch, found = record(number), odd_one(quiet, number)
             began, before = time.monotonic(), len(tried)
+            alerting.scored(batch)
             alerting.records(batch, found, np.ones(1, np.bool_))
             while len(tried) == before:
                 if time.monotonic() - began > 30:

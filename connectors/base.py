@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from streamrnn.records import Batch
 
-__all__ = ["STANDARD", "Positions", "Read", "Sink", "Source", "joined", "nothing"]
+__all__ = ["STANDARD", "Positions", "Read", "Sink", "Source", "joined", "nothing", "together"]
 
 STANDARD = "-"
 """The path that means stdin or stdout."""
@@ -116,6 +116,29 @@ def nothing(channels: int) -> Read:
         offsets=whole,
         columns={},
     )
+
+
+def together(reads: Sequence[Read]) -> Read:
+    """Reads of one source, at least one, as one; columns that some of them lack are None there."""
+    names = dict.fromkeys(name for read in reads for name in read.columns)
+    marks = [np.zeros(len(read), np.bool_) if read.labels is None else read.labels for read in reads]
+    return Read(
+        series=np.concatenate([read.series for read in reads]),
+        times=np.concatenate([read.times for read in reads]),
+        values=np.concatenate([read.values for read in reads]),
+        partitions=np.concatenate([read.partitions for read in reads]),
+        offsets=np.concatenate([read.offsets for read in reads]),
+        columns={
+            name: _one_column([read.columns.get(name, [None] * len(read)) for read in reads])
+            for name in names
+        },
+        labels=np.concatenate(marks) if any(read.labels is not None for read in reads) else None,
+    )
+
+
+def _one_column(parts: list[Column]) -> Column:
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    return np.concatenate(arrays) if len(arrays) == len(parts) else [cell for part in parts for cell in part]
 
 
 def joined(read: Columns, found: Columns) -> dict[str, Column]:

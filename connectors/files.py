@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from streamrnn.connectors.base import STANDARD, Column, Positions, Read, Source
+from streamrnn.connectors.base import STANDARD, Positions, Read, Source, together
 from streamrnn.connectors.file import FileSource
 from streamrnn.connectors.tables.opening import reading
 from streamrnn.connectors.text import printable, shown
@@ -265,21 +265,5 @@ class SortedSource:
 
 
 def _sorted(reads: list[Read]) -> Read:
-    columns = {name: _joined([read.columns[name] for read in reads]) for name in reads[0].columns}
-    marks = [np.zeros(len(read), np.bool_) if read.labels is None else read.labels for read in reads]
-    whole = Read(
-        series=np.concatenate([read.series for read in reads]),
-        times=np.concatenate([read.times for read in reads]),
-        values=np.concatenate([read.values for read in reads]),
-        partitions=np.concatenate([read.partitions for read in reads]),
-        offsets=np.concatenate([read.offsets for read in reads]),
-        columns=columns,
-        labels=np.concatenate(marks) if any(read.labels is not None for read in reads) else None,
-    )
-    after = whole.times == NO_TIME
-    return whole.some(np.lexsort((whole.times, after)))
-
-
-def _joined(parts: list[Column]) -> Column:
-    arrays = [part for part in parts if isinstance(part, np.ndarray)]
-    return np.concatenate(arrays) if len(arrays) == len(parts) else [cell for part in parts for cell in part]
+    whole = together(reads)
+    return whole.some(np.lexsort((whole.times, whole.times == NO_TIME)))

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.connectors.base import Read
+from streamrnn.connectors.base import Read, together
 from streamrnn.connectors.messages import DeadLetter, Decoded, Messages
 from streamrnn.connectors.options import RecordOptions
 from streamrnn.connectors.tables.intake import KEY_MARK
@@ -135,7 +135,7 @@ class JsonDecoder:
             except _BadField as bad:
                 dead.append(_dead(messages, place, bad.reason))
         dead.sort(key=lambda letter: letter.offset)
-        return Decoded(_together(reads) if reads else self._records(messages, [], []), dead)
+        return Decoded(together(reads) if reads else self._records(messages, [], []), dead)
 
     def _objects(self, messages: Messages, dead: list[DeadLetter]) -> tuple[list[dict[str, Any]], list[int]]:
         """The JSON objects among the messages and their places."""
@@ -311,21 +311,6 @@ class JsonDecoder:
                 )
             self._unit = reading.formats[0]
         return self._unit
-
-
-def _together(reads: Sequence[Read]) -> Read:
-    """Consecutive reads as one."""
-    arrays = {
-        name: np.concatenate([getattr(read, name) for read in reads])
-        for name in ("series", "times", "values", "partitions", "offsets")
-    }
-    columns = {
-        name: np.concatenate([np.asarray(read.columns[name]) for read in reads])
-        if isinstance(column, np.ndarray)
-        else [cell for read in reads for cell in read.columns[name]]
-        for name, column in reads[0].columns.items()
-    }
-    return Read(**arrays, columns=columns)
 
 
 def _fields(objects: list[dict[str, Any]], path: str) -> list[Any]:

@@ -120,6 +120,8 @@ _DAEMON: dict[str, type[msgspec.Struct]] = {
     '[source] kind = "file"': settings_file.FileSourceTable,
     '[source] kind = "kafka"': settings_file.KafkaSourceTable,
     "[source.security]": settings_file.KafkaSecurityTable,
+    "[record]": settings_file.Record,
+    "[detect]": settings_file.Detect,
     '[[sink]] kind = "file"': settings_file.FileSinkTable,
     '[[sink]] kind = "kafka"': settings_file.KafkaSinkTable,
     "[dead_letter]": settings_file.DeadLetter,
@@ -134,11 +136,14 @@ _DAEMON: dict[str, type[msgspec.Struct]] = {
 
 
 def _keys(kind: type[msgspec.Struct]) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Keys of a table, each with its default and what it is."""
+    """Keys of a table that replay does not know, each with its default and what it is."""
     hints = get_type_hints(kind, include_extras=True)
     for field in msgspec.structs.fields(kind):
+        if field.name in {*RECORD, *(one.name for one in fields(Settings))}:
+            continue
         hint = hints[field.name]
-        meta = next((m for m in getattr(hint, "__metadata__", ()) if getattr(m, "description", None)), None)
+        metas = reversed(getattr(hint, "__metadata__", ()))  # of a key before that of its type
+        meta = next((m for m in metas if getattr(m, "description", None)), None)
         plain = hint.__origin__ if hasattr(hint, "__metadata__") else hint
         choices = " or ".join(f'"{choice}"' for choice in get_args(plain) if isinstance(choice, str))
         plain_default = isinstance(field.default, (str, bool, int, float))

@@ -145,7 +145,6 @@ class AlertService:
             if self._step(desk, sender, store) and now - tidied > _TIDY_S * _NS:
                 tidied = now
                 desk.tidy(now)
-                sender.tidy()
             self._news.wait(self._pause_s(desk, sender))
         self._left = True
         self._leave(desk, sender, store)

@@ -7,10 +7,10 @@ It writes down what became of incidents and goes on; who is told is decided else
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from shlex import quote
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,12 @@ from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.grouping import fingerprint
 from streamrnn.pipelines.incident import GAP, Change, Incident
 from streamrnn.pipelines.incidents import Incidents
-from streamrnn.pipelines.pipeline import Observer
+from streamrnn.pipelines.observers import Observer
+from streamrnn.pipelines.outputs import some_results
 from streamrnn.pipelines.rules import Rules
 from streamrnn.pipelines.says_why import values, why
 from streamrnn.pipelines.store import IncidentRow, Store
-from streamrnn.records import Results
+from streamrnn.records import Batch, Results
 
 __all__ = ["Alerting", "Identity"]
 
@@ -55,6 +56,15 @@ class Identity:
     pipeline: str
     file: str
     labels: Mapping[str, str]
+
+
+class _Silence(NamedTuple):
+    """A series fell silent: its code, the position and the time of its last record, the event's id."""
+
+    series: int
+    position: tuple[int, int]
+    time: int
+    id: str
 
 
 class Alerting(Observer):
@@ -91,6 +101,7 @@ class Alerting(Observer):
         self._store, self._coding, self._identity = store, coding, identity
         self._wall, self._wake, self._recorder = wall, wake, recorder
         self.incidents = Incidents(rules, state)
+        self._silences: list[_Silence] = []
         # Told and not yet stored: a full disk is waited for, and a snapshot keeps them.
         self._owed = {row["id"]: IncidentRow(**row) for row in (state or {}).get("owed", ())}
         self._captures: dict[str, tuple[int, bytes]] = {}
@@ -99,17 +110,34 @@ class Alerting(Observer):
 
     def state(self) -> dict[str, Any]:
         """What a snapshot keeps."""
-        self._write()
+        self.beat()
         return {**self.incidents.state(), "owed": [asdict(row) for row in self._owed.values()]}
 
     def records(self, batch: Read, found: Results, fresh: NDArray[np.bool_]) -> None:
-        """Take in a batch, read again or not: what is known of its incidents already is not stored twice."""
+        """Take in a batch, read again or not: what is known of its incidents already is not stored twice.
+
+        Silences that were told of come in between, each behind its series' last record
+        before it: else the ids of incidents would depend on how batches are cut.
+        """
+        rest, changes = np.ones(len(batch), np.bool_), list[Change]()
+        while self._silences:
+            silences = {silence.series: silence for silence in reversed(self._silences)}  # the first of each
+            before = rest & ~_behind(batch, silences.values())
+            changes += self._found(batch, found, before)
+            rest &= ~before
+            changes += self._fallen(silences.values())
+        self._take(changes + self._found(batch, found, rest))
+
+    def scored(self, batch: Read) -> None:
+        """Keep what a capture needs."""
         self._recorder.records(batch)
-        self._take(self.incidents.add(batch, found, self._coding.partition_names))
 
     def silent(self, series: int, position: tuple[int, int], time: int, id: str) -> None:
-        """A series fell silent behind a record at (partition, offset); ``id`` is of the gap's event."""
-        self._take(self.incidents.silent(series, position, time, id))
+        """A series fell silent behind a record at (partition, offset); ``id`` is of the gap's event.
+
+        It is taken in with the next records, or with the next beat.
+        """
+        self._silences.append(_Silence(series, position, time, id))
 
     def changed(self, settings: Mapping[str, Any]) -> None:
         """Tunable settings changed."""
@@ -120,9 +148,30 @@ class Alerting(Observer):
         self._recorder.rebase(self._coding.fleet, size)
 
     def beat(self) -> None:
-        """Try again what could not be stored."""
-        if self._owed:
-            self._write()
+        """Take in silences where no records came with them; try again what could not be stored."""
+        changes = self._fallen(list(self._silences))
+        if changes or self._owed:
+            self._take(changes)
+
+    def _found(self, batch: Read, found: Results, rows: NDArray[np.bool_]) -> list[Change]:
+        """What some rows of a batch bring."""
+        names = self._coding.partition_names
+        if rows.all():
+            return self.incidents.add(batch, found, names)
+        some = Batch(
+            batch.series[rows],
+            batch.times[rows],
+            batch.values[rows],
+            batch.partitions[rows],
+            batch.offsets[rows],
+        )
+        return self.incidents.add(some, some_results(found, rows), names)
+
+    def _fallen(self, silences: Collection[_Silence]) -> list[Change]:
+        """What silences bring, which do not wait any more."""
+        taken = set(silences)
+        self._silences = [silence for silence in self._silences if silence not in taken]
+        return [change for silence in silences for change in self.incidents.silent(*silence)]
 
     def _take(self, changes: Sequence[Change]) -> None:
         for number, change in enumerate(changes):
@@ -191,3 +240,13 @@ class Alerting(Observer):
         self._hindered, self._owed, self._captures = False, {}, {}
         if newer:
             self._wake()
+
+
+def _behind(batch: Batch, silences: Collection[_Silence]) -> NDArray[np.bool_]:
+    """(n,) which records came behind one of some silences of their series, at most one of each."""
+    behind = np.zeros(len(batch), np.bool_)
+    for series, (partition, offset), _, _ in silences:
+        rows = np.flatnonzero(batch.series == series)
+        before = (batch.partitions[rows] == partition) & (batch.offsets[rows] <= offset)
+        behind[rows[np.max(np.flatnonzero(before), initial=-1) + 1 :]] = True
+    return behind

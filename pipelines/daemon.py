@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,11 +23,15 @@ from streamrnn.pipelines.alerting import Alerting
 from streamrnn.pipelines.channels import open_channels
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import Live, open_dead_letters, open_outputs, open_source
+from streamrnn.pipelines.event_rows import EventRows
+from streamrnn.pipelines.following import Follower
+from streamrnn.pipelines.gap_events import GapEvents
 from streamrnn.pipelines.journal import Journal
 from streamrnn.pipelines.metrics import Metrics
 from streamrnn.pipelines.observers import Observers
 from streamrnn.pipelines.outputs import Output
-from streamrnn.pipelines.pipeline import Pace, Pipeline
+from streamrnn.pipelines.pipeline import COMMANDS, WAITING, Pace, Pipeline
+from streamrnn.pipelines.reorder import Reorder
 from streamrnn.pipelines.routing import routing_of
 from streamrnn.pipelines.serve import HealthServer
 from streamrnn.pipelines.settings import (
@@ -38,6 +42,7 @@ from streamrnn.pipelines.settings import (
     load_settings,
     seconds,
 )
+from streamrnn.pipelines.silence import Silence
 from streamrnn.pipelines.store import Snapshot, Store
 from streamrnn.pipelines.supervisor import Signals, notify, watchdog_s
 from streamrnn.pipelines.topics import MarkedLetters
@@ -49,6 +54,7 @@ _LOG = logging.getLogger("streamrnn.daemon")
 _SILENT_S = 60.0  # a loop that did not go round for so long is stuck
 _STALE = 3.0  # snapshots that are this many times overdue are not fresh
 _WAIT_S = 0.2
+_SILENCE, _EVENTS = "silence", "events"  # what a snapshot calls what is known of either
 _COLLECT_AFTER = 50_000  # objects made and not freed: more than any batch has
 
 
@@ -115,49 +121,39 @@ class Daemon:
     def _made(self, opened: ExitStack) -> tuple[Pipeline, Metrics]:
         settings = self._settings
         if self._dry:
-            folder = opened.enter_context(TemporaryDirectory())
-            settings = msgspec.structs.replace(
-                settings,
-                sink=[],
-                dead_letter=DeadLetter(),
-                checkpoint=Checkpoint(path=f"{folder}/state.db"),
-                alerts=AlertTables(),
-            )
+            settings = _without_traces(settings, opened.enter_context(TemporaryDirectory()))
         store = Store(settings.checkpoint.path)
         opened.callback(store.close)
         saved = store.load()
         self._check_record(saved)
-        live = open_source(settings, None if saved is None else saved.extra["source"])
-        source = live.source
-        opened.callback(source.close)
+        live = _live(opened, settings, saved)
         coding = Coding(_fleet(settings, saved, live.channels), saved.partition_names if saved else ())
-        if saved is not None:
-            source.seek(saved.positions)
-            _LOG.info("going on from snapshot %d", saved.number)
         committed, marks = _committed(store, saved)
-        outputs = open_outputs(settings, marks)
-        for output in outputs:
-            opened.callback(_closed, output)
-        letters = open_dead_letters(settings, marks)
-        if letters is not None:
-            opened.callback(_closed, letters)
+        outputs, letters = _outputs(opened, settings, marks)
+        checkpoint = settings.checkpoint
+        reorder = Reorder(round(1e9 * seconds(settings.record.reorder)), _of(saved, WAITING))
         metrics = Metrics(lambda: coding.fleet, time.monotonic, time.time)
-        self._alerts = open_alerts(settings, self._path, store, coding, saved, metrics.registry)
-        self._alerts.service.start()
-        opened.callback(self._alerts.service.stop)
+        metrics.show("waiting_records", "Records that wait for earlier ones", lambda: reorder.waiting)
+        self._alerts = alerts = open_alerts(settings, self._path, store, coding, saved, metrics.registry)
+        alerts.service.start()
+        opened.callback(alerts.service.stop)
         pipeline = Pipeline(
-            source=source,
+            source=live.source,
             coding=coding,
             outputs=outputs,
             dead_letters=letters,
             store=store,
             journal=Journal(store, 0 if saved is None else int(saved.extra["journal"])),
-            pace=Pace(seconds(settings.checkpoint.commit), seconds(settings.checkpoint.every)),
+            pace=Pace(*map(seconds, (checkpoint.commit, checkpoint.every, checkpoint.keep))),
             clock=time.monotonic,
-            observer=Observers(metrics, self._alerts.intake),
+            observer=Observers(metrics, alerts.intake),
             committed=committed,
+            commanded=int(marks.get(COMMANDS, 0)),
+            reorder=reorder,
+            late=settings.record.late,
+            followers=_followers(settings, saved, coding, metrics, alerts.intake),
             commits=not self._dry,
-            extra=partial(_extra, live, settings, self._alerts.intake),
+            extra=partial(_extra, live, settings, alerts.intake),
         )
         pipeline.retune(_tunable(settings))
         return pipeline, metrics
@@ -167,7 +163,8 @@ class Daemon:
         if saved is None:
             return
         before, now = saved.extra["record"], msgspec.to_builtins(self._settings.record)
-        changed = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+        keys = {*before, *now} - {"late"}  # a policy: the state is the same
+        changed = sorted(key for key in keys if before.get(key) != now.get(key))
         if changed:
             raise SettingsError(
                 f"[record] has changed ({', '.join(changed)}), and the state in "
@@ -211,6 +208,40 @@ class Daemon:
         server = HealthServer(listen, metrics.registry, live, ready)
         _LOG.info("health and metrics at port %d", server.port)
         return server
+
+
+def _without_traces(settings: PipelineSettings, folder: str) -> PipelineSettings:
+    """The same for a dry run: nothing is written but in a folder that goes away, and nobody is told."""
+    return msgspec.structs.replace(
+        settings,
+        sink=[],
+        dead_letter=DeadLetter(),
+        checkpoint=Checkpoint(path=f"{folder}/state.db"),
+        alerts=AlertTables(),
+    )
+
+
+def _live(opened: ExitStack, settings: PipelineSettings, saved: Snapshot | None) -> Live:
+    """The source, where the snapshot left it."""
+    live = open_source(settings, None if saved is None else saved.extra["source"])
+    opened.callback(live.source.close)
+    if saved is not None:
+        live.source.seek(saved.positions)
+        _LOG.info("going on from snapshot %d", saved.number)
+    return live
+
+
+def _outputs(
+    opened: ExitStack, settings: PipelineSettings, marks: Mapping[str, Any]
+) -> tuple[Sequence[Output], MarkedLetters | None]:
+    """Where rows and dead letters go."""
+    outputs = open_outputs(settings, marks)
+    for output in outputs:
+        opened.callback(_closed, output)
+    letters = open_dead_letters(settings, marks)
+    if letters is not None:
+        opened.callback(_closed, letters)
+    return outputs, letters
 
 
 def _extra(live: Live, settings: PipelineSettings, alerts: Alerting) -> dict[str, Any]:
@@ -277,7 +308,24 @@ def _fleet(settings: PipelineSettings, saved: Snapshot | None, channels: tuple[s
     return fleet
 
 
+def _of(saved: Snapshot | None, name: str) -> bytes:
+    """What a snapshot holds under a name; nothing where there is none, or one from before there was such."""
+    return b"" if saved is None else saved.others.get(name, b"")
+
+
+def _followers(
+    settings: PipelineSettings, saved: Snapshot | None, coding: Coding, metrics: Metrics, alerts: Alerting
+) -> dict[str, Follower]:
+    """Who goes along with the stream, by the names under which a snapshot holds what they know."""
+    one_stream = isinstance(settings.source, FileSourceTable)  # files one after the other
+    silence = Silence(settings.detect.silence, one_stream=one_stream, state=_of(saved, _SILENCE))
+    metrics.show("silent_series", "Series that fell silent", lambda: silence.silent)
+    gaps = GapEvents(silence, coding, alerts.silent)
+    return {_SILENCE: gaps, _EVENTS: EventRows(coding, _of(saved, _EVENTS))}
+
+
 def _tunable(settings: PipelineSettings) -> dict[str, Any]:
     """All tunable settings, those not given too."""
     whole = Settings.from_dict(settings.settings())
-    return {name: value for name, value in whole.to_dict().items() if name not in whole.structural()}
+    tunable = {name: value for name, value in whole.to_dict().items() if name not in whole.structural()}
+    return {**tunable, "silence": settings.detect.silence}

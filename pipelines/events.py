@@ -13,11 +13,12 @@ from streamrnn.kernels.plan import NO_TIME
 from streamrnn.kernels.tally import ALERT
 from streamrnn.records import STATUSES, Batch, Float64Array, Int64Array, Results
 
-__all__ = ["ALERT", "Event", "EventLog", "Part", "parts_of"]
+__all__ = ["ALERT", "Event", "EventLog", "OpenEvent", "OpenEvents", "Part", "part_of", "parts_of"]
 
 KEPT = 100  # strongest events of a run
 PARTS = 3  # channels of an event
 _CALIBRATED = STATUSES.index("calibrated")
+_NOT_JUDGED = (STATUSES.index("late"), STATUSES.index("duplicate"))  # they end no event
 
 
 class Part(NamedTuple):
@@ -91,7 +92,7 @@ class Event:
         return self.strength, self.surprise, -self.first, -self.partition, -self.series
 
 
-class _Open(NamedTuple):
+class OpenEvent(NamedTuple):
     """An event that may go on: what is known of it, its records so far, the shares at its peak."""
 
     event: Event
@@ -99,8 +100,57 @@ class _Open(NamedTuple):
     shares: Float64Array
 
 
-class EventLog:
-    """Collects the events of many series, batch by batch.
+class OpenEvents:
+    """Follows the events of many series, batch by batch; at most one of each is open.
+
+    An event is over at the first record that is judged and does not belong to it. What
+    becomes of events is for those who derive from this class to say.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[int, OpenEvent] = {}
+
+    def add(self, batch: Batch, found: Results) -> None:
+        """Take in the next records and what was found in them."""
+        inside = found.event_offset >= 0
+        if not self._open and not inside.any():
+            return
+        concerned = np.zeros(max(int(batch.series.max(initial=0)), *self._open, 0) + 1, np.bool_)
+        concerned[batch.series[inside]] = concerned[list(self._open)] = True
+        rows = np.flatnonzero(concerned[batch.series] & ~np.isin(found.status, _NOT_JUDGED))
+        if not len(rows):
+            return
+        rows = rows[np.argsort(batch.series[rows], kind="stable")]
+        names = np.stack([column[rows] for column in _names(batch, found)])
+        for part in np.split(rows, np.flatnonzero((np.diff(names) != 0).any(axis=0)) + 1):
+            self._walk(batch, found, part)
+
+    def _walk(self, batch: Batch, found: Results, rows: NDArray[np.int64]) -> None:
+        """Consecutive records of a series that belong to one event, or to none."""
+        before = self._open.get(int(batch.series[rows[0]]))
+        if found.event_offset[rows[0]] < 0:
+            if before is not None:
+                del self._open[before.event.series]
+                self._end(before)
+            return
+        more = part_of(batch, found, rows)
+        if before is not None and _is_same(before.event, more.event):
+            more = _merged(before, more)
+        else:
+            if before is not None:
+                self._end(before)
+            self._begin(batch, found, rows)
+        self._open[more.event.series] = more
+
+    def _begin(self, batch: Batch, found: Results, rows: NDArray[np.int64]) -> None:
+        """An event began at the first of these rows."""
+
+    def _end(self, ended: OpenEvent) -> None:
+        """An event is over."""
+
+
+class EventLog(OpenEvents):
+    """Collects the events of a run.
 
     Attributes
     ----------
@@ -110,25 +160,9 @@ class EventLog:
     """
 
     def __init__(self, channels: tuple[str, ...]) -> None:
-        self._open: dict[int, _Open] = {}
+        super().__init__()
         self._strongest: list[tuple[tuple[float, float, int, int, int], Event]] = []
         self.alert_shares = np.zeros(len(channels), np.int64)
-
-    def add(self, batch: Batch, found: Results) -> None:
-        """Take in the next records and what was found in them."""
-        inside = np.flatnonzero(found.event_offset >= 0)
-        if not len(inside):
-            return
-        inside = inside[np.argsort(batch.series[inside], kind="stable")]
-        names = np.stack([column[inside] for column in _names(batch, found)])
-        for rows in np.split(inside, np.flatnonzero((np.diff(names) != 0).any(axis=0)) + 1):
-            more = _part(batch, found, rows)
-            before = self._open.get(more.event.series)
-            if before is not None and _is_same(before.event, more.event):
-                more = _merged(before, more)
-            elif before is not None:
-                self._end(before)
-            self._open[more.event.series] = more
 
     def finish(self) -> None:
         """End the open events."""
@@ -139,7 +173,7 @@ class EventLog:
         """At most ``KEPT`` events, the strongest first."""
         return [event for _, event in sorted(self._strongest, reverse=True)]
 
-    def _end(self, ended: _Open) -> None:
+    def _end(self, ended: OpenEvent) -> None:
         event = ended.event
         if event.alert:
             self.alert_shares += np.rint(1e6 * np.nan_to_num(ended.shares)).astype(np.int64)
@@ -157,7 +191,7 @@ def _is_same(event: Event, more: Event) -> bool:
     return (event.partition, event.first) == (more.partition, more.first)
 
 
-def _part(batch: Batch, found: Results, rows: NDArray[np.int64]) -> _Open:
+def part_of(batch: Batch, found: Results, rows: NDArray[np.int64]) -> OpenEvent:
     """What rows of one event, with no other of their series between them, say of it."""
     strength = found.alert_strength[rows]
     reaches = found.is_anomaly[rows] & (strength >= ALERT)
@@ -179,7 +213,7 @@ def _part(batch: Batch, found: Results, rows: NDArray[np.int64]) -> _Open:
         peak=int(batch.offsets[peak]),
         parts=parts_of(batch, found, int(peak)),
     )
-    return _Open(event, len(rows), found.share[peak].copy())
+    return OpenEvent(event, len(rows), found.share[peak].copy())
 
 
 def parts_of(batch: Batch, found: Results, i: int) -> tuple[Part, ...]:
@@ -190,7 +224,7 @@ def parts_of(batch: Batch, found: Results, i: int) -> tuple[Part, ...]:
     return tuple(Part(d, *(float(column[i, d]) for column in columns)) for d in order)
 
 
-def _merged(before: _Open, more: _Open) -> _Open:
+def _merged(before: OpenEvent, more: OpenEvent) -> OpenEvent:
     """One event of two consecutive parts of it."""
     event, later = before.event, more.event
     grows = later.surprise > event.surprise
@@ -206,4 +240,4 @@ def _merged(before: _Open, more: _Open) -> _Open:
         alert=event.alert or later.alert,
         calibrated=event.calibrated or later.calibrated,
     )
-    return _Open(merged, before.seen + more.seen, more.shares if grows else before.shares)
+    return OpenEvent(merged, before.seen + more.seen, more.shares if grows else before.shares)

@@ -26,6 +26,7 @@ path = "readings.csv"        # followed as it grows, through rotation
 # values = ["temp", "rpm"]   # one channel each
 # key = "device"             # names a record's series
 # missing = [-200]           # what else means "no value"
+# reorder = "5s"             # wait so long, in event time, for records that come late
 """
 _KAFKA_SOURCE = """\
 [source]
@@ -47,6 +48,7 @@ format = "json"
 values = ["temp"]            # fields, or paths such as data.temp; one channel each
 # time = "at"                # event time (default: the message's own)
 # key = "@message"           # names a record's series: a field, or the message's key
+# reorder = "5s"             # wait so long, in event time, for records that come late
 """
 _REST = """\
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from streamrnn.connectors.base import Positions, Read
 from streamrnn.pipelines.store import JournalEntry, Store
 
-__all__ = ["RELOAD", "Journal"]
+__all__ = ["FLUSH", "RELOAD", "Journal"]
 
 RELOAD = "reload"
+FLUSH = "flush"  # nothing more comes: what waits for earlier records goes on
 
 
 class Journal:
@@ -42,14 +43,21 @@ class Journal:
 
     def reload(self, changes: Mapping[str, Any], positions: Positions) -> None:
         """Have tunable settings change behind what was polled so far."""
-        self._store.journal_add(RELOAD, dict(changes), dict(positions))
+        self._add(RELOAD, changes, positions)
+
+    def flush(self, positions: Positions) -> None:
+        """Have all leave that waits behind what was polled so far."""
+        self._add(FLUSH, {}, positions)
+
+    def _add(self, kind: str, payload: Mapping[str, Any], positions: Positions) -> None:
+        self._store.journal_add(kind, dict(payload), dict(positions))
         self._waiting = self._store.journal(self.applied)
 
     def newest(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Settings as they are when all that waits has acted."""
         changed = dict(settings)
         for entry in self._waiting:
-            changed |= entry.payload
+            changed |= entry.payload if entry.kind == RELOAD else {}
         return changed
 
     @property
@@ -59,8 +67,8 @@ class Journal:
 
     def parts(
         self, batch: Read, partition_names: Sequence[str], polled: Positions
-    ) -> Iterator[Read | Mapping[str, Any]]:
-        """What to process next, in order: records, and between them the commands' payloads.
+    ) -> Iterator[Read | JournalEntry]:
+        """What to process next, in order: records, and between them the commands.
 
         A command acts when all that lay before it is processed, and before
         anything behind it. When records are read again, partitions come in another
@@ -92,7 +100,7 @@ class Journal:
                 return
             self.applied = entry.number
             del self._waiting[0]
-            yield entry.payload
+            yield entry
         yield from pending
 
 

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from streamrnn.connectors.base import Positions, Read
 from streamrnn.fleet import Fleet
 from streamrnn.kernels.plan import NO_TIME
-from streamrnn.pipelines.pipeline import Observer
+from streamrnn.pipelines.observers import Observer
 from streamrnn.records import STATUSES, Results
 
 __all__ = ["Metrics"]
@@ -40,7 +40,10 @@ class Metrics(Observer):
     """
 
     def __init__(
-        self, fleet: Callable[[], Fleet], clock: Callable[[], float], wall: Callable[[], float]
+        self,
+        fleet: Callable[[], Fleet],
+        clock: Callable[[], float],
+        wall: Callable[[], float],
     ) -> None:
         self.registry = CollectorRegistry()
         self._clock, self._wall = clock, wall
@@ -48,6 +51,7 @@ class Metrics(Observer):
         self.last_beat = self.last_saved = clock()
         made: dict[str, Any] = {"registry": self.registry, "namespace": "streamrnn"}
         self._records = Counter("records", "Records by what became of them", ["outcome"], **made)
+        self._events = Counter("events", "Events stored, each once", **made)
         self._detections = Counter("detections", "Records with is_anomaly", **made)
         self._dead = Counter("dead_letter", "Messages that are no records", **made)
         self._saving = Histogram("checkpoint_seconds", "Writing a snapshot", buckets=_SECONDS, **made)
@@ -58,6 +62,7 @@ class Metrics(Observer):
         Gauge("keys_active", "Series with a model", **made).set_function(lambda: len(fleet().keys))
         Gauge("state_bytes", "Memory of all models", **made).set_function(lambda: fleet().state_bytes)
         self._of_status = [self._records.labels(outcome=status) for status in STATUSES]
+        self._dropped = self._records.labels(outcome="dropped")
         self._again = self._records.labels(outcome="read_again")
 
     def records(self, batch: Read, found: Results, fresh: NDArray[np.bool_]) -> None:
@@ -73,6 +78,19 @@ class Metrics(Observer):
         newest = int(batch.times.max(initial=NO_TIME))
         if newest != NO_TIME:
             self._delay.set(self._wall() - newest / 1e9)
+
+    def dropped(self, count: int) -> None:
+        """Count late records that are written nowhere."""
+        self._dropped.inc(count)
+        self._seen += count
+
+    def events(self, count: int) -> None:
+        """Count events that were stored."""
+        self._events.inc(count)
+
+    def show(self, name: str, what: str, value: Callable[[], float]) -> None:
+        """Show one more value, asked for when somebody looks."""
+        Gauge(name, what, registry=self.registry, namespace="streamrnn").set_function(value)
 
     def said(self) -> str:
         """What came so far, in words."""

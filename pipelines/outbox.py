@@ -30,7 +30,6 @@ _NS = 1_000_000_000
 SCHEDULE_S = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 _JITTER = 0.2  # a wait grows by up to this share, so that what failed together is not tried together
 _FAILURES = 3  # in a row, after which a channel is left alone for a while
-_KEPT = 10_000  # messages that are delivered or dead
 
 
 @dataclass(frozen=True)
@@ -142,10 +141,6 @@ class Sender:
         first = self._store.outbox_next()
         pauses = [line.not_before for line in self._lines.values() if line.not_before > self._clock()]
         return first if first is None or not pauses else max(first, min(pauses))
-
-    def tidy(self) -> None:
-        """Forget what was delivered or given up long ago."""
-        self._store.outbox_forget(_KEPT)
 
     def _begin(self, name: str, line: _Line) -> bool:
         """Begin the channel's next try, where one is due and it is not left alone."""

@@ -14,27 +14,37 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.connectors.base import Positions, Read
+from streamrnn.connectors.base import Positions, Read, nothing
 from streamrnn.connectors.messages import DeadLetter
 from streamrnn.errors import RetriableError, StoreError
 from streamrnn.fleet import Fleet
+from streamrnn.kernels.plan import LATE
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import DEAD_LETTERS, LiveSource
-from streamrnn.pipelines.journal import Journal
-from streamrnn.pipelines.outputs import Output
-from streamrnn.pipelines.store import Snapshot, Store
+from streamrnn.pipelines.following import Follower
+from streamrnn.pipelines.journal import FLUSH, Journal
+from streamrnn.pipelines.late import DROP, KEEP, late_letters
+from streamrnn.pipelines.observers import Observer
+from streamrnn.pipelines.outputs import Output, some_results
+from streamrnn.pipelines.reorder import Leaving, Reorder
+from streamrnn.pipelines.store import EventRow, JournalEntry, Snapshot, Store
 from streamrnn.pipelines.topics import MarkedLetters
-from streamrnn.records import Results
 
-__all__ = ["Observer", "Pace", "Pipeline"]
+__all__ = ["COMMANDS", "WAITING", "Pace", "Pipeline"]
+
+COMMANDS = "commands"  # the mark that says which of the journal's commands had acted
+WAITING = "waiting"  # what a snapshot calls the records that wait for earlier ones
 
 _LOG = logging.getLogger("streamrnn.pipeline")
 _POLL_S = 0.2
+_KEPT_EVENTS = 1000  # the newest, however old
+_KEPT_MESSAGES = 10_000  # of those that are delivered or given up
 # What can be in the way for a while; each is said once.
 _REFUSED, _UNCOMMITTED, _UNSAVED = "reading waits for an output", "nothing is committed", "nothing is saved"
 
@@ -49,32 +59,13 @@ class Pace:
         Between flushes of the outputs, after which positions are committed.
     snapshot_s : float
         Between snapshots of all state.
+    keep_s : float
+        Events older than the newest by more than this are forgotten.
     """
 
     commit_s: float = 1.0
     snapshot_s: float = 300.0
-
-
-class Observer:
-    """What looks on; every hook does nothing here."""
-
-    def records(self, batch: Read, found: Results, fresh: NDArray[np.bool_]) -> None:
-        """A batch was processed; ``fresh`` are the records not seen before a restart."""
-
-    def dead_letters(self, count: int) -> None:
-        """So many messages were no records."""
-
-    def committed(self, positions: Positions) -> None:
-        """Everything before these positions is safe."""
-
-    def saved(self, seconds: float, size: int) -> None:
-        """A snapshot of so many bytes was written in so many seconds."""
-
-    def changed(self, settings: Mapping[str, Any]) -> None:
-        """Tunable settings changed; what comes next is judged by the new ones."""
-
-    def beat(self) -> None:
-        """The loop went round."""
+    keep_s: float = 30 * 86_400.0
 
 
 @dataclass
@@ -97,6 +88,14 @@ class Pipeline:
     observer : Observer
     committed : Positions
         What was written before this process began; it is not written again.
+    commanded : int
+        Number of the last command whose records were written by then.
+    reorder : Reorder
+        Where records wait for earlier ones of their series.
+    late : str
+        What becomes of those that come later still.
+    followers : mapping of str to Follower
+        Who tells of events, by the names under which a snapshot holds what they know.
     commits : bool
         Whether the source hears what is committed.
     extra : callable
@@ -113,6 +112,10 @@ class Pipeline:
     clock: Callable[[], float]
     observer: Observer = field(default_factory=Observer)
     committed: Positions = field(default_factory=dict)
+    commanded: int = 0
+    reorder: Reorder = field(default_factory=partial(Reorder, 0))
+    late: str = KEEP
+    followers: Mapping[str, Follower] = field(default_factory=dict)
     commits: bool = True
     extra: Callable[[], Mapping[str, Any]] = dict
 
@@ -121,7 +124,11 @@ class Pipeline:
         self._owed: deque[Callable[[], Any]] = deque()
         self._troubles: set[str] = set()
         self._last_commit = self._last_snapshot = self.clock()
-        self._dirty = False
+        self._dirty = self._ended = False
+        # Letters of late records, each with the offset at which it was found to be late.
+        self._too_late: list[tuple[int, DeadLetter]] = []
+        self._events: list[EventRow] = []
+        self._applied_before = self.journal.applied  # as the snapshot before the next one has it
 
     @property
     def fleet(self) -> Fleet:
@@ -143,27 +150,49 @@ class Pipeline:
                 continue
             batch = self.source.poll(_POLL_S)
             if batch is None:
+                self._ended = True
                 break  # what outputs do not take yet is waited for below
             if len(batch):
                 self._process(self.coding.placed(batch, self.source))
-            if letters := self.source.take_dead_letters():
-                self._bury(letters)
+            self._bury(self.source.take_dead_letters())
             self.observer.beat()
             self._keep_pace()
         self._finish(stopped)
 
     def _finish(self, stopped: Callable[[], bool]) -> None:
         """Commit and save, whatever the pace; who cannot take it is waited for until ``stopped``."""
-        while not (self._commit() and self.snapshot()):
+        while not (self._emptied() and self._commit() and self.snapshot()):
             if stopped() or self.journal.holding:
                 _LOG.warning("what is not committed is read again at the next start")
                 return
             self.observer.beat()
             time.sleep(_POLL_S)
 
+    def _emptied(self) -> bool:
+        """Have nothing wait for earlier records where none can come any more; False where that must wait.
+
+        A command of the journal does it: should more come after all at a later start,
+        records that are read again leave at the same place once more.
+        """
+        if not self._ended:
+            return True
+        end = nothing(len(self.fleet.settings.channels))
+        self._process(end)
+        if self.reorder.waiting and not self.journal.holding:
+            try:
+                self.journal.flush(self.source.snapshot())
+            except StoreError as error:
+                return self._hindered(_UNSAVED, error)
+            self._process(end)
+        self._bury([])
+        return True
+
     def retune(self, tunable: Mapping[str, Any]) -> None:
         """Have tunable settings change behind what was polled so far, if they are others."""
-        current = self.journal.newest(self.fleet.settings.to_dict())
+        known = self.fleet.settings.to_dict()
+        for follower in self.followers.values():
+            known |= follower.tunable
+        current = self.journal.newest(known)
         changes = {name: value for name, value in tunable.items() if current[name] != value}
         if changes:
             self.journal.reload(changes, self.source.snapshot() or self.committed)
@@ -176,31 +205,66 @@ class Pipeline:
         extra = {**self.extra(), "journal": self.journal.applied, **commits}
         positions = self.source.snapshot()
         try:
-            self.store.save(Snapshot(0, state, tuple(self.coding.partition_names), positions, extra))
+            names, others = tuple(self.coding.partition_names), {WAITING: self.reorder.to_bytes()}
+            others |= {name: follower.to_bytes() for name, follower in self.followers.items()}
+            self.store.save(Snapshot(0, state, names, positions, extra, others))
+            self._forget()
         except StoreError as error:
             return self._hindered(_UNSAVED, error)
         self._last_snapshot = self.clock()
         self.observer.saved(self._last_snapshot - began, len(state))
         return self._goes_on(_UNSAVED)
 
+    def _forget(self) -> None:
+        """Have the store hold no more than what somebody may still want."""
+        self.store.events_forget(round(1e9 * self.pace.keep_s), _KEPT_EVENTS)
+        self.store.outbox_forget(_KEPT_MESSAGES)
+        if self._applied_before < self.journal.applied:  # else that was done
+            self.store.journal_forget(self._applied_before)
+        self._applied_before = self.journal.applied
+
     def _process(self, batch: Read) -> None:
         """Score a batch, cut where commands of the journal take effect within it."""
         for part in self.journal.parts(batch, self.coding.partition_names, self.source.snapshot()):
-            if isinstance(part, Mapping):
-                self._change(part)
+            if isinstance(part, JournalEntry):
+                self._obey(part)
             elif len(part):
-                self._score(part)
+                for follower in self.followers.values():
+                    follower.arrived(part)
+                self._score(self.reorder.push(part))
 
-    def _score(self, batch: Read) -> None:
-        found = self.fleet.process(batch)
-        fresh = self._fresh(batch)
+    def _obey(self, command: JournalEntry) -> None:
+        if command.kind != FLUSH:
+            self._change(command.payload)
+        elif self.reorder.waiting:
+            self._score(self.reorder.flush(command.number))
+
+    def _score(self, leaving: Leaving) -> None:
+        self._dirty = True
+        if not len(leaving):
+            return
+        batch, found, fresh = leaving.read, self.fleet.process(leaving.read), self._fresh(leaving)
+        for follower in self.followers.values():
+            follower.scored(batch, found)
+        self.observer.scored(batch)
+        late = found.status == LATE
+        if self.late != KEEP and late.any():
+            self._turn_away(leaving, late & fresh)
+            batch, found, fresh = batch.some(~late), some_results(found, ~late), fresh[~late]
         for output in self.outputs:
             self._owed.append(
                 partial(output.write, batch, found, fresh, self.fleet.settings, self.coding.partition_names)
             )
         self._delivered()
         self.observer.records(batch, found, fresh)
-        self._dirty = True
+
+    def _turn_away(self, leaving: Leaving, late: NDArray[np.bool_]) -> None:
+        """Have late records written nowhere, or as dead letters."""
+        if self.late == DROP:
+            self.observer.dropped(int(late.sum()))
+            return
+        letters = late_letters(leaving.read.some(late), self.coding.partition_names, self.fleet.keys)
+        self._too_late += zip(leaving.offsets[late].tolist(), letters, strict=True)
 
     def _delivered(self) -> bool:
         """Hand on what outputs are owed; False where one does not take it now."""
@@ -227,27 +291,36 @@ class Pipeline:
         return True
 
     def _bury(self, letters: list[DeadLetter]) -> None:
-        """Write dead letters that were not written before a restart."""
+        """Write dead letters that were not written before a restart, and late records among them.
+
+        In the order in which they were found to be such, however the batches were cut.
+        """
         ends = self.committed
-        letters = [letter for letter in letters if letter.offset >= ends.get(letter.partition, 0)]
-        if letters and self.dead_letters is not None:
+        found = [(letter.offset, letter) for letter in letters]
+        found = [(at, letter) for at, letter in found if at >= ends.get(letter.partition, 0)]
+        letters = [letter for _, letter in sorted([*found, *self._too_late], key=itemgetter(0))]
+        self._too_late = []
+        if not letters:
+            return
+        if self.dead_letters is not None:
             self._owed.append(partial(self.dead_letters.write, letters))
             self._delivered()
         self.observer.dead_letters(len(letters))
         self._dirty = True
 
-    def _fresh(self, batch: Read) -> NDArray[np.bool_]:
-        """Which records lie beyond what was committed before this process began."""
-        if not self.committed:
-            return np.ones(len(batch), np.bool_)
-        names = self.coding.partition_names
-        ends = np.array([self.committed.get(name, 0) for name in names], np.int64)
-        return np.asarray(batch.offsets >= ends[batch.partitions])
+    def _fresh(self, leaving: Leaving) -> NDArray[np.bool_]:
+        """Which records left beyond what was committed before this process began."""
+        return leaving.beyond(self.committed, self.commanded, self.coding.partition_names)
 
     def _change(self, changes: Mapping[str, Any]) -> None:
         """Apply tunable settings, as the journal has them."""
-        self.coding.fleet = Fleet.from_bytes(self.fleet.to_bytes(), **changes)
-        self.observer.changed(changes)
+        of_fleet = dict(changes)
+        for follower in self.followers.values():
+            if theirs := {name: of_fleet.pop(name) for name in follower.tunable if name in of_fleet}:
+                follower.retune(theirs)
+        if of_fleet:
+            self.coding.fleet = Fleet.from_bytes(self.fleet.to_bytes(), **of_fleet)
+            self.observer.changed(of_fleet)
         _LOG.info("settings changed: %s", ", ".join(f"{k}={v!r}" for k, v in changes.items()))
 
     def _keep_pace(self) -> None:
@@ -257,6 +330,14 @@ class Pipeline:
         overdue = now - self._last_snapshot >= self.pace.snapshot_s
         if (self._dirty or overdue) and self._commit() and overdue:
             self.snapshot()
+
+    def _store_events(self) -> None:
+        """Store what followers tell of: before any snapshot that has passed it."""
+        for follower in self.followers.values():
+            self._events += follower.take_events()
+        if self._events:
+            self.observer.events(self.store.events_add(self._events))
+            self._events = []
 
     def _written(self) -> Positions:
         """How far the outputs are: never behind what they held before a restart, while that is read again."""
@@ -274,7 +355,9 @@ class Pipeline:
             marks = {output.name: output.sync() for output in self.outputs}
             if self.dead_letters is not None:
                 marks[DEAD_LETTERS] = self.dead_letters.sync()
+            marks[COMMANDS] = max(self.journal.applied, self.commanded)
             positions = self._written()
+            self._store_events()
             self.store.commit(positions, marks)
         except (RetriableError, StoreError) as error:
             self._last_commit = self.clock()

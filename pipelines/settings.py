@@ -124,11 +124,23 @@ class Record(_Table, frozen=True):
     decimal: Literal[".", ","] | None = None
     encoding: str | None = None
     sort: Annotated[bool, Meta(description="replay only: by time, in memory")] = False
+    reorder: Annotated[
+        Duration,
+        Meta(
+            description="run only: how long, in event time, a record waits for earlier ones of its series, "
+            "at most 1000 records of each; 0s: not at all"
+        ),
+    ] = "0s"
+    late: Annotated[
+        Literal["keep", "drop", "dead-letter"],
+        Meta(description="run only: what becomes of records that come later still"),
+    ] = "keep"
 
     def options(self) -> dict[str, Any]:
         """What ``RecordOptions`` takes, by name."""
         given: dict[str, Any] = msgspec.to_builtins(self)
-        given.pop("format", None)
+        for name in ("format", "reorder", "late"):
+            given.pop(name, None)
         for name in ("time", "values", "key", "label", "missing"):
             if name in given:
                 parts = given[name] if isinstance(given[name], list) else [given[name]]
@@ -160,6 +172,20 @@ class Detect(_Table, frozen=True):
     coverage: float | None = None
     learn_anomalies: bool | None = None
     learning_rate: float | None = None
+    silence: Annotated[
+        str,
+        Meta(
+            pattern=r"^(\d+(\.\d+)?(x|ms|s|m|h|d)|off)$",
+            description="run only: after how long, in event time, a series that says nothing is silent: "
+            'typical steps such as "20x" (at least 10 s), a duration such as "5m", or "off"',
+        ),
+    ] = "20x"
+
+    def options(self) -> dict[str, Any]:
+        """What the detector's ``Settings`` takes, by name."""
+        given: dict[str, Any] = msgspec.to_builtins(self)
+        given.pop("silence", None)
+        return given
 
 
 class FileSinkTable(_Table, tag_field="kind", tag="file", frozen=True):
@@ -183,6 +209,10 @@ class Checkpoint(_Table, frozen=True):
     path: Annotated[str, Meta(description="one SQLite file; on a disk that survives")] = "streamrnn.db"
     every: Annotated[Duration, Meta(description="between snapshots of all state")] = "5m"
     commit: Annotated[Duration, Meta(description="between flushes of the outputs")] = "1s"
+    keep: Annotated[
+        Duration,
+        Meta(description="events older than the newest by more than this are forgotten; the last 1000 stay"),
+    ] = "30d"
 
 
 class DeadLetter(_Table, frozen=True):
@@ -221,7 +251,7 @@ class PipelineSettings(_Table, frozen=True):
 
     def settings(self) -> dict[str, Any]:
         """What the detector's ``Settings`` takes, by name."""
-        return {**msgspec.to_builtins(self.model), **msgspec.to_builtins(self.detect)}
+        return {**msgspec.to_builtins(self.model), **self.detect.options()}
 
 
 TABLES = {"record": Record, "model": Model, "detect": Detect}

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 
-def write_table(path, n, series=20, broken=0.001):
-    """Minutes of some devices, interleaved, with a few rows that are none."""
+def write_table(path, n, series=20, broken=0.001, silent=None):
+    """Minutes of some devices, interleaved, with a few rows that are none; ``silent`` rests for a while."""
     rng = np.random.default_rng(7)
     values = 20 + 3 * np.sin(np.arange(n)[:, None] / 20) + rng.normal(size=(n, series))
     values[n // 2, 3] += 20
@@ -22,6 +22,7 @@ def write_table(path, n, series=20, broken=0.001):
         "broken,row" if bad[t, i] else f"{1_700_000_000 + 60 * t},dev{i:02d},{values[t, i]:.3f}"
         for t in range(n)
         for i in range(series)
+        if i != silent or not n // 3 < t < n // 2
     ]
     path.write_text("\n".join(["ts,device,temp", *rows]) + "\n")
     return rows

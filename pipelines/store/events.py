@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.store.file import StoreFile, storable, to_json
 from streamrnn.pipelines.store.formats import seal
 
@@ -50,6 +51,26 @@ class Events(StoreFile):
             return database.executemany(
                 "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)",
                 [(*row, seal("events", *row)) for row in columns],
+            ).rowcount
+
+    def events_forget(self, age_ns: int, keep: int) -> int:
+        """Forget events that are older than the newest by more than an age; how many that were.
+
+        Of those, and of events without a time, the newest so many stay.
+
+        Raises
+        ------
+        StoreError
+            Where it cannot be written.
+        """
+        ((count, newest),) = self._rows("SELECT count(*), max(time) FROM events")
+        if count <= keep:
+            return 0
+        newer = "SELECT id FROM events ORDER BY time DESC, length(id) DESC, id DESC LIMIT ?"
+        with self._transaction() as database:
+            return database.execute(
+                f"DELETE FROM events WHERE (time < ? OR time = ?) AND id NOT IN ({newer})",
+                (max(newest - age_ns, NO_TIME), NO_TIME, keep),
             ).rowcount
 
     def events(self, *, kind: str | None = None, since: int | None = None) -> list[EventRow]:

@@ -78,6 +78,17 @@ class Journal(StoreFile):
         self._empty_log(self._database)  # no record brings a command back
         return number
 
+    def journal_forget(self, below: int) -> None:
+        """Forget commands that no snapshot needs any more; the newest must stay, it holds the number.
+
+        Raises
+        ------
+        StoreError
+            Where it cannot be written.
+        """
+        with self._transaction() as database:
+            database.execute("DELETE FROM journal WHERE id < ?", (below,))
+
     def journal(self, after: int = 0) -> list[JournalEntry]:
         """The commands whose numbers are above ``after``, in order.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from streamrnn.errors import StateError
@@ -33,6 +33,8 @@ class Snapshot:
         Of each partition, the offset to go on from.
     extra : dict
         Whatever else; what JSON can hold.
+    others : dict of str to bytes
+        Whatever else is large.
     """
 
     number: int
@@ -40,6 +42,7 @@ class Snapshot:
     partition_names: tuple[str, ...]
     positions: dict[str, int]
     extra: dict[str, Any]
+    others: dict[str, bytes] = field(default_factory=dict)
 
 
 class Snapshots(StoreFile):
@@ -59,11 +62,14 @@ class Snapshots(StoreFile):
             Where it cannot be written; the snapshots so far stay.
         """
         number = self._known_facts().snapshots + 1
-        fleet = memoryview(snapshot.fleet)
-        chunks = [fleet[start : start + CHUNK_BYTES] for start in range(0, len(fleet), CHUNK_BYTES)]
+        blobs = [memoryview(blob) for blob in (snapshot.fleet, *snapshot.others.values())]
+        chunks = [
+            blob[start : start + CHUNK_BYTES] for blob in blobs for start in range(0, len(blob), CHUNK_BYTES)
+        ]
         body = to_json(
             {
-                "bytes": len(fleet),
+                "bytes": len(snapshot.fleet),
+                "others": {name: len(blob) for name, blob in snapshot.others.items()},
                 "chunks": [zlib.crc32(chunk) for chunk in chunks],
                 "partition_names": snapshot.partition_names,
                 "positions": snapshot.positions,
@@ -160,11 +166,15 @@ class Snapshots(StoreFile):
             ]
         except StateError:
             return None
-        fleet = b"".join(chunks)
-        if len(fleet) != manifest["bytes"]:
+        whole = memoryview(b"".join(chunks))
+        sizes = manifest.get("others", {})  # the first snapshots had none
+        if len(whole) != manifest["bytes"] + sum(sizes.values()):
             return None
+        fleet, at, others = bytes(whole[: manifest["bytes"]]), manifest["bytes"], {}
+        for name, size in sizes.items():
+            others[name], at = bytes(whole[at : at + size]), at + size
         names = tuple(manifest["partition_names"])
-        return Snapshot(number, fleet, names, manifest["positions"], manifest["extra"])
+        return Snapshot(number, fleet, names, manifest["positions"], manifest["extra"], others)
 
     def _chunk(self, place: int, checksum: int) -> bytes:
         for (data,) in self._rows("SELECT data FROM chunks WHERE id = ?", place):

@@ -79,11 +79,26 @@ def test_a_sensor_dead_for_a_week_is_one_firing_and_one_resolved(world):
     whole = story(300, [])
     plant.play(whole, minutes=range(100))
     plant.alerting.silent(0, (0, 99), START + 99 * MINUTE, "pumps-99-gap")
+    plant.alerting.beat()
     plant.wait(7 * DAY, every=60)
     assert plant.inbox.told == [("firing", 1)]
     plant.play(whole, minutes=range(100, 200))
     assert plant.inbox.told == [("firing", 1), ("resolved", 1)]
     assert plant.inbox.got[0].alerts[0].labels["alertname"] == "SensorSilent"
+
+
+@pytest.mark.parametrize("later", [0, 1])
+@pytest.mark.parametrize("cuts", [[], [100], [99, 100, 131], [100, 131, 300, 310], range(10, 390, 7)])
+def test_a_silence_comes_behind_the_record_before_it_however_batches_are_cut(world, cuts, later):
+    batch, found = story(400, [95, 98, 220])
+    plant, ends = world(), [*cuts, 400]
+    for start, end in zip([0, *ends], ends, strict=False):
+        for last in (99, 130, 299, 309):  # noticed among the records that come with it, or after it
+            if start <= last + later < end:
+                plant.alerting.silent(0, (0, last), START + last * MINUTE, f"gap:pumps-{last}")
+        plant.alerting.records(part(batch, slice(start, end)), part(found, slice(start, end)), None)
+    rows = sorted((row.id, row.sequence, row.open) for row in plant.store.incidents())
+    assert rows == [("gap:pumps-299", 2, False), ("pumps-220", 2, False), ("pumps-95", 2, False)]
 
 
 def shifted(values):

@@ -36,6 +36,7 @@ group_wait = "{wait}"
 group_interval = "0s"
 group_by = ["series"]
 cooldown = "0s"
+resolve_after = {quiet}
 labels = {{site = "north"}}
 
 [[alerts.channel]]
@@ -66,13 +67,25 @@ def write_faults(path, minutes=2500, devices=4):
     return rows
 
 
+def rows_with(stops, minutes=1400, devices=4):
+    """(minute, row) of some devices in good order, one of which says nothing between some minutes."""
+    rng = np.random.default_rng(12)
+    values = 20 + 3 * np.sin(np.arange(minutes)[:, None] / 20) + rng.normal(size=(minutes, devices)) / 2
+    return [
+        (t, f"{1_700_000_000 + 60 * t},dev{i:02d},{values[t, i]:.3f}")
+        for t in range(minutes)
+        for i in range(devices)
+        if i != 2 or not any(start <= t < end for start, end in stops)
+    ]
+
+
 @pytest.fixture
 def runner(tmp_path):
-    def make(name="run", *, follow="false", wait="0s", fails=0, more=""):
+    def make(name="run", *, follow="false", wait="0s", fails=0, quiet=60, more=""):
         folder = tmp_path / name
         folder.mkdir()
         (folder / "hear.sh").write_text(HEAR.format(fails=fails))
-        text = PIPELINE.format(follow=follow, wait=wait)
+        text = PIPELINE.format(follow=follow, wait=wait, quiet=quiet)
         return Runner(folder, text + more)
 
     return make
@@ -186,6 +199,32 @@ def test_a_daemon_that_runs_is_silenced_measured_and_stopped(runner, monkeypatch
     capsys.readouterr()
     assert main(["alerts", "list", "--all", "--file", "p.toml"]) == 0
     assert "site=north" in capsys.readouterr().out
+
+
+def test_two_stops_of_a_sensor_are_one_silence_that_is_told_once_and_resolved_once(runner):
+    live = runner(follow="true", quiet=40)
+    rows = rows_with([(1000, 1100), (1120, 1200)])
+    path, written = live.folder / "in.csv", 0
+    path.write_text("ts,device,temp\n")
+    process = live.start()
+    for minute, told in (
+        (1090, ["firing"]),
+        (1110, ["firing"]),
+        (1190, ["firing"]),
+        (1400, ["firing", "resolved"]),
+    ):
+        come = [row for time, row in rows if time < minute]
+        with path.open("a") as file:
+            file.write("\n".join(come[written:]) + "\n")
+        written = len(come)
+        live.wait_for(process, lambda n=written: live.lines("out.csv") == n + 1 and is_told(live.folder))
+        assert [status for (_, status), _ in heard(live.folder)] == told
+    assert stop(process)[0] == 0
+    with Store(live.folder / "state.db", readonly=True) as store:
+        (incident,) = store.incidents()
+        gaps = [event.id for event in store.events(kind="gap")]
+    assert (incident.id, incident.open) == (gaps[0], False) and len(gaps) == 2
+    assert incident.body["labels"]["alertname"] == "SensorSilent"
 
 
 def test_the_command_line_tries_channels_and_delivers_again(runner, monkeypatch, capsys):

@@ -9,11 +9,15 @@ import time
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from daemons import Runner, stop, write_table
 
 from streamrnn.pipelines.cli import main
+from streamrnn.pipelines.daemon import Daemon
+from streamrnn.pipelines.silence import Silence
+from streamrnn.pipelines.store import Store
 
 PIPELINE = """
 [source]
@@ -70,20 +74,146 @@ def killed_at_random(runner, rng, kills, size):
     return done
 
 
-def check_kills(runner, tmp_path, seed, kills, minutes):
-    write_table(tmp_path / "in.csv", minutes)
-    whole, killed = runner(name="whole"), runner(name="killed")
+def events_of(runner):
+    with Store(runner.folder / "state.db", readonly=True) as store:
+        return store.events()
+
+
+def check_kills(runner, tmp_path, seed, kills, minutes, text=ONCE, shuffled_s=0):
+    write_table(tmp_path / "in.csv", minutes, silent=5)
+    if shuffled_s:
+        shuffle(tmp_path / "in.csv", shuffled_s)
+    whole, killed = runner(text, name="whole"), runner(text, name="killed")
     for one in (whole, killed):
         (one.folder / "in.csv").symlink_to(tmp_path / "in.csv")
     whole.finish()
     done = killed_at_random(killed, random.Random(seed), kills, len(whole.read("out.csv")))
     assert killed.read("out.csv") == whole.read("out.csv"), f"seed {seed}"
     assert killed.read("dead.jsonl") == whole.read("dead.jsonl"), f"seed {seed}"
+    assert repr(events_of(killed)) == repr(events_of(whole)), f"seed {seed}"  # NaN differs from NaN
+    kinds = [event.kind for event in events_of(whole)]
+    assert kinds.count("gap") == kinds.count("gap-over") == 1 <= kinds.count("event-over")
     return done
 
 
 def test_kill_9_at_any_moment_changes_no_byte(runner, tmp_path):
     assert check_kills(runner, tmp_path, seed=20261121, kills=KILLS, minutes=6000) > KILLS // 2
+
+
+def shuffle(path, window_s, late=0.002):
+    """Have rows come late, most within a window and a few beyond it."""
+    rng = np.random.default_rng(11)
+    head, *rows = path.read_text().splitlines()
+    delay = rng.uniform(0, window_s, len(rows)) + np.where(rng.random(len(rows)) < late, 3 * window_s, 0)
+    come = np.arange(len(rows)) * 3 + delay  # a row each 3 seconds
+    path.write_text("\n".join([head, *(rows[i] for i in np.argsort(come, kind="stable"))]) + "\n")
+
+
+WINDOW_S = 300
+REORDER = f"""
+[record]
+time = "ts"
+time_format = "s"
+key = "device"
+reorder = "{WINDOW_S}s"
+late = "{{late}}"
+"""
+
+
+@pytest.mark.parametrize("late", ["keep", "dead-letter"])
+def test_kill_9_changes_no_byte_where_records_wait_for_earlier_ones(runner, tmp_path, late):
+    text = ONCE + REORDER.format(late=late)
+    done = check_kills(runner, tmp_path, 20261122, KILLS, 2500, text, WINDOW_S)
+    assert done > KILLS // 2
+
+
+def numbers_by_record(live):
+    """What was scored, by series and time."""
+    scored = pd.read_csv(live.folder / "out.csv").sort_values(["device", "ts"], ignore_index=True)
+    return scored[["device", "ts", "temp", "yhat", "p_value", "status", "alert_strength"]]
+
+
+def test_rows_shuffled_within_the_window_get_the_scores_of_sorted_ones(runner):
+    ordered, shuffled = (runner(ONCE + REORDER.format(late="keep"), name) for name in ("ordered", "shuffled"))
+    for live in (ordered, shuffled):
+        write_table(live.folder / "in.csv", 500, broken=0.0)
+    shuffle(shuffled.folder / "in.csv", WINDOW_S, late=0.0)
+    assert shuffled.read("in.csv") != ordered.read("in.csv")
+    for live in (ordered, shuffled):
+        live.finish()
+    pd.testing.assert_frame_equal(numbers_by_record(ordered), numbers_by_record(shuffled))
+    assert not numbers_by_record(shuffled)["status"].isin(["late", "duplicate"]).any()
+
+
+@pytest.mark.parametrize("late", ["keep", "drop", "dead-letter"])
+def test_every_row_is_scored_dead_or_dropped_whatever_becomes_of_late_ones(runner, late):
+    live = runner(ONCE + REORDER.format(late=late))
+    rows = write_table(live.folder / "in.csv", 500, broken=0.01)
+    shuffle(live.folder / "in.csv", WINDOW_S, late=0.02)
+    log = live.finish()
+    scored = pd.read_csv(live.folder / "out.csv")
+    letters = [json.loads(line) for line in live.read("dead.jsonl").splitlines()]
+    too_late = [letter for letter in letters if "later than its series' window" in letter["error"]]
+    kept = int((scored["status"] == "late").sum())
+    dropped = len(rows) - len(scored) - len(letters)
+    assert [
+        late for late, n in {"keep": kept, "drop": dropped, "dead-letter": len(too_late)}.items() if n
+    ] == [late]
+    assert f"{len(scored) + dropped:,} records" in log and f"{len(letters):,} dead letters" in log
+    offsets = [letter["offset"] for letter in letters]
+    assert offsets == sorted(offsets)
+
+
+def test_a_stop_keeps_what_waits_and_the_end_of_the_file_lets_it_go(runner):
+    text = PIPELINE.format(follow="true") + REORDER.format(late="keep")
+    live = runner(text)
+    rows = write_table(live.folder / "all.csv", 100, broken=0.0)
+    (live.folder / "in.csv").write_text("\n".join(["ts,device,temp", *rows[:1000]]) + "\n")
+    process = live.start()
+    waiting = 20 * WINDOW_S // 60
+    live.wait_for(process, lambda: live.lines("out.csv") == 1001 - waiting)
+    assert stop(process)[0] == 0
+    assert live.lines("out.csv") == 1001 - waiting
+    with (live.folder / "in.csv").open("a") as file:
+        file.write("\n".join(rows[1000:]) + "\n")
+    (live.folder / "p.toml").write_text(text.replace("follow = true", "follow = false"))
+    live.finish()
+    assert live.lines("out.csv") == 2001
+    other = runner(ONCE + REORDER.format(late="keep"), "whole")
+    (other.folder / "in.csv").write_bytes(live.read("in.csv"))
+    other.finish()
+    assert live.read("out.csv") == other.read("out.csv")
+
+
+class _PowerCutError(Exception):
+    """The machine went away."""
+
+
+def test_what_the_end_let_go_is_not_let_go_again_where_a_crash_comes_before_the_snapshot(runner, monkeypatch):
+    """The end of a file is written down: where it goes on after all, rows leave at the same place again."""
+
+    def cut(store, snapshot):
+        raise _PowerCutError
+
+    text = (ONCE + REORDER.format(late="keep")).replace("200ms", "1h")
+    runs = {name: runner(text, name) for name in ("whole", "cut")}
+    rows = write_table(runs["whole"].folder / "all.csv", 100, broken=0.0)
+    for name, live in runs.items():
+        (live.folder / "in.csv").write_text("\n".join(["ts,device,temp", *rows[:1000]]) + "\n")
+        with monkeypatch.context() as patch:
+            patch.chdir(live.folder)
+            if name == "cut":
+                patch.setattr(Store, "save", cut)
+                with pytest.raises(_PowerCutError):
+                    Daemon("p.toml").run()
+            else:
+                Daemon("p.toml").run()
+        assert live.lines("out.csv") == 1001
+        with (live.folder / "in.csv").open("a") as file:
+            file.write("\n".join([*rows[1000:], rows[950]]) + "\n")
+        live.finish()
+        assert live.lines("out.csv") == 2002
+    assert runs["cut"].read("out.csv") == runs["whole"].read("out.csv")
 
 
 @pytest.mark.soak
@@ -199,20 +329,30 @@ def test_json_lines_are_followed_and_bad_ones_are_dead_letters(runner):
     assert rows[7]["flow"] == 20.0 and rows[7]["pump.rpm"] == 898.5
 
 
+def port_of(process):
+    return next(int(line.split()[-1]) for line in iter(process.stderr.readline, b"") if b"at port" in line)
+
+
+def get(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def metrics_of(port):
+    return dict(
+        line.rsplit(" ", 1) for line in get(port, "/metrics").splitlines() if not line.startswith("#")
+    )
+
+
 def test_health_and_metrics_are_served(runner):
     text = PIPELINE.format(follow="true") + '\n[serve]\nlisten = "127.0.0.1:0"\n'
     live = runner(text)
     write_table(live.folder / "in.csv", 100)
     process = live.start()
-    port = next(int(line.split()[-1]) for line in iter(process.stderr.readline, b"") if b"at port" in line)
-
-    def get(path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return answer.read().decode()
-
+    port = port_of(process)
     live.wait_for(process, lambda: live.lines("out.csv") > 1900)
-    assert get("/livez") == get("/readyz") == "ok\n"
-    metrics = dict(line.rsplit(" ", 1) for line in get("/metrics").splitlines() if not line.startswith("#"))
+    assert get(port, "/livez") == get(port, "/readyz") == "ok\n"
+    metrics = metrics_of(port)
     counted = sum(float(n) for name, n in metrics.items() if name.startswith("streamrnn_records_total"))
     assert counted + float(metrics["streamrnn_dead_letter_total"]) == 2000
     assert float(metrics["streamrnn_keys_active"]) == 20
@@ -226,7 +366,7 @@ def test_a_reload_takes_effect_at_a_position_that_a_kill_does_not_move(runner):
     source.write_text("ts,device,temp\n" + "\n".join(rows[:4000]) + "\n")
     process = live.start()
     live.wait_for(process, lambda: live.lines("out.csv") == 4001)
-    pipeline.write_text(pipeline.read_text() + "\n[detect]\nfalse_alarms = 0.2\n")
+    pipeline.write_text(pipeline.read_text() + '\n[detect]\nfalse_alarms = 0.2\nsilence = "5m"\n')
     process.send_signal(signal.SIGHUP)
     time.sleep(0.5)
     with source.open("a") as file:
@@ -243,6 +383,53 @@ def test_a_reload_takes_effect_at_a_position_that_a_kill_does_not_move(runner):
     share = scored["is_anomaly"].to_numpy()
     assert share[:4000].mean() < 0.02
     assert share[4000:].mean() > 0.1
+    with Store(live.folder / "state.db", readonly=True) as store:
+        assert Silence("20x", state=store.load().others["silence"]).limit == "5m"
+        assert len(store.journal()) == 1
+
+
+def test_a_series_that_says_nothing_is_an_event_and_counted(runner):
+    text = PIPELINE.format(follow="true") + '\n[serve]\nlisten = "127.0.0.1:0"\n[detect]\nsilence = "10x"\n'
+    live = runner(text)
+    rows = write_table(live.folder / "all.csv", 300, silent=7)
+    (live.folder / "in.csv").write_text("\n".join(["ts,device,temp", *rows[:2500]]) + "\n")
+    process = live.start()
+    port = port_of(process)
+    live.wait_for(process, lambda: metrics_of(port).get("streamrnn_silent_series") == "1.0")
+    live.wait_for(process, lambda: float(metrics_of(port)["streamrnn_events_total"]) >= 1.0)
+    with (live.folder / "in.csv").open("a") as file:
+        file.write("\n".join(rows[2500:]) + "\n")
+    live.wait_for(process, lambda: metrics_of(port).get("streamrnn_silent_series") == "0.0")
+    assert stop(process)[0] == 0
+    start, end = ((1_700_000_000 + 60 * t) * 10**9 for t in (100, 150))
+    gap, over = (event for event in events_of(live) if "gap" in event.kind)
+    assert (gap.kind, gap.time, gap.payload["series"]) == ("gap", start, "dev07")
+    assert gap.payload["noticed"] - start == 11 * 60 * 10**9
+    assert (over.kind, over.time, over.payload["event"]) == ("gap-over", end, gap.id)
+
+
+def test_events_are_stored_when_they_open_and_when_they_are_over(runner):
+    live = runner()
+    write_table(live.folder / "in.csv", 1000)
+    live.finish()
+    scored = pd.read_csv(live.folder / "out.csv").set_index("record_id")
+    events = {event.id: event for event in events_of(live)}
+    opened = {name: event for name, event in events.items() if event.kind == "event"}
+    assert set(opened) == set(scored["event_id"].dropna())
+    for name, event in opened.items():
+        first, rows = scored.loc[name], scored[scored["event_id"] == name]
+        assert event.time == event.payload["start"] == first["ts"] * 10**9
+        assert event.payload["series"] == first["device"]
+        assert event.payload["strength"] == first["alert_strength"]
+        assert event.payload["p_value"] == pytest.approx(first["p_value"], rel=1e-6)
+        over = events.get(f"{name}:over")
+        last = scored[scored["device"] == first["device"]].iloc[-1]
+        assert (over is None) == (last["event_id"] == name)
+        if over is not None:
+            assert over.payload["strength"] == rows["alert_strength"].max()
+            assert over.payload["peak"] == int(rows["surprise"].idxmax().rsplit("-", 1)[1])
+            assert over.payload["parts"][0]["channel"] == "temp"
+    assert sum(event.kind == "event-over" for event in events.values()) > 0
 
 
 @pytest.mark.parametrize(
@@ -258,6 +445,8 @@ def test_a_reload_takes_effect_at_a_position_that_a_kill_does_not_move(runner):
         ('[[sink]]\nkind = "file"\nptah = "x"\n', "'ptah' is no key of [sink]; did you mean 'path'?"),
         ('[checkpoint]\nevery = "often"\n', "checkpoint.every"),
         ('[serve]\nlisten = "here"\n', "serve.listen"),
+        ('[detect]\nsilence = "long"\n', "detect.silence"),
+        ('[record]\nlate = "kep"\n', "record.late"),
     ],
 )
 def test_a_pipeline_file_that_is_wrong_is_refused_with_what_to_do(

@@ -97,6 +97,45 @@ def test_the_journal_keeps_commands_in_their_order(path):
         assert store.journal(after=3) == []
 
 
+def test_what_a_snapshot_holds_beside_the_fleet_comes_back(path):
+    rng = random.Random(4)
+    others = {"b": rng.randbytes(3_000_000), "empty": b"", "a": b"x"}
+    with Store(path) as store:
+        store.save(replace(FIRST, others=others))
+        assert store.load() == replace(FIRST, others=others)
+        assert list(store.load().others) == ["b", "empty", "a"]
+
+
+def test_commands_that_no_snapshot_needs_are_forgotten_but_not_their_number(path):
+    with Store(path) as store:
+        for _ in range(5):
+            store.journal_add("reload", {}, {})
+        store.journal_forget(4)
+        assert [entry.number for entry in store.journal(after=3)] == [4, 5]
+        with pytest.raises(StateError):
+            store.journal(after=2)
+        assert store.journal_add("reload", {}, {}) == 6
+
+
+@pytest.mark.parametrize("none", [[], [-(2**63)] * 3])
+def test_old_events_are_forgotten_and_the_newest_so_many_stay(path, none):
+    times = [*none, 0, 10, 20, 90, 95, 100]
+    with Store(path) as store:
+        store.events_add(EventRow(f"flow-{i}", "event", time, {}) for i, time in enumerate(times))
+        assert store.events_forget(age_ns=50, keep=len(times)) == 0
+        assert store.events_forget(age_ns=50, keep=4) == len(none) + 2
+        assert [event.time for event in store.events()] == [20, 90, 95, 100]
+        assert store.events_forget(age_ns=50, keep=1) == 1
+        assert [event.time for event in store.events()] == [90, 95, 100]
+
+
+def test_of_events_without_a_time_the_newest_so_many_stay(path):
+    with Store(path) as store:
+        store.events_add(EventRow(f"flow-{i}", "event", -(2**63), {}) for i in range(12))
+        assert store.events_forget(age_ns=50, keep=3) == 9
+        assert {event.id for event in store.events()} == {"flow-9", "flow-10", "flow-11"}
+
+
 def test_an_event_is_stored_once_and_stays_as_it_was_first(path):
     rows = [EventRow("late", "incident", 20, {}), EventRow("early\udcff", "event", 10, {"peak": 1.5})]
     with Store(path) as store:
