@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from streamrnn import Detector
 
@@ -53,12 +52,6 @@ def detected(frame: pd.DataFrame, control: str, seed: int) -> pd.DataFrame:
     numbered = pd.api.types.is_numeric_dtype(frame["timestamp"])
     time = None if numbered else pd.to_datetime(frame["timestamp"])
     return Detector(seed=seed, **CONTROLS[control]).process_many(values.astype(np.float64), time)
-
-
-def filled(scores: pd.Series[float]) -> NDArray[np.float64]:
-    """Scores as an array; records without one (warming, missing) get the lowest of the series."""
-    lowest = scores.min() if scores.notna().any() else 0.0
-    return scores.fillna(lowest).to_numpy(np.float64)
 
 
 def in_processes(work: Callable[[Task], Found], tasks: Iterable[Task]) -> Iterator[Found]:

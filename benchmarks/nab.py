@@ -19,8 +19,10 @@ from statistics import fmean
 import numpy as np
 import pandas as pd
 from common import Report, Requirement, arguments
-from detection import CONTROLS, SHIPPED, detected, detection_arguments, filled, in_processes, spread
+from detection import CONTROLS, SHIPPED, detected, detection_arguments, in_processes, spread
 from nab_scorer import PROFILES, Array, Corpus, LabelledFile, Outcome
+
+from streamrnn.pipelines.ranking import ranked
 
 ALERT = 0.5  # the alert_strength that alerts
 QUICK_FILES = 3
@@ -58,7 +60,7 @@ def labelled(folder: Path) -> dict[str, LabelledFile]:
 def strengths(task: Task) -> Array:
     """(n,) alert_strength of a file's rows."""
     path, control, seed = task
-    return filled(detected(read(path), control, seed)["alert_strength"])
+    return ranked(detected(read(path), control, seed)["alert_strength"].to_numpy())
 
 
 def figures_of(runs: list[tuple[dict[str, Outcome], dict[str, Outcome]]], row: str) -> dict[str, float]:

@@ -18,9 +18,9 @@ from statistics import fmean
 import numpy as np
 import pandas as pd
 from common import Report, Requirement, arguments
-from detection import CONTROLS, SHIPPED, detected, detection_arguments, filled, in_processes, spread
+from detection import CONTROLS, SHIPPED, detected, detection_arguments, in_processes, spread
 
-from streamrnn.pipelines.ranking import auc_pr, season_window, vus_pr
+from streamrnn.pipelines.ranking import auc_pr, ranked, season_window, vus_pr
 
 SETS = ("telemanom_u", "telemanom_m", "smd", "asd", "skab")
 MEASURES = ("vus_pr", "auc_pr")
@@ -44,7 +44,7 @@ def measured(task: Task) -> tuple[float, ...]:
     path, control, seed, results = task
     frame = pd.read_csv(path)
     found = detected(frame, control, seed)
-    score = filled(found["anomaly_score"])
+    score = ranked(found["anomaly_score"].to_numpy())
     if results is not None:
         results.mkdir(parents=True, exist_ok=True)
         columns = {"score": score, "alarm": found["is_anomaly"].to_numpy(np.int8)}

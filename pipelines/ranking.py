@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from streamrnn.records import Float64Array, Int64Array
 
-__all__ = ["auc_pr", "season_window", "vus_pr"]
+__all__ = ["SEASON_RECORDS", "auc_pr", "precision_recall", "ranked", "season_window", "vus_pr"]
 
 _THRESHOLDS = 250  # of VUS-PR, as in TSB-AD
-_SEASON_RECORDS = 20_000  # that the season is looked for in
+SEASON_RECORDS = 20_000  # that the season is looked for in
 _SHORTEST_LAG, _LONGEST_LAG = 3, 400  # autocorrelations that are looked at
 _LONGEST_SEASON = 303
 _NO_SEASON = 125
@@ -41,13 +41,37 @@ def auc_pr(labels: NDArray[np.bool_], scores: Float64Array) -> float:
     >>> auc_pr(np.array([False, True, False, True]), np.array([0.1, 0.9, 0.5, 0.4]))
     0.8333333333333333
     """
-    positives = int(labels.sum())
-    if not positives:
+    if not labels.any():
         return math.nan
+    precision, recall = precision_recall(labels, scores)
+    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+
+
+def precision_recall(labels: NDArray[np.bool_], scores: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Precision and recall at every score that occurs, falling: (scores,) float64, 0 to 1 each.
+
+    Examples
+    --------
+    >>> precision, recall = precision_recall(np.array([False, True, True]), np.array([2.0, 3.0, 2.0]))
+    >>> precision.round(2).tolist(), recall.tolist()
+    ([1.0, 0.67], [0.5, 1.0])
+    """
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)  # of records of one score
     found = np.cumsum(labels[order])[last]
-    return float(np.sum(np.diff(found, prepend=0) / positives * found / (last + 1)))
+    return found / (last + 1), found / max(int(labels.sum()), 1)
+
+
+def ranked(scores: Float64Array) -> Float64Array:
+    """Scores of a series, with the lowest one for records that have none.
+
+    Examples
+    --------
+    >>> ranked(np.array([np.nan, 2.0, 0.5])).tolist()
+    [0.5, 2.0, 0.5]
+    """
+    none = np.isnan(scores)
+    return np.where(none, 0.0 if none.all() else np.min(scores[~none]), scores)
 
 
 def vus_pr(labels: NDArray[np.bool_], scores: Float64Array, window: int = 100) -> float:
@@ -199,10 +223,11 @@ def season_window(values: Float64Array) -> int:
     >>> season_window(np.sin(np.arange(2000) * 2 * np.pi / 50))
     50
     """
-    x = values[:_SEASON_RECORDS] - np.mean(values[:_SEASON_RECORDS])
-    n = len(x)
-    lags = range(_SHORTEST_LAG, min(_LONGEST_LAG, n - 1) + 1)
-    products = np.array([x[lag:] @ x[: n - lag] for lag in lags])
+    x = values[:SEASON_RECORDS]
+    if np.ptp(x) == 0.0:
+        return _NO_SEASON
+    spectrum = np.fft.rfft(x - np.mean(x), 1 << (2 * len(x)).bit_length())
+    products = np.fft.irfft(np.abs(spectrum) ** 2)[_SHORTEST_LAG : min(_LONGEST_LAG + 1, len(x))]
     inner = products[1:-1]
     peaks = np.flatnonzero((inner > products[:-2]) & (inner > products[2:])) + 1
     if not len(peaks):

@@ -2,7 +2,6 @@
 
 import json
 import math
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -76,10 +75,3 @@ def test_the_panel_measures_each_set_and_writes_a_file_a_series(tmp_path):
     written = pd.read_csv(results / "smd" / "one.csv")
     assert list(written.columns) == ["score", "alarm"]
     assert len(written) == 900 and written.notna().all(axis=None)
-
-
-def test_records_without_a_score_get_the_lowest_one_of_their_series(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    filled = runpy.run_path(str(BENCHMARKS / "detection.py"))["filled"]
-    assert filled(pd.Series([np.nan, 2.0, -1.0])).tolist() == [-1.0, 2.0, -1.0]
-    assert filled(pd.Series([np.nan, np.nan])).tolist() == [0.0, 0.0]

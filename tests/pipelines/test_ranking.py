@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from streamrnn.pipelines.ranking import auc_pr, season_window, vus_pr
+from streamrnn.pipelines.ranking import auc_pr, precision_recall, ranked, season_window, vus_pr
 
 
 def stretches(n, *spans):
@@ -107,3 +107,18 @@ def test_the_window_is_the_season_where_there_is_one_short_enough(period, window
 )
 def test_without_a_season_the_window_is_the_usual_one(values):
     assert season_window(values) == 125
+
+
+def test_precision_and_recall_are_those_of_every_threshold():
+    rng = np.random.default_rng(4)
+    labels, scores = rng.random(200) < 0.2, rng.integers(0, 9, 200).astype(float)
+    precision, recall = precision_recall(labels, scores)
+    for i, threshold in enumerate(sorted(set(scores), reverse=True)):
+        hit = scores >= threshold
+        assert precision[i] == (labels & hit).sum() / hit.sum()
+        assert recall[i] == (labels & hit).sum() / labels.sum()
+
+
+def test_records_without_a_score_rank_with_the_lowest_one():
+    assert ranked(np.array([np.nan, 2.0, -1.0])).tolist() == [-1.0, 2.0, -1.0]
+    assert ranked(np.full(2, np.nan)).tolist() == [0.0, 0.0]
