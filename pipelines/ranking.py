@@ -100,8 +100,9 @@ def vus_pr(labels: NDArray[np.bool_], scores: Float64Array, window: int = 100) -
     Examples
     --------
     >>> labels = np.arange(300) // 50 == 3
-    >>> vus_pr(labels, labels * 1.0, window=0), round(vus_pr(labels, labels * 1.0, window=20), 3)
-    (1.0, 0.946)
+    >>> late = np.roll(labels, 10) * 1.0
+    >>> round(vus_pr(labels, late, window=0), 2), round(vus_pr(labels, late, window=40), 2)
+    (0.67, 0.84)
     """
     if not labels.any():
         return math.nan
