@@ -102,8 +102,12 @@ def heard(folder):
     return found
 
 
+def statuses(folder):
+    return [status for (_, status), _ in heard(folder)]
+
+
 def firing(folder):
-    return sum(status == "firing" for (_, status), _ in heard(folder))
+    return statuses(folder).count("firing")
 
 
 def is_told(folder):
@@ -217,9 +221,10 @@ def test_two_stops_of_a_sensor_are_one_silence_that_is_told_once_and_resolved_on
         with path.open("a") as file:
             file.write("\n".join(come[written:]) + "\n")
         written = len(come)
-        live.wait_for(process, lambda n=written: live.lines("out.csv") == n + 1 and is_told(live.folder))
-        assert [status for (_, status), _ in heard(live.folder)] == told
+        live.wait_for(process, lambda n=written: live.lines("out.csv") == n + 1)
+        live.wait_for(process, lambda told=told: statuses(live.folder) == told and is_told(live.folder))
     assert stop(process)[0] == 0
+    assert statuses(live.folder) == ["firing", "resolved"]
     with Store(live.folder / "state.db", readonly=True) as store:
         (incident,) = store.incidents()
         gaps = [event.id for event in store.events(kind="gap")]
