@@ -110,9 +110,11 @@ def firing(folder):
     return statuses(folder).count("firing")
 
 
-def is_told(folder):
-    """Whether all that was found so far has been told."""
+def is_told(folder, records):
+    """Whether so many records are done with, and all that was found in them has been told."""
     with Store(folder / "state.db", readonly=True) as store:
+        if sum(store.committed()[0].values()) != records:
+            return False
         waits = any(group.state == "gathering" for group in store.groups_due(2**63 - 1))
         return not waits and not store.incidents(news=True) and set(store.outbox_counts()) == {"delivered"}
 
@@ -182,7 +184,8 @@ def test_a_daemon_that_runs_is_silenced_measured_and_stopped(runner, monkeypatch
     half, path = 4 * 2000, live.folder / "in.csv"
     path.write_text("\n".join(["ts,device,temp", *rows[:half]]) + "\n")
     process = live.start()
-    live.wait_for(process, lambda: live.lines("out.csv") == half + 1 and is_told(live.folder))
+    live.wait_for(process, lambda: live.lines("out.csv") == half + 1)
+    live.wait_for(process, lambda: is_told(live.folder, half))
     monkeypatch.chdir(live.folder)
     assert main(["alerts", "silence", "site=north", "--for", "1h", "--file", "p.toml"]) == 0
     before = firing(live.folder)
@@ -222,7 +225,8 @@ def test_two_stops_of_a_sensor_are_one_silence_that_is_told_once_and_resolved_on
             file.write("\n".join(come[written:]) + "\n")
         written = len(come)
         live.wait_for(process, lambda n=written: live.lines("out.csv") == n + 1)
-        live.wait_for(process, lambda told=told: statuses(live.folder) == told and is_told(live.folder))
+        live.wait_for(process, lambda n=written: is_told(live.folder, n))
+        assert statuses(live.folder) == told
     assert stop(process)[0] == 0
     assert statuses(live.folder) == ["firing", "resolved"]
     with Store(live.folder / "state.db", readonly=True) as store:
