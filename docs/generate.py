@@ -28,9 +28,11 @@ import msgspec
 
 import streamrnn
 from streamrnn.connectors.options import RecordOptions
+from streamrnn.pipelines import alert_settings
 from streamrnn.pipelines import settings as settings_file
 from streamrnn.pipelines.alarms import FalseAlarms, LabelScores
 from streamrnn.pipelines.baselines import BaselineSummary, ChannelSummary
+from streamrnn.pipelines.evaluation import CalibrationLevel, Evaluation, SeriesRanking
 from streamrnn.pipelines.events import Event, Part
 from streamrnn.pipelines.options import RECORD, SETTINGS
 from streamrnn.pipelines.summary import SeriesSummary, Summary
@@ -125,6 +127,10 @@ _DAEMON: dict[str, type[msgspec.Struct]] = {
     '[[sink]] kind = "kafka"': settings_file.KafkaSinkTable,
     "[dead_letter]": settings_file.DeadLetter,
     "[checkpoint]": settings_file.Checkpoint,
+    "[alerts]": alert_settings.AlertTables,
+    "[alerts.severity]": alert_settings.SeverityTable,
+    "[[alerts.route]]": alert_settings.RouteTable,
+    "[[alerts.inhibit]]": alert_settings.InhibitTable,
     "[serve]": settings_file.Serve,
     "[log]": settings_file.Log,
 }
@@ -133,8 +139,9 @@ _DAEMON: dict[str, type[msgspec.Struct]] = {
 def _keys(kind: type[msgspec.Struct]) -> Iterator[tuple[str, tuple[str, str]]]:
     """Keys of a table that replay does not know, each with its default and what it is."""
     hints = get_type_hints(kind, include_extras=True)
+    both = {*RECORD, *(field.name for field in fields(Settings))}  # of tables that replay reads, too
     for field in msgspec.structs.fields(kind):
-        if field.name in {*RECORD, *(one.name for one in fields(Settings))}:
+        if kind in settings_file.TABLES.values() and field.name in both:
             continue
         hint = hints[field.name]
         metas = reversed(getattr(hint, "__metadata__", ()))  # of a key before that of its type
@@ -171,6 +178,7 @@ def _row(*cells: str) -> str:
 # What no docstring says.
 _HAND = {
     "streamrnn": "version of the package",
+    "evaluation.ranking[].key": "name of the series",
     "season.records": "records of the season that the seasonal baseline looks back; null: none",
     "season.length_s": "its length, seconds",
     "season.series": "of so many series, the first, the season was kept",
@@ -235,6 +243,9 @@ _OWNERS = {
     "channels[].baselines.*": BaselineSummary,
     "events[]": Event,
     "events[].channels[]": Part,
+    "evaluation": Evaluation,
+    "evaluation.ranking[]": SeriesRanking,
+    "evaluation.calibration[]": CalibrationLevel,
 }
 _SETS = ("statuses", "settings", "rejects.cells", "input.left_out", "forecast[].channels", "baselines")
 
@@ -244,7 +255,8 @@ def json_page() -> str:
     lines = [
         MADE,
         "# The summary as JSON\n",
-        "`streamrnn replay --json` prints one object. Times are ISO 8601 in UTC; what is not known is null.",
+        "`streamrnn replay --json` prints one object, and `streamrnn evaluate --json` the same with",
+        "`evaluation`. Times are ISO 8601 in UTC; what is not known is null.",
         "`x[]` is each element of a list, `x.*` each value of an object whose keys are names. `series[]`",
         "holds for each series what the top level holds for all: those with the most alerts first.\n",
         "| key | what it is |",
@@ -257,12 +269,11 @@ def json_page() -> str:
 
 def json_paths() -> list[str]:
     """The paths of a replay's summary, a series' own left out where the top level has the same."""
-    forecast = f"{_STREAMRNN} replay pumps.csv --missing -999 --tz Europe/Rome --json --forecast 2"
+    pumps = "pumps.csv --missing -999 --tz Europe/Rome --json"
+    commands = [f"replay {pumps} --forecast 2", "replay --demo --json", f"evaluate {pumps}"]
     with TemporaryDirectory() as folder:
         run(f"{_EXAMPLE}\n", folder)
-        runs = [
-            json.loads(run(command, folder)) for command in (forecast, f"{_STREAMRNN} replay --demo --json")
-        ]
+        runs = [json.loads(run(f"{_STREAMRNN} {command}", folder)) for command in commands]
     paths = dict.fromkeys(path.replace(".*[]", ".*") for found in runs for path in _paths(found, ""))
     parents = {path[:i] for path in paths for i, c in enumerate(path) if c == "."}
     own = [path for path in paths if path not in parents]  # what is null in one run, an object in another

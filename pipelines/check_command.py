@@ -10,6 +10,7 @@ from streamrnn.connectors.kafka import KafkaSource
 from streamrnn.connectors.text import printable
 from streamrnn.errors import RetriableError, SettingsError
 from streamrnn.fleet import Fleet
+from streamrnn.pipelines.channels import open_channels
 from streamrnn.pipelines.endpoints import LiveSource, open_source
 from streamrnn.pipelines.found import found_text
 from streamrnn.pipelines.settings import FileSinkTable, FileSourceTable, PipelineSettings, load_settings
@@ -40,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     model = Settings.from_dict({**settings.settings(), "channels": live.channels})
     print(f"model     {len(live.channels)} channels, {Fleet.bytes_per_series(model):,} bytes a series")
     _check_outputs(settings)
+    _check_channels(settings)
     print("all is well")
     return 0
 
@@ -68,6 +70,13 @@ def _look_at(source: LiveSource) -> None:
 
 def _is_connecting(source: LiveSource) -> bool:
     return isinstance(source, KafkaSource) and not source.snapshot()
+
+
+def _check_channels(settings: PipelineSettings) -> None:
+    """Whether channels could be used; nothing is sent."""
+    for name, channel in open_channels(settings.alerts).items():
+        channel.close()
+        print(f"alerts    channel {printable(name)}; `streamrnn alerts test` sends it a message")
 
 
 def _check_outputs(settings: PipelineSettings) -> None:

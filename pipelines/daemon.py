@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,16 +17,22 @@ import msgspec
 from streamrnn.connectors.base import Positions
 from streamrnn.errors import RetriableError, SettingsError, StateError, StreamrnnError
 from streamrnn.fleet import Fleet
+from streamrnn.pipelines.alert_opening import OpenAlerts, open_alerts
+from streamrnn.pipelines.alert_settings import AlertTables
+from streamrnn.pipelines.alerting import Alerting
+from streamrnn.pipelines.channels import open_channels
 from streamrnn.pipelines.coding import Coding
-from streamrnn.pipelines.endpoints import open_dead_letters, open_outputs, open_source
+from streamrnn.pipelines.endpoints import Live, open_dead_letters, open_outputs, open_source
 from streamrnn.pipelines.event_rows import EventRows
 from streamrnn.pipelines.following import Follower
 from streamrnn.pipelines.gap_events import GapEvents
 from streamrnn.pipelines.journal import Journal
 from streamrnn.pipelines.metrics import Metrics
+from streamrnn.pipelines.observers import Observers
 from streamrnn.pipelines.outputs import Output
 from streamrnn.pipelines.pipeline import COMMANDS, WAITING, Pace, Pipeline
 from streamrnn.pipelines.reorder import Reorder
+from streamrnn.pipelines.routing import routing_of
 from streamrnn.pipelines.serve import HealthServer
 from streamrnn.pipelines.settings import (
     Checkpoint,
@@ -72,6 +79,7 @@ class Daemon:
         self._settings = load_settings(path)
         self._signals = Signals()
         self._last_notice = time.monotonic()
+        self._alerts: OpenAlerts | None = None
 
     def run(self) -> None:
         """Run until the source ends or a signal says so.
@@ -113,34 +121,24 @@ class Daemon:
     def _made(self, opened: ExitStack) -> tuple[Pipeline, Metrics]:
         settings = self._settings
         if self._dry:
-            folder = opened.enter_context(TemporaryDirectory())
-            settings = msgspec.structs.replace(
-                settings, sink=[], dead_letter=DeadLetter(), checkpoint=Checkpoint(path=f"{folder}/state.db")
-            )
+            settings = _without_traces(settings, opened.enter_context(TemporaryDirectory()))
         store = Store(settings.checkpoint.path)
         opened.callback(store.close)
         saved = store.load()
         self._check_record(saved)
-        live = open_source(settings, None if saved is None else saved.extra["source"])
-        source = live.source
-        opened.callback(source.close)
+        live = _live(opened, settings, saved)
         coding = Coding(_fleet(settings, saved, live.channels), saved.partition_names if saved else ())
-        if saved is not None:
-            source.seek(saved.positions)
-            _LOG.info("going on from snapshot %d", saved.number)
         committed, marks = _committed(store, saved)
-        outputs = open_outputs(settings, marks)
-        for output in outputs:
-            opened.callback(_closed, output)
-        letters = open_dead_letters(settings, marks)
-        if letters is not None:
-            opened.callback(_closed, letters)
+        outputs, letters = _outputs(opened, settings, marks)
         checkpoint = settings.checkpoint
         reorder = Reorder(round(1e9 * seconds(settings.record.reorder)), _of(saved, WAITING))
         metrics = Metrics(coding, live, time.monotonic, time.time)
         metrics.show("waiting_records", "Records that wait for earlier ones", lambda: reorder.waiting)
+        self._alerts = alerts = open_alerts(settings, self._path, store, coding, saved, metrics.registry)
+        alerts.service.start()
+        opened.callback(alerts.service.stop)
         pipeline = Pipeline(
-            source=source,
+            source=live.source,
             coding=coding,
             outputs=outputs,
             dead_letters=letters,
@@ -148,14 +146,14 @@ class Daemon:
             journal=Journal(store, 0 if saved is None else int(saved.extra["journal"])),
             pace=Pace(*map(seconds, (checkpoint.commit, checkpoint.every, checkpoint.keep))),
             clock=time.monotonic,
-            observer=metrics,
+            observer=Observers(metrics, alerts.intake),
             committed=committed,
             commanded=int(marks.get(COMMANDS, 0)),
             reorder=reorder,
             late=settings.record.late,
-            followers=_followers(settings, saved, coding, metrics),
+            followers=_followers(settings, saved, coding, metrics, alerts.intake),
             commits=not self._dry,
-            extra=lambda: {"source": live.found(), "record": msgspec.to_builtins(settings.record)},
+            extra=partial(_extra, live, settings, alerts.intake),
         )
         pipeline.retune(_tunable(settings))
         return pipeline, metrics
@@ -191,6 +189,8 @@ class Daemon:
             if settings.model != self._settings.model:
                 _LOG.warning("[model] is structural: its changes take effect with a new state only")
             pipeline.retune(_tunable(settings))
+            if self._alerts is not None and not self._dry:
+                self._alerts.service.reload(routing_of(settings.alerts), open_channels(settings.alerts))
         except StreamrnnError as error:
             _LOG.error("not reloaded: %s", error)
 
@@ -208,6 +208,46 @@ class Daemon:
         server = HealthServer(listen, metrics.registry, live, ready)
         _LOG.info("health and metrics at port %d", server.port)
         return server
+
+
+def _without_traces(settings: PipelineSettings, folder: str) -> PipelineSettings:
+    """The same for a dry run: nothing is written but in a folder that goes away, and nobody is told."""
+    return msgspec.structs.replace(
+        settings,
+        sink=[],
+        dead_letter=DeadLetter(),
+        checkpoint=Checkpoint(path=f"{folder}/state.db"),
+        alerts=AlertTables(),
+    )
+
+
+def _live(opened: ExitStack, settings: PipelineSettings, saved: Snapshot | None) -> Live:
+    """The source, where the snapshot left it."""
+    live = open_source(settings, None if saved is None else saved.extra["source"])
+    opened.callback(live.source.close)
+    if saved is not None:
+        live.source.seek(saved.positions)
+        _LOG.info("going on from snapshot %d", saved.number)
+    return live
+
+
+def _outputs(
+    opened: ExitStack, settings: PipelineSettings, marks: Mapping[str, Any]
+) -> tuple[Sequence[Output], MarkedLetters | None]:
+    """Where rows and dead letters go."""
+    outputs = open_outputs(settings, marks)
+    for output in outputs:
+        opened.callback(_closed, output)
+    letters = open_dead_letters(settings, marks)
+    if letters is not None:
+        opened.callback(_closed, letters)
+    return outputs, letters
+
+
+def _extra(live: Live, settings: PipelineSettings, alerts: Alerting) -> dict[str, Any]:
+    """What a snapshot holds beside the state."""
+    record = msgspec.to_builtins(settings.record)
+    return {"source": live.found(), "record": record, "alerts": alerts.state()}
 
 
 @contextmanager
@@ -274,13 +314,14 @@ def _of(saved: Snapshot | None, name: str) -> bytes:
 
 
 def _followers(
-    settings: PipelineSettings, saved: Snapshot | None, coding: Coding, metrics: Metrics
+    settings: PipelineSettings, saved: Snapshot | None, coding: Coding, metrics: Metrics, alerts: Alerting
 ) -> dict[str, Follower]:
     """Who goes along with the stream, by the names under which a snapshot holds what they know."""
     one_stream = isinstance(settings.source, FileSourceTable)  # files one after the other
     silence = Silence(settings.detect.silence, one_stream=one_stream, state=_of(saved, _SILENCE))
     metrics.show("silent_series", "Series that fell silent", lambda: silence.silent)
-    return {_SILENCE: GapEvents(silence, coding), _EVENTS: EventRows(coding, _of(saved, _EVENTS))}
+    gaps = GapEvents(silence, coding, alerts.silent)
+    return {_SILENCE: gaps, _EVENTS: EventRows(coding, _of(saved, _EVENTS))}
 
 
 def _tunable(settings: PipelineSettings) -> dict[str, Any]:

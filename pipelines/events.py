@@ -13,7 +13,7 @@ from streamrnn.kernels.plan import NO_TIME
 from streamrnn.kernels.tally import LOUD
 from streamrnn.records import STATUSES, Batch, Float64Array, Int64Array, Results
 
-__all__ = ["Event", "EventLog", "OpenEvent", "OpenEvents", "Part", "part_of"]
+__all__ = ["Event", "EventLog", "OpenEvent", "OpenEvents", "Part", "part_of", "parts_of"]
 
 KEPT = 100  # strongest events of a run
 PARTS = 3  # channels of an event
@@ -211,12 +211,12 @@ def part_of(batch: Batch, found: Results, rows: NDArray[np.int64]) -> OpenEvent:
         calibrated=bool(reaches[found.status[rows] == _CALIBRATED].any()),
         surprise=float(np.nan_to_num(found.surprise[peak], nan=-1.0)),
         peak=int(batch.offsets[peak]),
-        parts=_parts(batch, found, int(peak)),
+        parts=parts_of(batch, found, int(peak)),
     )
     return OpenEvent(event, len(rows), found.share[peak].copy())
 
 
-def _parts(batch: Batch, found: Results, i: int) -> tuple[Part, ...]:
+def parts_of(batch: Batch, found: Results, i: int) -> tuple[Part, ...]:
     """The channels with the largest shares in one record."""
     shares = np.nan_to_num(found.share[i], nan=-1.0)
     columns = (found.share, batch.values, found.yhat, found.yhat_lower, found.yhat_upper)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from streamrnn.connectors.base import Read
@@ -24,10 +24,15 @@ class GapEvents(Follower):
     silence : Silence
     coding : Coding
         Names of series and partitions.
+    fell_silent : callable
+        Called of each new silence with the series, the position and the time of its last
+        record, and the id of the event.
     """
 
-    def __init__(self, silence: Silence, coding: Coding) -> None:
-        self._silence, self._coding = silence, coding
+    def __init__(
+        self, silence: Silence, coding: Coding, fell_silent: Callable[[int, tuple[int, int], int, str], None]
+    ) -> None:
+        self._silence, self._coding, self._fell_silent = silence, coding, fell_silent
         self._rows: list[EventRow] = []
 
     def arrived(self, batch: Read) -> None:
@@ -59,4 +64,5 @@ class GapEvents(Follower):
         if gap.over:
             payload = {"event": name, "series": key, "start": gap.start, "end": gap.at}
             return EventRow(f"{name}:over", GAP_OVER, gap.at, payload)
+        self._fell_silent(gap.series, (gap.partition, gap.offset), gap.start, name)
         return EventRow(name, GAP, gap.start, {"series": key, "start": gap.start, "noticed": gap.at})

@@ -71,6 +71,22 @@ path = "streamrnn.db"        # all state; keep it on a disk that survives
 every = "5m"                 # snapshots; what lies between two is read again after a crash
 commit = "1s"
 
+# [alerts]                   # incidents, and who hears of them
+# labels = {site = "north"}  # on every alert
+# group_by = ["site"]        # one message for all that starts together at a site
+
+# [[alerts.channel]]
+# name = "ops"
+# kind = "webhook"           # or alertmanager, pagerduty, command, apprise
+# url = {env = "OPS_WEBHOOK"}
+
+# [[alerts.route]]           # tried in order; without any, every channel hears of everything
+# channels = ["ops"]
+# match = ["series=~pump-.*"]
+# min_severity = "warning"
+# hours = "Mon-Fri 08:00-18:00"
+# tz = "Europe/Rome"
+
 [serve]
 listen = "127.0.0.1:9464"    # /livez, /readyz, /metrics
 

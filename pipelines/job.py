@@ -20,6 +20,7 @@ from streamrnn.pipelines import demo
 from streamrnn.pipelines.ahead import Ahead, forecast_ahead, rows_of
 from streamrnn.pipelines.baselines import season_of
 from streamrnn.pipelines.coding import Coding
+from streamrnn.pipelines.evaluation import Evaluation, Evaluator
 from streamrnn.pipelines.input import Input
 from streamrnn.pipelines.kept import KeptRows
 from streamrnn.pipelines.progress import Progress
@@ -56,6 +57,8 @@ class Job:
         One row of output for each channel of a record.
     forecast : int
         How many records to forecast behind the last.
+    evaluate : bool
+        Say how good what was found is, by the labels that there must be; the plot then shows that.
     """
 
     paths: tuple[str, ...]
@@ -67,6 +70,7 @@ class Job:
     plot: str | None = None
     rejects: str | None = None
     forecast: int = 0
+    evaluate: bool = False
     save_state: str | None = None
     load_state: str | None = None
 
@@ -92,6 +96,7 @@ class Outcome:
     rejects: Rejects
     ahead: list[Ahead]
     episodes: list[demo.Verdict]
+    evaluation: Evaluation | None
 
 
 def carry_out(job: Job, progress: Progress, say: Callable[[str], None]) -> Outcome:
@@ -127,12 +132,13 @@ class _Run:
             self._open.callback(self.rejects.close)
             self.input = self._opened(saved)
             self._open.callback(self.input.close)
+            self.evaluator = self._evaluator()
             self.fleet = _fleet(job, self.input, saved)
             self.settings = self.fleet.settings
             self.coding = Coding(self.fleet, () if saved is None else saved.partition_names)
             step = self.input.first.typical_step_ns
             self.tally = Tally(self.settings, season=season_of(step), step_ns=step)
-            wants_rows = job.plot is not None or not job.paths
+            wants_rows = (job.plot is not None and not job.evaluate) or not job.paths
             self.kept = KeptRows(self.settings.channels) if wants_rows else None
             self.writer = self._writer()
         except BaseException:
@@ -169,13 +175,36 @@ class _Run:
             self.progress.say("drawing")
             _draw(self.job.plot, summary, rows, episodes)
             self.progress.clear()
-        return Outcome(finished, summary, self.rejects, ahead[:_MOST_FORECASTS], episodes)
+        evaluation = self._evaluation(summary) if finished else None
+        return Outcome(finished, summary, self.rejects, ahead[:_MOST_FORECASTS], episodes, evaluation)
 
     def _opened(self, saved: RunState | None) -> Input:
         job, record = self.job, self.job.record
         if saved is not None and record.values is None:
             record = replace(record, values=Fleet.from_bytes(saved.fleet).settings.channels)
         return Input(job.paths or (str(demo.demo_file()),), record, self.rejects, arrange=job.arrange)
+
+    def _evaluator(self) -> Evaluator | None:
+        if not self.job.evaluate:
+            return None
+        if not self.input.first.schema.label:
+            raise SettingsError(
+                f"{self.input.title} has no column of labels that could be found; name it with --label"
+            )
+        return Evaluator()
+
+    def _evaluation(self, summary: Summary) -> Evaluation | None:
+        if self.evaluator is None:
+            return None
+        self.progress.say("ranking")
+        evaluation = self.evaluator.evaluation(summary.keys)
+        if self.job.plot is not None:
+            from streamrnn.pipelines import plot
+            from streamrnn.pipelines.evaluation_plot import draw_evaluation
+
+            plot.save(draw_evaluation(evaluation, title=summary.title), Path(self.job.plot))
+        self.progress.clear()
+        return evaluation
 
     def _writer(self) -> Writer | None:
         job = self.job
@@ -193,6 +222,8 @@ class _Run:
     def _watchers(self) -> list[Watcher]:
         watchers: list[Watcher] = [lambda batch, found: self.tally.add(batch, found, batch.labels)]
         watchers += [] if self.kept is None else [self.kept.add]
+        if (evaluator := self.evaluator) is not None:
+            watchers.append(lambda batch, found: evaluator.add(batch, found, batch.labels))
         # Rows last: what was written was seen by all.
         watchers += [] if self.writer is None else [self.writer.add]
         return watchers

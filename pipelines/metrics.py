@@ -13,7 +13,7 @@ from streamrnn.connectors.base import Positions, Read
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import Live
-from streamrnn.pipelines.observer import Observer
+from streamrnn.pipelines.observers import Observer
 from streamrnn.records import STATUSES, Results
 
 __all__ = ["Metrics"]

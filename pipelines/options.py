@@ -6,6 +6,7 @@ import argparse
 import csv
 
 from streamrnn import __version__
+from streamrnn.pipelines.alert_options import add_alerts
 
 __all__ = ["FILES", "PICTURES", "RECORD", "SETTINGS", "make_parser"]
 
@@ -42,9 +43,11 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_input(replay)
+    replay.add_argument("--demo", action="store_true", help="replay a real series with four known episodes")
     _add_record(replay.add_argument_group("what the table is (default: found out)"))
     _add_output(replay.add_argument_group("what to make of it"))
     _add_settings(replay.add_argument_group("settings of the detector"))
+    _add_evaluate(commands)
     run = commands.add_parser(
         "run",
         help="run a pipeline as a daemon: from a source to outputs, safe under kill -9",
@@ -75,23 +78,50 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     check.add_argument("file", metavar="PIPELINE.toml", help="the pipeline file")
+    add_alerts(commands)
     return parser
 
 
-def _add_input(replay: argparse.ArgumentParser) -> None:
-    replay.add_argument(
+def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="score labelled series, and say how good what was found is",
+        description="Score tables as replay does, and say how good what was found is by their labels, "
+        "which the model never sees: precision, recall and F1 of records with their false alarms, windows "
+        "found and delay, VUS-PR and AUC-PR of the scores, calibration of the p-values. Scores are kept: "
+        "memory grows by some 75 bytes a record.",
+        epilog=_EXIT_CODES,
+        allow_abbrev=False,
+    )
+    _add_input(evaluate)
+    _add_record(evaluate.add_argument_group("what the table is (default: found out)"))
+    output = evaluate.add_argument_group("what to make of it")
+    output.add_argument(
+        "--plot", metavar="FILE", help=f"draw calibration, precision and recall ({', '.join(PICTURES)})"
+    )
+    output.add_argument(
+        "--json",
+        metavar="FILE.json",
+        nargs="?",
+        const="-",
+        help="write everything as one JSON object; without a name to stdout, in place of the text",
+    )
+    _add_settings(evaluate.add_argument_group("settings of the detector"))
+
+
+def _add_input(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "files",
         nargs="*",
         metavar="FILE",
         help="CSV (also .gz) or Parquet files, folders of them, or - for stdin",
     )
-    replay.add_argument("--demo", action="store_true", help="replay a real series with four known episodes")
-    replay.add_argument(
+    command.add_argument(
         "--settings",
         metavar="FILE",
         help="a TOML file with tables [record], [model] and [detect]; options here win over it",
     )
-    replay.add_argument(
+    command.add_argument(
         "--files",
         dest="arrange",
         choices=FILES,

@@ -31,7 +31,7 @@ from streamrnn.pipelines.endpoints import DEAD_LETTERS, LiveSource
 from streamrnn.pipelines.following import Follower
 from streamrnn.pipelines.journal import FLUSH, Journal
 from streamrnn.pipelines.late import DROP, KEEP, late_letters
-from streamrnn.pipelines.observer import Observer
+from streamrnn.pipelines.observers import Observer
 from streamrnn.pipelines.outputs import Output, some_results
 from streamrnn.pipelines.reorder import Leaving, Reorder
 from streamrnn.pipelines.store import EventRow, JournalEntry, Snapshot, Store
@@ -45,6 +45,7 @@ WAITING = "waiting"  # what a snapshot calls the records that wait for earlier o
 _LOG = logging.getLogger("streamrnn.pipeline")
 _POLL_S = 0.2
 _KEPT_EVENTS = 1000  # the newest, however old
+_KEPT_MESSAGES = 10_000  # of those that are delivered or given up
 # What can be in the way for a while; each is said once.
 _REFUSED, _UNCOMMITTED, _UNSAVED = "reading waits for an output", "nothing is committed", "nothing is saved"
 
@@ -222,6 +223,7 @@ class Pipeline:
     def _forget(self) -> None:
         """Have the store hold no more than what somebody may still want."""
         self.store.events_forget(round(1e9 * self.pace.keep_s), _KEPT_EVENTS)
+        self.store.outbox_forget(_KEPT_MESSAGES)
         if self._applied_before < self.journal.applied:  # else that was done
             self.store.journal_forget(self._applied_before)
         self._applied_before = self.journal.applied
@@ -251,6 +253,7 @@ class Pipeline:
             found = self.fleet.process(batch)
             for follower in self.followers.values():
                 follower.scored(batch, found)
+        self.observer.scored(batch)
         late = found.status == LATE
         if self.late != KEEP and late.any():
             self._turn_away(leaving, late & fresh)
@@ -334,6 +337,7 @@ class Pipeline:
                 follower.retune(theirs)
         if of_fleet:
             self.coding.fleet = Fleet.from_bytes(self.fleet.to_bytes(), **of_fleet)
+            self.observer.changed(of_fleet)
         _LOG.info("settings changed: %s", ", ".join(f"{k}={v!r}" for k, v in changes.items()))
 
     def _keep_pace(self) -> None:

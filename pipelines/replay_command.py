@@ -6,20 +6,16 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamrnn import __version__
 from streamrnn.connectors.base import STANDARD
-from streamrnn.connectors.options import RecordOptions
 from streamrnn.connectors.sinks import sink_class
 from streamrnn.connectors.text import printable
 from streamrnn.errors import SettingsError
+from streamrnn.pipelines.arguments import check_picture, check_written, given_options
 from streamrnn.pipelines.found import rejects_dict, rejects_text
-from streamrnn.pipelines.options import PICTURES, RECORD, SETTINGS
 from streamrnn.pipelines.progress import Progress
-from streamrnn.pipelines.settings import load_settings
-from streamrnn.settings import Settings
 
 if TYPE_CHECKING:
     from streamrnn.pipelines.job import Job, Outcome
@@ -41,13 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     OSError
         Where the output cannot be written.
     """
-    given = {name: value for name in RECORD if (value := getattr(arguments, name)) is not None}
-    options = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
-    if arguments.settings is not None:
-        said = load_settings(arguments.settings)
-        given, options = {**said.record.options(), **given}, {**said.settings(), **options}
-    record = RecordOptions(**given)
-    Settings.from_dict(options)  # whatever is wrong with them is better said before a file is read
+    record, options = given_options(arguments)
     paths = _paths(arguments)
     _check_files(arguments, paths)
     progress = Progress(sys.stderr)
@@ -95,8 +85,7 @@ def _check_files(arguments: argparse.Namespace, paths: Sequence[str]) -> None:
     output, plot = arguments.output, arguments.plot
     if output == STANDARD and arguments.json:
         raise SettingsError("-o - and --json both want stdout; write the rows to a file")
-    if plot is not None and Path(plot).suffix.lower() not in PICTURES:
-        raise SettingsError(f"--plot is {plot!r}; give a name that ends in {', '.join(PICTURES)}")
+    check_picture(plot)
     if output is not None:
         sink_class(output)
     names = {
@@ -105,24 +94,7 @@ def _check_files(arguments: argparse.Namespace, paths: Sequence[str]) -> None:
         "--rejects": arguments.rejects,
         "--save-state": arguments.save_state,
     }
-    written = [(name, path) for name, path in names.items() if path not in (None, STANDARD)]
-    read = [path for path in (*paths, arguments.settings) if path not in (None, STANDARD)]
-    for i, (name, file) in enumerate(written):
-        if any(_same(file, path) for path in read):
-            raise SettingsError(f"{name} is {file!r}, a file that is read; give another name")
-        for other, path in written[:i]:
-            if _same(file, path):
-                raise SettingsError(f"{other} and {name} are both {file!r}; give two names")
-        if Path(file).is_dir():
-            raise SettingsError(f"{name} is {file!r}, a folder; name a file")
-        if not Path(file).absolute().parent.is_dir():
-            raise SettingsError(f"{name} is {file!r}, in a folder that does not exist; make it first")
-
-
-def _same(a: str, b: str) -> bool:
-    if Path(a).exists() and Path(b).exists():
-        return Path(a).samefile(b)
-    return Path(a).resolve() == Path(b).resolve()
+    check_written(names, (*paths, arguments.settings))
 
 
 def _report(arguments: argparse.Namespace, job: Job, outcome: Outcome) -> int:

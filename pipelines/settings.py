@@ -21,6 +21,15 @@ from msgspec import Meta, Struct
 from streamrnn.connectors.options import RecordOptions
 from streamrnn.connectors.text import printable
 from streamrnn.errors import SettingsError
+from streamrnn.pipelines.alert_settings import (
+    AlertTables,
+    Channel,
+    InhibitTable,
+    RouteTable,
+    SeverityTable,
+    check_alerts,
+)
+from streamrnn.pipelines.durations import Duration, seconds
 from streamrnn.pipelines.secrets import Secret
 from streamrnn.settings import Settings
 
@@ -39,6 +48,7 @@ __all__ = [
     "PipelineSettings",
     "Record",
     "Serve",
+    "checkpoint_of",
     "load_settings",
     "schema",
     "seconds",
@@ -46,7 +56,6 @@ __all__ = [
 
 ENVIRONMENT = "STREAMRNN__"
 _Names = str | list[str]
-_Duration = Annotated[str, Meta(pattern=r"^\d+(\.\d+)?(ms|s|m|h|d)$", description="such as 1s, 5m, 2h")]
 _What = Annotated[
     str,
     Meta(
@@ -56,7 +65,6 @@ _What = Annotated[
 ]
 _Positive = Annotated[int, Meta(ge=1)]
 _MISSPELT = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*?)`)?$", re.DOTALL)
-_SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -120,7 +128,7 @@ class Record(_Table, frozen=True):
     encoding: str | None = None
     sort: Annotated[bool, Meta(description="replay only: by time, in memory")] = False
     reorder: Annotated[
-        _Duration,
+        Duration,
         Meta(
             description="run only: how long, in event time, a record waits for earlier ones of its series, "
             "at most 1000 records of each; 0s: not at all"
@@ -202,10 +210,10 @@ class Checkpoint(_Table, frozen=True):
     """``[checkpoint]``: the file that holds everything, and how often it is written."""
 
     path: Annotated[str, Meta(description="one SQLite file; on a disk that survives")] = "streamrnn.db"
-    every: Annotated[_Duration, Meta(description="between snapshots of all state")] = "5m"
-    commit: Annotated[_Duration, Meta(description="between flushes of the outputs")] = "1s"
+    every: Annotated[Duration, Meta(description="between snapshots of all state")] = "5m"
+    commit: Annotated[Duration, Meta(description="between flushes of the outputs")] = "1s"
     keep: Annotated[
-        _Duration,
+        Duration,
         Meta(description="events older than the newest by more than this are forgotten; the last 1000 stay"),
     ] = "30d"
 
@@ -240,6 +248,7 @@ class PipelineSettings(_Table, frozen=True):
     sink: list[FileSinkTable | KafkaSinkTable] = []
     checkpoint: Checkpoint = Checkpoint()
     dead_letter: DeadLetter = DeadLetter()
+    alerts: AlertTables = AlertTables()
     serve: Serve | None = None
     log: Log = Log()
 
@@ -254,19 +263,7 @@ TABLES = {"record": Record, "model": Model, "detect": Detect}
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a pipeline file, for editors."""
-    return msgspec.json.schema(PipelineSettings, schema_hook=Secret.schema)
-
-
-def seconds(duration: str) -> float:
-    """A duration such as ``"5m"`` in seconds.
-
-    Examples
-    --------
-    >>> seconds("5m"), seconds("250ms")
-    (300.0, 0.25)
-    """
-    number, unit = re.fullmatch(r"([\d.]+)(\w+)", duration).groups()  # type: ignore[union-attr]
-    return float(number) * _SECONDS[unit]
+    return msgspec.json.schema(PipelineSettings, schema_hook=_schema)
 
 
 def load_settings(path: str | Path, environment: Mapping[str, str] = os.environ) -> PipelineSettings:
@@ -277,6 +274,27 @@ def load_settings(path: str | Path, environment: Mapping[str, str] = os.environ)
     SettingsError
         Where it cannot be read, or holds a name or a value that cannot be.
     """
+    settings = convert(_tables(path, environment), printable(str(path)))
+    RecordOptions(**settings.record.options())
+    Settings.from_dict(settings.settings())
+    check_alerts(settings.alerts)
+    return settings
+
+
+def checkpoint_of(path: str | Path, environment: Mapping[str, str] = os.environ) -> Checkpoint:
+    """The ``[checkpoint]`` of a pipeline file alone: no secret is needed to look at what is kept.
+
+    Raises
+    ------
+    SettingsError
+        Where the file cannot be read, or the table holds what cannot be.
+    """
+    tables = _tables(path, environment)
+    return convert({"checkpoint": tables.get("checkpoint", {})}, printable(str(path))).checkpoint
+
+
+def _tables(path: str | Path, environment: Mapping[str, str]) -> dict[str, Any]:
+    """What the file and the environment say."""
     name = printable(str(path))
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -290,18 +308,23 @@ def load_settings(path: str | Path, environment: Mapping[str, str] = os.environ)
     for variable, value in environment.items():
         if variable.startswith(ENVIRONMENT):
             _put(tables, variable, value)
-    settings = convert(tables, name)
-    RecordOptions(**settings.record.options())
-    Settings.from_dict(settings.settings())
-    return settings
+    return tables
 
 
 def convert(tables: Mapping[str, Any], name: str) -> PipelineSettings:
     """Tables of values as settings; SettingsError where one does not fit."""
     try:
-        return msgspec.convert(tables, PipelineSettings, dec_hook=Secret.decode)
+        return msgspec.convert(tables, PipelineSettings, dec_hook=_decoded)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{name}: {_explained(str(error), tables)}") from None
+
+
+def _decoded(kind: type, value: Any) -> Any:
+    return Channel.decode(value) if kind is Channel else Secret.decode(kind, value)
+
+
+def _schema(kind: type) -> dict[str, Any]:
+    return Channel.schema() if kind is Channel else Secret.schema(kind)
 
 
 def _put(tables: dict[str, Any], variable: str, value: str) -> None:
@@ -343,9 +366,14 @@ def _fields(where: str, tables: Mapping[str, Any]) -> list[str]:
         "serve": Serve,
         "log": Log,
         "source.security": KafkaSecurityTable,
+        "alerts": AlertTables,
+        "alerts.severity": SeverityTable,
+        "alerts.route": RouteTable,
+        "alerts.inhibit": InhibitTable,
     }
-    if where in kinds:
-        return list(kinds[where].__struct_fields__)
+    plain = re.sub(r"\[\d+\]", "", where)
+    if plain in kinds:
+        return list(kinds[plain].__struct_fields__)
     place = tables.get(where.split("[", maxsplit=1)[0], {})
     if "[" in where:
         place = place[int(where.split("[")[1].rstrip("]"))]

@@ -20,7 +20,7 @@ from streamrnn.pipelines.words import iso
 from streamrnn.records import STATUSES, Float64Array
 from streamrnn.settings import Settings
 
-__all__ = ["MOST_SERIES", "SeriesSummary", "Summary", "record_id", "summarise"]
+__all__ = ["MOST_SERIES", "SeriesSummary", "Summary", "for_json", "record_id", "summarise"]
 
 MOST_SERIES = 1000  # that a summary describes one by one
 
@@ -162,7 +162,7 @@ class Summary:
             "series_not_listed": self.n_series - len(self.series),
             "settings": self.settings.to_dict(),
         }
-        cleaned: dict[str, Any] = _clean(plain)
+        cleaned: dict[str, Any] = for_json(plain)
         return cleaned
 
     def _event_dict(self, event: Event) -> dict[str, Any]:
@@ -303,12 +303,12 @@ def _moment_dict(moment: Moment | None) -> dict[str, Any] | None:
     return None if moment is None else {"record": moment.record, "time": _time(moment.time)}
 
 
-def _clean(value: Any) -> Any:
-    """The same with None for what JSON has no number for, and lists for tuples."""
+def for_json(value: Any) -> Any:
+    """A value with None for what JSON has no number for, and lists for tuples."""
     if isinstance(value, Mapping):
-        return {name: _clean(part) for name, part in value.items()}
+        return {name: for_json(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_clean(part) for part in value]
+        return [for_json(part) for part in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

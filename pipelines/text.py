@@ -13,7 +13,7 @@ from streamrnn.pipelines.tables import channel_lines, event_lines, name_text, se
 from streamrnn.pipelines.tally import MISSING, Moment
 from streamrnn.pipelines.words import count, duration, moment, number, percent
 
-__all__ = ["summary_text"]
+__all__ = ["label_facts", "summary_text"]
 
 _SHOWN = 10  # names
 _BASELINES = {"last_value": "last value", "seasonal": "seasonal naive", "ewma": "EWMA"}
@@ -55,7 +55,7 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
     if total.false_alarms.provisional:
         yield "", f"{_alarms(total.false_alarms.provisional, total.false_alarms)} before, provisional"
     if total.labels is not None:
-        yield from _label_facts(total.labels, total.false_alarms)
+        yield from label_facts(total.labels, total.false_alarms)
     if len(total.channels) == 1:
         yield from _channel_facts(total.channels[0], summary)
     if summary.season and summary.seasonal_series < summary.n_series:
@@ -163,7 +163,8 @@ def _compared(alarms: FalseAlarms) -> str:
     return f"{than} asked (95% interval {low:.2g} to {high:.2g})"
 
 
-def _label_facts(labels: LabelScores, alarms: FalseAlarms) -> Iterator[tuple[str, str]]:
+def label_facts(labels: LabelScores, alarms: FalseAlarms) -> Iterator[tuple[str, str]]:
+    """What was found of the labelled windows."""
     unscored = labels.windows - labels.scored
     before = f"; {unscored:,} more ended before the first score" if unscored else ""
     found = f"{labels.found:,} of {count(labels.scored, 'labelled window')} found"

@@ -8,6 +8,7 @@
     ├── StateError               (ValueError)    saved state is damaged, foreign or mismatched
     ├── RetriableError           (OSError)       a connector failed for now; try again
     ├── FatalConnectorError      (RuntimeError)  a connector failed; trying again does not help
+    ├── DeliveryError            (OSError)       a notification did not arrive; says whether to try again
     ├── StoreError               (OSError)       what a run keeps cannot be written, or is in use
     └── UnsupportedMachineError  (RuntimeError)  the processor lacks what the kernels need
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 __all__ = [
     "DataError",
+    "DeliveryError",
     "FatalConnectorError",
     "RetriableError",
     "SettingsError",
@@ -104,6 +106,35 @@ class FatalConnectorError(StreamrnnError, RuntimeError):
     ...
     streamrnn.errors.FatalConnectorError: topic 'flow' is unknown; create it
     """
+
+
+class DeliveryError(StreamrnnError, OSError):
+    """A notification did not arrive, or nobody knows whether it did.
+
+    Attributes
+    ----------
+    retriable : bool
+        Whether the same notification may arrive later.
+    retry_after_s : float or None
+        How long the receiver asks us to wait, in seconds.
+    gone : bool
+        Whether the receiver wants nothing any more (HTTP 410): disable the endpoint.
+
+    Examples
+    --------
+    >>> from streamrnn.errors import DeliveryError
+    >>> error = DeliveryError("night shift: ops.example answered 429", retriable=True, retry_after_s=30.0)
+    >>> error.retriable, error.retry_after_s, error.gone
+    (True, 30.0, False)
+    """
+
+    def __init__(
+        self, message: str, *, retriable: bool, retry_after_s: float | None = None, gone: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retriable = retriable
+        self.retry_after_s = retry_after_s
+        self.gone = gone
 
 
 class StoreError(StreamrnnError, OSError):

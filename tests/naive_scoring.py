@@ -54,7 +54,7 @@ class Scaler:
         self.variance = (1.0 - gain) * (self.variance + gain * distance**2)
 
     def _within_reach(self, distance: float) -> float:
-        """At most ``reach`` scales; the reach grows with each value beyond it, and shrinks with each within."""
+        """At most ``reach`` scales; the reach grows beyond it, and shrinks within."""
         farthest = self.reach * self.scale
         if farthest == 0.0:
             return distance

@@ -44,3 +44,16 @@ def test_a_step_forward_counts_every_weight_once(cell, gates, elementwise):
     forward_flop = runpy.run_path(str(BENCHMARKS / "flops.py"))["forward_flop"]
     weights, head = gates * 20 * (20 + 3 + 2), 2 * (20 + 1)
     assert forward_flop(cell, 20, inputs=3, outputs=2) == 2 * weights + elementwise * 20 + 2 * head
+
+
+def test_a_quick_look_at_alerts_writes_shares_memory_and_lateness(tmp_path):
+    file = tmp_path / "alerts.json"
+    command = [sys.executable, BENCHMARKS / "alerts.py", "--quick", "--json", file]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    figures = json.loads(file.read_text())
+    assert all(math.isfinite(value) for value in figures.values())
+    for case in ("calm", "open"):
+        share = figures[f"{case}/alert_us"] / figures[f"{case}/score_us"]
+        assert figures[f"{case}/share"] == pytest.approx(share)
+    assert figures["open/incidents"] == 500 and figures["open/state_bytes"] < 1000
+    assert "first_try/late_s" in printed

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from streamrnn.pipelines.store.alerts import Alerts, GroupRow, IncidentRow, MemberRow, SilenceRow
 from streamrnn.pipelines.store.events import EventRow, Events
 from streamrnn.pipelines.store.journal import Journal, JournalEntry
 from streamrnn.pipelines.store.outbox import Outbox, OutboxEntry
 from streamrnn.pipelines.store.snapshots import Snapshot, Snapshots
 
-__all__ = ["EventRow", "JournalEntry", "OutboxEntry", "Snapshot", "Store"]
+__all__ = [
+    "EventRow",
+    "GroupRow",
+    "IncidentRow",
+    "JournalEntry",
+    "MemberRow",
+    "OutboxEntry",
+    "SilenceRow",
+    "Snapshot",
+    "Store",
+]
 
 
-class Store(Snapshots, Journal, Events, Outbox):
+class Store(Snapshots, Journal, Events, Outbox, Alerts):
     """One SQLite file with one writer, safe under ``kill -9`` and power cuts.
 
     Each verb is one transaction: on the disk when it returns, undone where it raises.
@@ -25,6 +36,8 @@ class Store(Snapshots, Journal, Events, Outbox):
         Made where there is none.
     readonly : bool
         Look, beside a writer or without one.
+    beside : bool
+        Write, beside a writer or without one: outbox, groups and silences alone.
 
     Raises
     ------

@@ -31,6 +31,8 @@ _LOG_BYTES = 4 << 20
 # Of the header, to write and to read; others make SQLite open the file for reading alone.
 _VERSIONS, _WAL_VERSIONS = slice(18, 20), b"\2\2"
 _COPIES = ("facts", "facts_again")
+# Tables whose damaged rows are dropped: reading again brings the same, or nothing can.
+_SALVAGED = ("events", "outbox", "incidents", "groups", "members", "silences", "channels", "captures")
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ class StoreFile:
     path : str or Path
     readonly : bool
         Look, beside a writer or without one; takes no lock and changes nothing.
+    beside : bool
+        Write, beside a writer or without one: outbox, groups and silences alone, which
+        more than one may change. Takes no lock and mends nothing.
 
     Raises
     ------
@@ -78,16 +83,16 @@ class StoreFile:
         Where it is damaged beyond use, something else or of a newer format.
     """
 
-    def __init__(self, path: str | Path, *, readonly: bool = False) -> None:
+    def __init__(self, path: str | Path, *, readonly: bool = False, beside: bool = False) -> None:
         self._path = Path(path).absolute()
         self._name = printable(str(path))
         self._log_stays = False
         self._told: set[tuple[str, Any]] = set()
         self._found: Facts | None = None
-        self._lock = None if readonly else _lock_of(self._path)
+        self._lock = None if readonly or beside else _lock_of(self._path)
         try:
             with self._speaking():
-                self._database = self._look() if readonly else self._open()
+                self._database = self._look(readonly=readonly) if readonly or beside else self._open()
         except BaseException:
             self._unlock()
             raise
@@ -111,9 +116,10 @@ class StoreFile:
             os.close(self._lock)
             self._lock = None
 
-    def _look(self) -> sqlite3.Connection:
-        database = connect(self._path, "ro")
+    def _look(self, *, readonly: bool) -> sqlite3.Connection:
+        database = connect(self._path, "ro" if readonly else "rw")
         try:
+            _tune(database)
             if (version := format_of(database, self._path)) < FORMAT:
                 raise StateError(f"{self._name} has format {version}; what writes to it must open it first")
         except BaseException:
@@ -134,8 +140,7 @@ class StoreFile:
             )
         database = connect(self._path, "rw")
         try:
-            for statement in ("synchronous = FULL", "wal_autocheckpoint = 0", "secure_delete = OFF"):
-                database.execute(f"PRAGMA {statement}").fetchall()
+            _tune(database)
             self._prepare(database, version)
         except BaseException:
             database.close()
@@ -179,7 +184,7 @@ class StoreFile:
         self._found = _facts_in(database)
         if self._found is None:
             logger.error("%s has lost what was committed last", self._name)
-        for table in ("events", "outbox"):
+        for table in _SALVAGED:
             self._drop_damaged(database, table)
         database.execute("COMMIT")
         if lost := lost_transactions(database, self._path):
@@ -242,7 +247,7 @@ class StoreFile:
                 with suppress(sqlite3.Error):
                     self._database.execute("ROLLBACK")
                 raise
-        if Path(f"{self._path}-wal").stat().st_size > _LOG_BYTES:
+        if self._lock is not None and Path(f"{self._path}-wal").stat().st_size > _LOG_BYTES:
             self._empty_log(self._database)
 
     def _empty_log(self, database: sqlite3.Connection) -> None:
@@ -289,6 +294,11 @@ class StoreFile:
             for table, row in fact_rows(facts):
                 database.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", row)
         self._found = facts
+
+
+def _tune(database: sqlite3.Connection) -> None:
+    for statement in ("synchronous = FULL", "wal_autocheckpoint = 0", "secure_delete = OFF"):
+        database.execute(f"PRAGMA {statement}").fetchall()
 
 
 def fact_rows(facts: Facts) -> list[tuple[str, tuple[int, str, int]]]:

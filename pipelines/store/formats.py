@@ -29,9 +29,28 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX outbox_by_due ON outbox (state, due)",
         "CREATE TABLE chunks (id INTEGER PRIMARY KEY, data BLOB)",
     ),
+    (
+        "CREATE TABLE incidents (id TEXT PRIMARY KEY, time INTEGER, sequence INTEGER, open INTEGER,"
+        " news INTEGER, body TEXT, seal INTEGER) WITHOUT ROWID",
+        "CREATE INDEX incidents_by_news ON incidents (news, open, time)",
+        "CREATE TABLE groups (id TEXT PRIMARY KEY, alike TEXT, state TEXT, due INTEGER, sent INTEGER,"
+        " body TEXT, seal INTEGER) WITHOUT ROWID",
+        "CREATE INDEX groups_by_alike ON groups (alike)",
+        "CREATE TABLE members (id TEXT PRIMARY KEY, incident TEXT, party TEXT, about TEXT, told INTEGER,"
+        " body TEXT, seal INTEGER) WITHOUT ROWID",
+        "CREATE INDEX members_by_incident ON members (incident)",
+        "CREATE INDEX members_by_party ON members (party)",
+        "CREATE INDEX members_by_about ON members (about, told)",
+        "CREATE TABLE silences (id TEXT PRIMARY KEY, until INTEGER, body TEXT, seal INTEGER) WITHOUT ROWID",
+        "CREATE TABLE channels (id TEXT PRIMARY KEY, body TEXT, seal INTEGER) WITHOUT ROWID",
+        "CREATE TABLE captures (id TEXT PRIMARY KEY, time INTEGER, data BLOB, seal INTEGER)",
+    ),
 )
 FORMAT = len(MIGRATIONS)
-TABLES = ("facts", "facts_again", "snapshots", "journal", "events", "outbox", "chunks")
+TABLES = (
+    *("facts", "facts_again", "snapshots", "journal", "events", "outbox", "chunks"),
+    *("incidents", "groups", "members", "silences", "channels", "captures"),
+)
 
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"
 # Codes of SQLite that tell of the machine, not of the file's contents.
@@ -45,7 +64,7 @@ _MACHINE = {
 }
 
 
-def seal(table: str, *columns: str | int) -> int:
+def seal(table: str, *columns: str | int | bytes) -> int:
     """CRC-32 over a row and its table's name, so that no row passes for another."""
     return zlib.crc32(repr((table, *columns)).encode())
 

@@ -88,6 +88,35 @@ class Snapshots(StoreFile):
         self._empty_log(self._database)
         return number
 
+    @property
+    def newest_snapshot(self) -> int:
+        """Number of the newest snapshot that is known to be whole; 0 where none is."""
+        return self._whole
+
+    def snapshot_part(self, number: int, start: int, length: int) -> bytes:
+        """Some bytes of a snapshot's fleet.
+
+        Its checksums, which are of larger parts, are not looked at.
+
+        Raises
+        ------
+        StateError
+            Where they are not there.
+        StoreError
+            Where the file cannot be read.
+        """
+        found = b""
+        while len(found) < length:
+            chunk, at = divmod(start + len(found), CHUNK_BYTES)
+            rows = self._rows(
+                "SELECT substr(data, ?, ?) FROM chunks WHERE id = ?",
+                *(at + 1, length - len(found), number * _MOST_CHUNKS + chunk),
+            )
+            if not rows or not rows[0][0]:
+                raise StateError(f"snapshot {number} in {self._name} has no byte {start + len(found)}")
+            found += rows[0][0]
+        return found
+
     def load(self) -> Snapshot | None:
         """The newest snapshot that is whole; None where there never was one.
 

@@ -37,7 +37,9 @@ def run_apart(*arguments, stdin=None):
     return subprocess.run(command, input=stdin, capture_output=True, check=False)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["replay", "--help"], ["--version"], []])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["replay", "--help"], ["evaluate", "--help"], ["--version"], []]
+)
 def test_help_loads_nothing_heavy(arguments):
     code = (
         "import sys\n"

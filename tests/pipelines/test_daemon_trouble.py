@@ -103,7 +103,7 @@ def test_a_full_disk_is_waited_for_and_costs_nothing(pair, small_disk, on_disk):
     whole, other = pair(**{name: str(small_disk) for name in on_disk.split()})
     whole.finish()
     filler, room = small_disk / "filler", os.statvfs(small_disk)
-    filler.write_bytes(bytes(room.f_bavail * room.f_frsize - 400_000))
+    filler.write_bytes(bytes(room.f_bavail * room.f_frsize - 1_000_000))
     process = other.start()
     assert "no room" in wait_for_words(process, "reading waits", "nothing is ")
     assert process.poll() is None

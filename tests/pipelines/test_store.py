@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from streamrnn import StateError, StoreError
-from streamrnn.pipelines.store import EventRow, JournalEntry, Snapshot, Store, formats
+from streamrnn.pipelines.store import (
+    EventRow,
+    IncidentRow,
+    JournalEntry,
+    SilenceRow,
+    Snapshot,
+    Store,
+    formats,
+)
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "store-1.sqlite"
 FIRST = Snapshot(1, b"\x00" * 100_000, ("a.csv", "b\udcff.csv"), {"a.csv": 7}, {"hash": "x", "list": [1.5]})
@@ -251,15 +259,16 @@ def test_a_cut_store_with_pages_of_another_size_comes_over_too(tmp_path, said):
 def test_an_older_format_is_brought_up_to_date_whole_or_not_at_all(path, monkeypatch):
     with Store(path) as store:
         store.commit({"a": 1}, {})
+    older = formats.FORMAT
     wrong, right = "CREATE TABLE more (id INTEGER, id INTEGER)", "CREATE TABLE more (id INTEGER)"
     for fault, statements in (
         (True, ("CREATE TABLE most (id)", wrong)),
         (False, ("CREATE TABLE most (id)", right)),
     ):
-        monkeypatch.setattr(formats, "MIGRATIONS", (*formats.MIGRATIONS[:1], statements))
+        monkeypatch.setattr(formats, "MIGRATIONS", (*formats.MIGRATIONS[:older], statements))
         for module in (formats, sys.modules["streamrnn.pipelines.store.file"]):
-            monkeypatch.setattr(module, "FORMAT", 2)
-        with pytest.raises(StateError, match="format 1; what writes to it must open it first"):
+            monkeypatch.setattr(module, "FORMAT", older + 1)
+        with pytest.raises(StateError, match=f"format {older}; what writes to it must open it first"):
             Store(path, readonly=True)
         if fault:
             with pytest.raises(StateError, match="duplicate column"):
@@ -267,7 +276,39 @@ def test_an_older_format_is_brought_up_to_date_whole_or_not_at_all(path, monkeyp
     for _ in range(2):
         with Store(path) as store:
             assert store.committed() == ({"a": 1}, {})
-            assert store._rows("PRAGMA user_version") == [(2,)] and store._rows("SELECT * FROM more") == []
+            assert (
+                store._rows("PRAGMA user_version") == [(older + 1,)]
+                and store._rows("SELECT * FROM more") == []
+            )
+
+
+def test_a_store_of_format_1_gets_what_alerts_need(tmp_path):
+    shutil.copyfile(GOLDEN, tmp_path / "store")
+    with Store(tmp_path / "store") as store, store.deciding():
+        assert store.incidents_put([IncidentRow("a", 1, 1, True, True, {})]) == {"a"}
+        assert store.incidents_put([IncidentRow("a", 1, 1, True, True, {"other": 1})]) == set()
+        assert store.incidents_put([IncidentRow("a", 1, 2, False, True, {})]) == {"a"}
+        assert [row.sequence for row in store.incidents(news=True)] == [2]
+
+
+def test_what_runs_beside_a_writer_writes_too(path):
+    with Store(path) as store:
+        with Store(path, beside=True) as other, other.deciding():
+            other.silence_put(SilenceRow("s", 9, {"matchers": ["series=a"]}))
+            other.outbox_put("x.1", "ops", {}, due=1)
+        assert [row.id for row in store.silences(now=8)] == ["s"] and store.silences(now=9) == []
+        assert [entry.id for entry in store.outbox_due(1)] == ["x.1"]
+
+
+def test_of_one_group_the_next_message_is_due_when_the_one_before_is_done(path):
+    with Store(path) as store:
+        for name in ("x.1", "x.2", "y.1"):
+            store.outbox_add(name, "ops", {}, due=1)
+        assert [entry.id for entry in store.outbox_due(5, kind="ops")] == ["x.1", "y.1"]
+        store.outbox_mark("x.1", "waiting", 1, 99)
+        assert [entry.id for entry in store.outbox_due(5)] == ["y.1"]
+        store.outbox_mark("x.1", "delivered", 2, 0)
+        assert [entry.id for entry in store.outbox_due(5)] == ["x.2", "y.1"]
 
 
 @pytest.mark.parametrize("readonly", [False, True])
@@ -277,7 +318,8 @@ def test_a_newer_format_is_refused_with_what_to_do(path, readonly):
         database.execute("PRAGMA user_version = 9")
     database.close()
     before = path.read_bytes()
-    with pytest.raises(StateError, match="format 9, this streamrnn reads formats up to 1; use the version"):
+    newest = formats.FORMAT
+    with pytest.raises(StateError, match=f"format 9, this streamrnn reads formats up to {newest}; use the "):
         Store(path, readonly=readonly)
     assert path.read_bytes() == before
 

@@ -1,0 +1,1 @@
+"""Channels: one file each. None imports a library before it is needed."""

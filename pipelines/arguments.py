@@ -1,0 +1,71 @@
+"""What the commands that read tables have in common: their arguments to options, and checks of file names."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from streamrnn.connectors.base import STANDARD
+from streamrnn.connectors.options import RecordOptions
+from streamrnn.errors import SettingsError
+from streamrnn.pipelines.options import PICTURES, RECORD, SETTINGS
+from streamrnn.pipelines.settings import load_settings
+from streamrnn.settings import Settings
+
+__all__ = ["check_picture", "check_written", "given_options"]
+
+
+def given_options(arguments: argparse.Namespace) -> tuple[RecordOptions, dict[str, Any]]:
+    """How records are read, and settings by name: the settings file's, over them those of the command line.
+
+    Raises
+    ------
+    SettingsError
+        Where one of them is wrong.
+    """
+    given = {name: value for name in RECORD if (value := getattr(arguments, name)) is not None}
+    options = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
+    if arguments.settings is not None:
+        said = load_settings(arguments.settings)
+        given, options = {**said.record.options(), **given}, {**said.settings(), **options}
+    record = RecordOptions(**given)
+    Settings.from_dict(options)  # whatever is wrong with them is better said before a file is read
+    return record, options
+
+
+def check_picture(plot: str | None) -> None:
+    """Refuse a picture of a kind that cannot be drawn."""
+    if plot is not None and Path(plot).suffix.lower() not in PICTURES:
+        raise SettingsError(f"--plot is {plot!r}; give a name that ends in {', '.join(PICTURES)}")
+
+
+def check_written(names: Mapping[str, str | None], paths: Sequence[str | None]) -> None:
+    """Refuse files that would overwrite each other or what is read, before anything is opened.
+
+    Parameters
+    ----------
+    names : mapping of str to str or None
+        Files to write by the options that name them.
+    paths : sequence of str or None
+        Files to read.
+    """
+    written = [(name, path) for name, path in names.items() if path is not None and path != STANDARD]
+    read = [path for path in paths if path is not None and path != STANDARD]
+    for i, (name, file) in enumerate(written):
+        if any(_same(file, path) for path in read):
+            raise SettingsError(f"{name} is {file!r}, a file that is read; give another name")
+        for other, path in written[:i]:
+            if _same(file, path):
+                raise SettingsError(f"{other} and {name} are both {file!r}; give two names")
+        if Path(file).is_dir():
+            raise SettingsError(f"{name} is {file!r}, a folder; name a file")
+        if not Path(file).absolute().parent.is_dir():
+            raise SettingsError(f"{name} is {file!r}, in a folder that does not exist; make it first")
+
+
+def _same(a: str, b: str) -> bool:
+    if Path(a).exists() and Path(b).exists():
+        return Path(a).samefile(b)
+    return Path(a).resolve() == Path(b).resolve()

@@ -1,0 +1,209 @@
+"""What it takes to see a past alert again: a series' state at the last snapshot, and its records since.
+
+Records are kept in memory between two snapshots, within a bound; where there were
+more, nothing is captured, and ``explain`` says so.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from streamrnn.errors import StateError
+from streamrnn.fleet import Fleet
+from streamrnn.pipelines.incident import Peak
+from streamrnn.pipelines.store import Store
+from streamrnn.records import Batch
+from streamrnn.state import SavedState, encode
+
+__all__ = ["Capture", "Recorder", "opened"]
+
+_MOST_BYTES = 64 << 20
+_COLUMNS = ("times", "values", "partitions", "offsets")
+_CRC_BYTES = 4  # behind the rows of an encoded fleet
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One series from some snapshot to the peak of an incident.
+
+    Attributes
+    ----------
+    fleet : bytes
+        A fleet of this series alone, as it was then.
+    parts : list
+        What came since, in order: records, or tunable settings that changed.
+    peak : Peak
+        What was found in the last record.
+    """
+
+    fleet: bytes
+    parts: list[Batch | Mapping[str, Any]]
+    peak: Peak
+
+
+@dataclass
+class _Base:
+    """The state that records are kept since: where its rows are, and what it was set to."""
+
+    snapshot: int = 0
+    rows_at: int = 0
+    series: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+class Recorder:
+    """Keeps what came since the last snapshot.
+
+    Parameters
+    ----------
+    store : Store
+        That holds the snapshots.
+    fleet : Fleet
+        As it is now: as the newest snapshot says, or new.
+    most : int
+        Records of one series in a capture; 0: nothing is kept.
+    snapshot_bytes : int
+        Of the fleet in the newest snapshot; 0: there is none.
+    """
+
+    def __init__(self, store: Store, fleet: Fleet, most: int, snapshot_bytes: int = 0) -> None:
+        self._store, self._most = store, most
+        self.rebase(fleet, snapshot_bytes)
+
+    def rebase(self, fleet: Fleet, snapshot_bytes: int) -> None:
+        """A snapshot was saved: begin anew from there."""
+        series = len(fleet.keys) if snapshot_bytes else 0
+        self._base = _Base(
+            snapshot=self._store.newest_snapshot if snapshot_bytes else 0,
+            rows_at=snapshot_bytes - _CRC_BYTES - series * fleet.layout.row_bytes,
+            series=series,
+            settings=fleet.settings.to_dict(),
+        )
+        self._parts: list[Batch | Mapping[str, Any]] = []
+        self._bytes = 0
+
+    def records(self, batch: Batch) -> None:
+        """A batch was processed."""
+        if not self._most or self._bytes > _MOST_BYTES:
+            return
+        plain = Batch(batch.series, batch.times, batch.values, batch.partitions, batch.offsets)
+        self._bytes += sum(column.nbytes for column in vars(plain).values())
+        self._parts.append(plain)
+        if self._bytes > _MOST_BYTES:
+            self._parts = []
+
+    def changed(self, settings: Mapping[str, Any]) -> None:
+        """Tunable settings changed between two batches."""
+        if self._bytes <= _MOST_BYTES:
+            self._parts.append(dict(settings))
+
+    def take(self, code: int, fleet: Fleet, peak: Peak) -> bytes | None:
+        """A capture of a series up to a peak, as bytes; None where more came than is kept.
+
+        Raises
+        ------
+        StateError, StoreError
+            Where the snapshot cannot be read.
+        """
+        if not self._most or self._bytes > _MOST_BYTES:
+            return None
+        self._join()
+        parts: list[dict[str, Any]] = []
+        left = self._most
+        for part in self._parts:
+            if isinstance(part, Batch):
+                columns = _of(part, code, peak)
+                left -= len(columns["times"]) // 8
+                parts.append(columns)
+            else:
+                parts.append({"settings": dict(part)})
+        if left < 0:
+            return None
+        capture = {
+            "fleet": self._state(code, fleet),
+            "channels": len(fleet.settings.channels),
+            "parts": parts,
+            "peak": list(peak),
+        }
+        return zlib.compress(msgspec.msgpack.encode(capture), 1)
+
+    def _state(self, code: int, fleet: Fleet) -> bytes:
+        """A fleet of one series, as it was in the snapshot; a series that is younger, anew."""
+        key, size = fleet.keys[code], fleet.layout.row_bytes
+        if code >= self._base.series:
+            young = Fleet(fleet.settings.from_dict(self._base.settings))
+            young.series([key])
+            return young.to_bytes()
+        row = self._store.snapshot_part(self._base.snapshot, self._base.rows_at + code * size, size)
+        rows = np.frombuffer(row, np.uint8).reshape(1, size)
+        return encode(SavedState(self._base.settings, [key], rows))
+
+    def _join(self) -> None:
+        """Make neighbouring batches one, so that many looks cost little."""
+        joined: list[Batch | Mapping[str, Any]] = []
+        run: list[Batch] = []
+        for part in [*self._parts, None]:
+            if isinstance(part, Batch):
+                run.append(part)
+                continue
+            if run:
+                joined.append(_one(run))
+                run = []
+            if part is not None:
+                joined.append(part)
+        self._parts = joined
+
+
+def opened(data: bytes) -> Capture:
+    """The capture that bytes hold.
+
+    Raises
+    ------
+    StateError
+        Where they hold none.
+    """
+    try:
+        held = msgspec.msgpack.decode(zlib.decompress(data))
+        parts = [
+            part["settings"] if "settings" in part else _batch(part, held["channels"])
+            for part in held["parts"]
+        ]
+        *numbers, _parts = held["peak"]
+        peak = Peak._make([*numbers, ()])
+        return Capture(held["fleet"], parts, peak)
+    except (zlib.error, msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+        raise StateError(f"a capture is damaged: {error!r}") from None
+
+
+def _of(batch: Batch, code: int, peak: Peak) -> dict[str, bytes]:
+    """The records of a series, up to the peak where it is among them."""
+    rows = np.flatnonzero(batch.series == code)
+    at_peak = (batch.partitions[rows] == peak.partition) & (batch.offsets[rows] == peak.offset)
+    if at_peak.any():
+        rows = rows[: int(np.argmax(at_peak)) + 1]
+    return {name: getattr(batch, name)[rows].tobytes() for name in _COLUMNS}
+
+
+def _one(run: Sequence[Batch]) -> Batch:
+    return (
+        run[0]
+        if len(run) == 1
+        else Batch(*(np.concatenate([getattr(b, name) for b in run]) for name in ("series", *_COLUMNS)))
+    )
+
+
+def _batch(part: Mapping[str, bytes], channels: int) -> Batch:
+    times = np.frombuffer(part["times"], np.int64)
+    return Batch(
+        series=np.zeros(len(times), np.int32),
+        times=times,
+        values=np.frombuffer(part["values"], np.float64).reshape(len(times), channels),
+        partitions=np.frombuffer(part["partitions"], np.int32),
+        offsets=np.frombuffer(part["offsets"], np.int64),
+    )
