@@ -39,7 +39,7 @@ class Fleet:
     >>> fleet = Fleet(Settings())
     >>> a, b = fleet.series(["pump-1", "pump-2"])
     >>> rng = np.random.default_rng(0)
-    >>> batch = Batch.of_one_series(rng.normal(size=(100, 1)))
+    >>> batch = Batch.of_one_series(rng.normal(size=(200, 1)))
     >>> results = fleet.process(batch)
     >>> int(results.status[-1]), bool(results.p_value[-1] <= 1)
     (1, True)
@@ -63,7 +63,7 @@ class Fleet:
         Examples
         --------
         >>> from streamrnn import Fleet, Settings
-        >>> Fleet.bytes_per_series(Settings()) < 40_000
+        >>> Fleet.bytes_per_series(Settings()) < 150_000
         True
         """
         return ModelLayout(settings).row_bytes

@@ -259,8 +259,6 @@ class ModelLayout:
         table[plan.MODEL_CHANNELS], table[plan.MODEL_HORIZONS] = channels, horizons
         table[plan.MODEL_LAGS], table[plan.MODEL_SLOTS] = lags, slots
         table[plan.MODEL_NETWORKS] = len(self.networks)
-        table[plan.MODEL_LEVELS_SIZE] = hotelling.copy_size(channels)
-        table[plan.MODEL_LEVELS_STRIDE] = round_up(channels, LANES)
         for index, name, count in (
             (plan.MODEL_COUNTERS, "counters", plan.STEP_SIZE),
             (plan.MODEL_CLOCK, "clock", 1),
@@ -281,14 +279,6 @@ class ModelLayout:
             (plan.MODEL_SPREAD, "spread", horizons * channels),
             (plan.MODEL_QUANTILE, "quantile", horizons * channels),
             (plan.MODEL_RESIDUALS, "residuals", horizons * channels),
-            (plan.MODEL_PAST, "past", channels * autoregression.STRIDE),
-            (plan.MODEL_AUTOREGRESSION, "autoregression", 2 * channels * autoregression.COPY),
-            (plan.MODEL_LEVELS, "levels", 2 * hotelling.copy_size(channels)),
-            (plan.MODEL_NOVELTY, "novelty", channels * novelty.VALUES),
-            (plan.MODEL_PAIRS, "pairs", len(self.networks) * novelty.PAIRS if channels == 1 else 0),
-            (plan.MODEL_CONTEXT, "context", novelty.VALUES if channels == 1 else 0),
-            (plan.MODEL_ANCHOR, "anchor", anchor.STATE),
-            (plan.MODEL_FUSION, "fusion", fusion.STATE),
             (plan.MODEL_TAIL, "tail", tail.STATE),
             (plan.MODEL_ALERT, "alert", alert.STATE),
             (plan.MODEL_EVENT, "event", alert.EVENT_STATE),
@@ -300,6 +290,33 @@ class ModelLayout:
             (plan.MODEL_SURPRISES, "surprises", channels),
             (plan.MODEL_INPUTS, "inputs", PER_CHANNEL * channels + SHARED),
             (plan.MODEL_INTERVAL, "interval", 3),
+        ):
+            table[index] = self.scratch.take(name, count)
+        self._evidence_segments(table)
+        numbers = table.view(np.float64)
+        level, budget = self.settings.alarm_rate()
+        numbers[plan.MODEL_LEVEL], numbers[plan.MODEL_BUDGET] = level, budget
+        numbers[plan.MODEL_MISS] = 1.0 - self.settings.coverage
+        table[plan.MODEL_LEARN_ANOMALIES] = self.settings.learn_anomalies
+        return table
+
+    def _evidence_segments(self, table: Int64Array) -> None:
+        """What ``scoring`` keeps of a series, and its room in the scratch."""
+        channels = len(self.settings.channels)
+        table[plan.MODEL_LEVELS_SIZE] = hotelling.copy_size(channels)
+        table[plan.MODEL_LEVELS_STRIDE] = round_up(channels, LANES)
+        for index, name, count in (
+            (plan.MODEL_PAST, "past", channels * autoregression.STRIDE),
+            (plan.MODEL_AUTOREGRESSION, "autoregression", 2 * channels * autoregression.COPY),
+            (plan.MODEL_LEVELS, "levels", 2 * hotelling.copy_size(channels)),
+            (plan.MODEL_NOVELTY, "novelty", channels * novelty.VALUES),
+            (plan.MODEL_PAIRS, "pairs", len(self.networks) * novelty.PAIRS if channels == 1 else 0),
+            (plan.MODEL_CONTEXT, "context", novelty.VALUES if channels == 1 else 0),
+            (plan.MODEL_ANCHOR, "anchor", anchor.STATE),
+            (plan.MODEL_FUSION, "fusion", fusion.STATE),
+        ):
+            table[index] = self.row.take(name, count)
+        for index, name, count in (
             (plan.MODEL_CLEAN, "clean", round_up(channels, LANES)),
             (plan.MODEL_CLEAN_MAGNITUDES, "clean_magnitudes", channels),
             (plan.MODEL_AUTOREGRESSION_ROOM, "autoregression_room", 2 * channels * autoregression.SCRATCH),
@@ -308,12 +325,6 @@ class ModelLayout:
             (plan.MODEL_T_SQUARED, "t_squared", 2),
         ):
             table[index] = self.scratch.take(name, count)
-        numbers = table.view(np.float64)
-        level, budget = self.settings.alarm_rate()
-        numbers[plan.MODEL_LEVEL], numbers[plan.MODEL_BUDGET] = level, budget
-        numbers[plan.MODEL_MISS] = 1.0 - self.settings.coverage
-        table[plan.MODEL_LEARN_ANOMALIES] = self.settings.learn_anomalies
-        return table
 
     def _network_segments(self) -> tuple[list[Int64Array], list[Int64Array]]:
         training = Training(rate=self.settings.learning_rate)

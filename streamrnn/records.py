@@ -122,7 +122,7 @@ class Results:
     >>> fleet = Fleet(Settings(channels=["level"]))
     >>> results = fleet.process(Batch.of_one_series(np.sin(np.arange(200.0))[:, None]))
     >>> results.yhat.shape, int((~np.isnan(results.p_value)).sum())
-    ((200, 1), 152)
+    ((200, 1), 50)
     """
 
     yhat: Float64Array

@@ -57,6 +57,7 @@ def story(minutes, odd, series=1, *, alert=True, surprise=5.0, missing=(), step=
         surprise=surprises,
         alert_strength=strength.ravel(),
         level=np.full(n, 1e-4),
+        alert_level=np.full(n, 0.5),
         is_anomaly=odd_ones,
         status=status.ravel(),
         event_partition=np.where(event.ravel() < 0, -1, 0).astype(np.int32),

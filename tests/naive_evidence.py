@@ -270,9 +270,6 @@ class Evidence:
             }
             self.shares[list(parts)] += list(parts.values())
             t_squared = self.levels[copy].assess(self.clean, self.magnitudes)
-            positive = np.maximum(self.levels[copy].parts, 0.0)
-            if positive.sum() > 0.0:
-                self.shares += np.log1p(t_squared) * len(values) * positive / positive.sum()
             kinds += [np.mean(list(parts.values())), np.log1p(t_squared)]
         largest, first = 0.0, 0.0
         for d in np.flatnonzero(usable):

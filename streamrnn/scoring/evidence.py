@@ -108,10 +108,10 @@ def _assess_autoregression(model, row, scratch, values, which, inflation):
 
 @kernel
 def _assess_levels(model, row, scratch, which):
-    """T2 of one copy, and the channels' parts of its evidence."""
+    """T2 of one copy."""
     channels = load(int64_at(model), plan.MODEL_CHANNELS)
     deviations, product = _level_room(model, scratch, which, 0), _level_room(model, scratch, which, 1)
-    t_squared = hotelling.assess(
+    return hotelling.assess(
         _levels(model, row, which),
         _at(model, scratch, plan.MODEL_CLEAN),
         _at(model, scratch, plan.MODEL_CLEAN_MAGNITUDES),
@@ -119,16 +119,6 @@ def _assess_levels(model, row, scratch, which):
         product,
         channels,
     )
-    positive = 0.0
-    for d in range(channels):
-        positive += max(load(deviations, d) * load(product, d), 0.0)
-    if positive > 0.0:
-        parts = _at(model, scratch, plan.MODEL_SURPRISES)
-        share = log1p(t_squared) * channels / positive
-        for d in range(channels):
-            part = max(load(deviations, d) * load(product, d), 0.0) * share
-            store(parts, d, load(parts, d) + part)
-    return t_squared
 
 
 @woven
