@@ -60,10 +60,10 @@ class JsonFields:
         return self.decode_many([message])[0]
 
     def decode_many(self, messages: Sequence[bytes]) -> list[Any]:
-        """The same of many; raises where one of them is no JSON object."""
+        """The same of many; raises where one of them is no JSON object, TypeError where it is None."""
         if not all(map(bytes.isascii, messages)):
             for message in messages:
-                message.decode()  # text that is passed over would not be looked at else
+                bytes.decode(message)  # text that is passed over would not be looked at else
         return list(map(self._decode, messages))
 
     def column(self, objects: Sequence[Any], path: str) -> list[Any]:

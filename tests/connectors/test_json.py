@@ -142,6 +142,16 @@ def test_another_decoder_goes_on_within_the_hour_that_comes_twice(time_format):
         assert times.tolist() == whole.times[cut:].tolist()
 
 
+@pytest.mark.parametrize("others", [[b'{"v":2}'], ['{"v":"é"}'.encode()]])
+def test_an_empty_message_among_any_others_is_a_dead_letter(others):
+    n, values = len(others) + 1, [*others, None]
+    zeros = np.zeros(n, np.int64)
+    messages = Messages(values, [None] * n, zeros, zeros.astype(np.int32), np.arange(n), ["flow-0"])
+    found = JsonDecoder(RecordOptions(values=("v",))).decode(messages)
+    assert len(found.read) == n - 1
+    assert [letter.reason for letter in found.dead] == ["the message is empty"]
+
+
 @pytest.mark.soak
 def test_a_million_fuzzed_messages_are_records_or_dead_letters():
     seed = random.SystemRandom().randrange(2**32)
