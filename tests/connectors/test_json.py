@@ -142,7 +142,7 @@ def test_another_decoder_goes_on_within_the_hour_that_comes_twice(time_format):
         assert times.tolist() == whole.times[cut:].tolist()
 
 
-@pytest.mark.parametrize("others", [[b'{"v":2}'], ['{"v":"é"}'.encode()]])
+@pytest.mark.parametrize("others", [[b'{"v":2}'], ['{"v":2,"note":"é"}'.encode()]])
 def test_an_empty_message_among_any_others_is_a_dead_letter(others):
     n, values = len(others) + 1, [*others, None]
     zeros = np.zeros(n, np.int64)
