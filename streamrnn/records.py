@@ -108,7 +108,7 @@ class Results:
         The p-value at or under which this record is a detection.
     alert_level : (n,) float64
         The alert_strength at or over which its event is an alert: .5, or more where a
-        budget is overrun.
+        budget is overrun or the series is young.
     is_anomaly : (n,) bool
     status : (n,) int8
         Index into ``STATUSES``.

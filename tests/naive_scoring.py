@@ -196,7 +196,9 @@ class Alerts:
 
     @property
     def alert_level(self) -> float:
-        return exp(self.raised) / (1.0 + exp(self.raised))
+        young = max(1.0 - len(self.before) / alert.YOUTH, 0.0)
+        u = exp(self.raised) * (1.0 + alert._YOUNG * young)
+        return u / (1.0 + u)
 
     def end_if_calm(self) -> None:
         self.open = self.open and self.calm < alert.QUIET
@@ -212,6 +214,7 @@ class Alerts:
 
     def judge(self, detection: bool, asked: float, position: tuple[int, int]) -> float:
         """Alert strength of a record; call ``end_if_calm`` before."""
+        alert_level = self.alert_level
         self.recent *= exp(-1.0 / 1000.0)
         self._steer(alert.STEP * self.allowed)
         u = asked / (1.0 + 0.1 * self.recent)
@@ -228,7 +231,7 @@ class Alerts:
             self.open, self.reached, self.position = True, False, position
             if detection:
                 self._steer(-alert.STEP)
-        if strength >= self.alert_level and not self.reached:
+        if strength >= alert_level and not self.reached:
             self.reached = True
             if self.allowed > 0.0:
                 self.raised = min(self.raised + alert.STEP, alert._MOST_RAISED)

@@ -161,7 +161,7 @@ def _judge(model, row, scratch, values, call, i, odd_step):
     )
     detection = surprise >= level_surprise
     normal = load(state, alert.NORMAL)
-    store(_column(call, plan.CALL_ALERT_LEVEL), i, alert.alert_level_now(state))
+    store(_column(call, plan.CALL_ALERT_LEVEL), i, alert.alert_level_now(state, event))
     strength = alert.judge_event(state, event, detection, asked, allowed, position)
     store(_column(call, plan.CALL_SCORE), i, score)
     store(_column(call, plan.CALL_SURPRISE), i, surprise)

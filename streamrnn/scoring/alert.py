@@ -9,14 +9,15 @@ worsens.
 
 An event opens at a detection or at ``alert_strength`` >= .5 and ends after ``QUIET``
 records without either. It is an alert once ``alert_strength`` reaches the alert level:
-.5, or more while a budget is overrun.
+.5, or more while a budget is overrun or the series is young.
 
 With a budget of events, two levels are steered so that in the long run there are as
 many as were asked for (Robbins and Monro 1951). The p-level is the budget's share of a
 record times exp(steer): an event that opens at a detection lowers ``steer`` by ``STEP``,
 and every record raises it by the same step times the events that the budget allows for
 one record. The alert level's u is exp(raise): up by ``STEP`` with every alert, down in
-the same way, and never under 1.
+the same way, and never under 1. For the first ``YOUTH`` scored records it is up to
+1 + ``_YOUNG`` times as much: memories that hold little call much new.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ MOST_WITHHELD = 50.0
 STEP = 0.3
 _STEER_BOUNDS = (-3.4, 0.7)  # a thirtieth to twice the first guess
 _MOST_RAISED = 12.0
+YOUTH = 350.0
+_YOUNG = 30.0
 _FORGET = 0.9990004998333750  # exp(-1 / 1000)
 LARGEST_LEVEL = 0.05  # that a budget may stand for
 CALIBRATED_AFTER = 3.0  # normal records, in units of 1 / level
@@ -63,9 +66,10 @@ def level_now(state, fixed, allowed):
 
 
 @inlined
-def alert_level_now(state):
-    """The alert_strength at which an event is an alert."""
-    u = exp(load(state, RAISED))
+def alert_level_now(state, event):
+    """The alert_strength at which an event is an alert: higher for a young series, to which all is new."""
+    young = max(1.0 - load(event, RECORDS) / YOUTH, 0.0)
+    u = exp(load(state, RAISED)) * (1.0 + _YOUNG * young)
     return u / (1.0 + u)
 
 
@@ -105,6 +109,7 @@ def judge_event(state, event, detection, asked, allowed, position):
     ``asked`` is what its evidence asks for; ``position`` = (partition, offset) of the
     record becomes the event's name.
     """
+    alert_level = alert_level_now(state, event)
     store(state, RECENT, load(state, RECENT) * _FORGET)
     if allowed > 0.0:
         store(state, STEER, min(load(state, STEER) + STEP * allowed, _STEER_BOUNDS[1]))
@@ -123,7 +128,7 @@ def judge_event(state, event, detection, asked, allowed, position):
         store(event, REACHED, 0)
         if detection and allowed > 0.0:
             store(state, STEER, max(load(state, STEER) - STEP, _STEER_BOUNDS[0]))
-    if strength >= alert_level_now(state) and not load(event, REACHED):
+    if strength >= alert_level and not load(event, REACHED):
         store(event, REACHED, 1)
         if allowed > 0.0:
             store(state, RAISED, min(load(state, RAISED) + STEP, _MOST_RAISED))

@@ -23,7 +23,7 @@ def _judge(state, event, columns, allowed, fixed):
         limit = -log(level) / 2.302585092994046
         store(int64_at(normal), i, alert.is_normal(float64_at(state), surprise, limit))
         detection = surprise >= limit
-        store(float64_at(raised), i, alert.alert_level_now(float64_at(state)))
+        store(float64_at(raised), i, alert.alert_level_now(float64_at(state), int64_at(event)))
         strength = alert.judge_event(
             float64_at(state), int64_at(event), detection, surprise / 3.0, allowed, (7, i)
         )
@@ -167,6 +167,14 @@ def test_where_much_is_alarming_less_is_alarming():
     strengths = judge.strength[list(places)]
     assert strengths[0] > 0.53
     assert np.all(strengths[20:] < strengths[0])
+
+
+def test_a_young_series_alerts_only_for_what_is_very_odd():
+    grown = int(alert.YOUTH)
+    for place, value, alerts in ((5, 9.0, 0), (5, 120.0, 1), (grown, 9.0, 1)):
+        judge = Judge()(quiet(grown + 50, **{f"_{place}": value}))
+        assert judge.events == [place]  # an event it is all the same
+        assert judge.reached == alerts
 
 
 def test_records_that_are_no_detection_are_counted():
