@@ -80,6 +80,7 @@ class Feed:
             found,
             is_anomaly=odd,
             alert_strength=np.where(odd, 0.6, 0.0),
+            alert_level=np.full(ROWS, 0.5),
             surprise=np.where(odd, 5.0, 0.5),
             p_value=np.where(odd, 1e-5, 0.3),
             status=np.full(ROWS, 2, np.int8),

@@ -31,7 +31,7 @@ _MOST_LATE = 20
 _LOG10 = 2.302585092994046
 _TAIL_AFTER = 50.0  # scores that the tail learns before it judges
 # -log10 p at which the score alone asks for an alert: with one channel the memories hear most of it.
-_SURPRISE_OF_ONE, _SURPRISE_OF_MANY = 7.0, 3.0
+_SURPRISE_OF_ONE, _SURPRISE_OF_MANY = 4.0, 3.0
 
 
 @inlined

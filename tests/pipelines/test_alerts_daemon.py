@@ -56,8 +56,8 @@ def write_faults(path, minutes=2500, devices=4):
     rng = np.random.default_rng(11)
     values = 20 + 3 * np.sin(np.arange(minutes)[:, None] / 20) + rng.normal(size=(minutes, devices))
     for device in range(devices):
-        for start in (1500 + 17 * device, 2100 + 29 * device):
-            values[start : start + 4, device] += 40
+        for start, size in ((1500 + 17 * device, 40), (2100 + 29 * device, 80)):
+            values[start : start + 4, device] += size
     rows = [
         f"{1_700_000_000 + 60 * t},dev{i:02d},{values[t, i]:.3f}"
         for t in range(minutes)

@@ -89,17 +89,17 @@ def test_a_capture_replays_to_the_bit_over_snapshots_batches_and_changed_setting
 
 def test_before_the_first_snapshot_a_series_is_replayed_from_its_first_record(run):
     live = run()
-    batch = batch_of(np.arange(120))
+    batch = batch_of(np.arange(220))
     found = live.process(batch)
-    capture = opened(live.recorder.take(5, live.fleet, peak_of(batch, found, 100 * 60 + 5)))
-    assert len(_replayed(capture).batch) == 101 and _is_same(capture, _replayed(capture))
+    capture = opened(live.recorder.take(5, live.fleet, peak_of(batch, found, 200 * 60 + 5)))
+    assert len(_replayed(capture).batch) == 201 and _is_same(capture, _replayed(capture))
 
 
 def test_other_numbers_are_noticed(run):
     live = run()
-    batch = batch_of(np.arange(120))
+    batch = batch_of(np.arange(220))
     found = live.process(batch)
-    peak = peak_of(batch, found, 100 * 60 + 5)
+    peak = peak_of(batch, found, 200 * 60 + 5)
     wrong = peak._replace(score=float(np.nextafter(peak.score, 9.0)))
     capture = opened(live.recorder.take(5, live.fleet, wrong))
     assert not _is_same(capture, _replayed(capture))
@@ -127,9 +127,9 @@ def test_explain_says_when_a_capture_is_gone(tmp_path, monkeypatch, capsys):
 
 def test_explain_shows_the_numbers_of_the_record(run, tmp_path, monkeypatch, capsys):
     live = run()
-    batch = batch_of(np.arange(120))
+    batch = batch_of(np.arange(220))
     found = live.process(batch)
-    row = 110 * 60 + 5
+    row = 210 * 60 + 5
     data = live.recorder.take(5, live.fleet, peak_of(batch, found, row))
     said = {"summary": "pump-5 \x1b[31m", "description": "since noon", "why": ""}
     body = {"labels": {}, "annotations": said, "severity": "info", "values": {}}
@@ -140,7 +140,7 @@ def test_explain_shows_the_numbers_of_the_record(run, tmp_path, monkeypatch, cap
     (tmp_path / "pipeline.toml").write_text('[source]\nkind = "file"\npath = "x.csv"\n')
     assert main(["explain", "pumps-1"]) == 0
     out = capsys.readouterr().out
-    assert "\x1b" not in out and "replayed 111 records since the snapshot before: the same numbers" in out
+    assert "\x1b" not in out and "replayed 211 records since the snapshot before: the same numbers" in out
     assert main(["explain", "pumps-1", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["same"] and shown["surprise"] == float(found.surprise[row])
