@@ -176,6 +176,7 @@ def odd_one(quiet: Results, offset: int) -> Results:
         quiet,
         is_anomaly=np.array([True]),
         alert_strength=np.array([0.7]),
+        alert_level=np.array([0.5]),
         surprise=np.array([5.0]),
         p_value=np.array([1e-5]),
         event_partition=np.array([0], np.int32),
