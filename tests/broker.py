@@ -112,7 +112,7 @@ class OwnBroker(Broker):
         tool = [*self._java, "kafka.tools.StorageTool"]
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         login = f"SCRAM-SHA-256=[name={USER},password={PASSWORD}]"
-        run([*tool, "format", "-t", cluster, "-c", str(self._properties), "--add-scram", login])
+        run([*tool, "format", f"--cluster-id={cluster}", "-c", str(self._properties), "--add-scram", login])
 
     @property
     def sasl_address(self):
