@@ -103,7 +103,7 @@ class Results:
     surprise : (n,) float64
         -log10 p.
     alert_strength : (n,) float64
-        0 to 1; not 0 only where an event opens or clearly worsens.
+        0 to 1; not 0 only where the evidence is the strongest for a while.
     level : (n,) float64
         The p-value at or under which this record is a detection.
     alert_level : (n,) float64

@@ -23,7 +23,6 @@ from math import sqrt as square_root
 
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.readout import dot, update_inverse
-from streamrnn.kernels.scalar import log1p
 from streamrnn.kernels.vector import (
     fma,
     lanes,
@@ -117,12 +116,6 @@ def assess(copy, scratch, past, value, magnitude):
     error = y - forecast
     store(scratch, SCRATCH_ERROR, error)
     return error * error / (load(copy, ERROR) + _SMALLEST_ERROR)
-
-
-@inlined
-def evidence(relative):
-    """log(1 + e^2 / v)."""
-    return log1p(relative)
 
 
 @inlined
