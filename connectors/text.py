@@ -53,8 +53,9 @@ _UNIT = re.compile(
 _LONGEST_SHOWN = 60
 _OF_NUMBERS = b"0123456789.-+eE \t;"
 _SWAPPED = str.maketrans(",.", ".,")  # a decimal comma's spelling to a decimal point's
-# Digits in groups of three, a point before decimals; the mark between groups is one and the same.
-_GROUPED = re.compile(r"[+-]?\d{1,3}(?:([,'\s\u00a0\u202f])\d{3})(?:\1\d{3})*(?:\.\d+)?$")
+# Digits in groups of three, a point before decimals; the mark between groups is one and the same,
+# and no number of groups begins with 0.
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:([,'\s\u00a0\u202f])\d{3})(?:\1\d{3})*(?:\.\d+)?$")
 
 
 def printable(text: str) -> str:

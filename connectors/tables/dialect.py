@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamrnn.connectors.options import RecordOptions
+from streamrnn.connectors.tables.marks import decimal_of
 from streamrnn.connectors.tables.rows import GivenLines, cells_of, rows_of
 from streamrnn.connectors.text import is_missing, is_number, shown
 from streamrnn.errors import DataError
@@ -146,7 +147,7 @@ def find_dialect(lines: Sequence[str], encoding: str, title: str, options: Recor
     Raises
     ------
     DataError
-        Where there is no record.
+        Where there is no record, or every number may be read two ways.
     """
     lines = lines[:_LOOKED_AT]
     if not any(line.strip() for line in lines):
@@ -163,6 +164,8 @@ def find_dialect(lines: Sequence[str], encoding: str, title: str, options: Recor
     pairs = pairs or [(delimiters[0], decimals[0])]
     weighed = _weighed(lines)
     delimiter, decimal = max(pairs, key=lambda pair: _merit(weighed, *pair))
+    if not options.decimal:
+        decimal = decimal_of(_columns(weighed, delimiter), delimiter, decimal, title)
     return _placed(lines, encoding, delimiter, decimal, title)
 
 
@@ -207,6 +210,14 @@ def _merit(lines: Sequence[str], delimiter: str, decimal: str) -> tuple[float, f
     merit = (alike / len(rows)) * (0.2 + share) * (1.0 if width > 1 else 0.5)
     merit *= 0.9 if delimiter == " " else 1.0
     return round(merit, 3), round(plain / max(len(cells), 1), 3), width
+
+
+def _columns(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    """The cells of the rows that are as wide as most, times left out, by column."""
+    rows = [row for _, row in _table(lines, delimiter)]
+    width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
+    whole = zip(*(row for row in rows if len(row) == width), strict=True)
+    return [[cell for cell in column if not _is_time(cell)] for column in whole]
 
 
 def _worth(cell: str, decimal: str) -> float:
