@@ -23,7 +23,7 @@ from streamrnn.state import SavedState, encode
 
 __all__ = ["Capture", "Recorder", "opened"]
 
-_MOST_BYTES = 64 << 20
+_MOST_BYTES = 8 << 20  # some 290,000 records of one channel
 _COLUMNS = ("times", "values", "partitions", "offsets")
 _CRC_BYTES = 4  # behind the rows of an encoded fleet
 
