@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         StreamrnnError,
         UnsupportedMachineError,
     )
+    from streamrnn.feedback import Feedback, Position
     from streamrnn.fleet import Fleet
     from streamrnn.records import Batch, Results
     from streamrnn.result import Expectation, Forecast, Result
@@ -34,8 +35,10 @@ _HOMES = {
     "DataError": "errors",
     "Detector": "detector",
     "Expectation": "result",
+    "Feedback": "feedback",
     "Fleet": "fleet",
     "Forecast": "result",
+    "Position": "feedback",
     "Result": "result",
     "Results": "records",
     "Settings": "settings",
@@ -54,8 +57,10 @@ __all__ = [
     "Detector",
     "Expectation",
     "FatalConnectorError",
+    "Feedback",
     "Fleet",
     "Forecast",
+    "Position",
     "Result",
     "Results",
     "RetriableError",

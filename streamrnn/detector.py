@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn import feedback
 from streamrnn.columns import TEXT_COLUMNS, output_columns
 from streamrnn.errors import DataError, SettingsError
+from streamrnn.feedback import Feedback, Position
 from streamrnn.fleet import Fleet
 from streamrnn.kernels import plan
-from streamrnn.layout import aligned_bytes
+from streamrnn.layout import ModelLayout, aligned_bytes
 from streamrnn.records import STATUSES, Batch
 from streamrnn.result import Expectation, Forecast, Result
 from streamrnn.settings import Settings
@@ -182,6 +184,65 @@ class Detector:
         tried = self._tried(x, time)
         return _forecasts(tried._started(x), tried._trial, horizon)
 
+    def not_an_anomaly(self, event_id: str) -> Feedback[str]:
+        """Have what looks like this event raise no alert from here on.
+
+        ``alert_strength`` is 0 for it; scores, p-values and ``is_anomaly`` stay what they
+        are. A larger deviation, or one to the other side, still alerts. Of 8 events
+        something may be said; then the first one goes, and the answer says so.
+
+        Parameters
+        ----------
+        event_id : str
+            Of one of the newest 16 events, from ``Result.event_id``.
+
+        Raises
+        ------
+        DataError
+            Where the event is not remembered.
+
+        Examples
+        --------
+        >>> from streamrnn import Detector
+        >>> detector = Detector(name="tank", false_alarms=1e-3)
+        >>> for t in range(300):
+        ...     detector.learn_one(20 + (t % 12))
+        >>> detector.process_one(40.0).event_id
+        'tank-300'
+        >>> detector.not_an_anomaly("tank-300").alike  # no other was like it
+        ()
+        >>> for t in range(300):
+        ...     detector.learn_one(20 + (t % 12))
+        >>> detector.judge_one(41.0).alert_strength, detector.judge_one(60.0).alert_strength > 0.5
+        (0.0, True)
+        """
+        return self._say(event_id, feedback.DISMISSED)
+
+    def confirm(self, event_id: str) -> Feedback[str]:
+        """Have what looks like this event never be quiet, however often it comes.
+
+        It wins over ``not_an_anomaly``, and recent alerts take nothing off its strength.
+
+        Raises
+        ------
+        DataError
+            Where the event is not remembered.
+        """
+        return self._say(event_id, feedback.CONFIRMED)
+
+    def forget_feedback(self, event_id: str) -> None:
+        """Take back what was said of this event.
+
+        When nothing else was said, all goes on to the bit as if nothing had been.
+
+        Raises
+        ------
+        DataError
+            Where nothing was said of it.
+        """
+        layout, row = self._memory(event_id)
+        feedback.take_back(layout, row, self._position(event_id), self._event_id)
+
     def to_bytes(self) -> bytes:
         """The whole detector as versioned bytes."""
         if self._fleet is None:
@@ -268,6 +329,26 @@ class Detector:
         self._trial[:] = self._fleet.row(0)
         self._fleet.run(self._call, self._trial)
         return self
+
+    def _say(self, event_id: str, mark: int) -> Feedback[str]:
+        layout, row = self._memory(event_id)
+        return feedback.say(layout, row, self._position(event_id), mark, self._event_id)
+
+    def _memory(self, event_id: str) -> tuple[ModelLayout, NDArray[np.uint8]]:
+        if self._fleet is None:
+            raise DataError(f"event {event_id} is not known: no record has come yet")
+        return self._fleet.layout, self._fleet.row(0)
+
+    def _event_id(self, event: Position) -> str:
+        return f"{self.name}-{event.offset}"
+
+    def _position(self, event_id: str) -> Position:
+        name, _, offset = event_id.rpartition("-")
+        if name != self.name or not offset.isdecimal():
+            raise DataError(
+                f"event {event_id!r} is none of this detector; ids of its events look like {self.name}-1500"
+            )
+        return Position(0, int(offset))
 
     def _check_horizon(self, horizon: int) -> None:
         horizons = self.settings.horizons

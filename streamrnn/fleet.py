@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn import feedback
 from streamrnn.call import Call
+from streamrnn.errors import DataError
+from streamrnn.feedback import Feedback, Position, Signature
 from streamrnn.initial import initial_row
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import bind
@@ -151,6 +154,54 @@ class Fleet:
         newest_forecasts(self._table_address, address(row), address(out))
         return out
 
+    def not_an_anomaly(self, key: str, event: Position) -> Feedback[Position]:
+        """Have what looks like an event of a series raise no alert from here on.
+
+        Scores, p-values and detections stay what they are; a larger deviation, or one to
+        the other side, still alerts. A series holds what was said of 8 events.
+
+        Parameters
+        ----------
+        key : str
+        event : Position
+            Partition and offset of the record that opened it, as in
+            ``Results.event_partition`` and ``event_offset``.
+
+        Raises
+        ------
+        DataError
+            Where there is no such series, or it does not remember the event.
+        """
+        return feedback.say(self.layout, self._row_of(key), event, feedback.DISMISSED, _itself)
+
+    def confirm(self, key: str, event: Position) -> Feedback[Position]:
+        """Have what looks like an event of a series never be quiet, however often it comes.
+
+        It wins over ``not_an_anomaly``, and recent alerts take nothing off its strength.
+
+        Raises
+        ------
+        DataError
+            Where there is no such series, or it does not remember the event.
+        """
+        return feedback.say(self.layout, self._row_of(key), event, feedback.CONFIRMED, _itself)
+
+    def forget_feedback(self, key: str, event: Position) -> None:
+        """Take back what was said of an event.
+
+        When nothing else was said of the series, all goes on to the bit as if nothing had been.
+
+        Raises
+        ------
+        DataError
+            Where there is no such series, or nothing was said of the event.
+        """
+        feedback.take_back(self.layout, self._row_of(key), event, _itself)
+
+    def tell(self, key: str, event: Position, mark: int, seen: Signature) -> None:
+        """Mark an event whose signature was kept elsewhere; its series may have forgotten it."""
+        feedback.tell(self.layout, self._row_of(key), event, mark, seen)
+
     def to_bytes(self) -> bytes:
         """All series' states, settings and keys, as versioned bytes (``state.py``)."""
         rows = self._slab[: self.state_bytes].reshape(len(self._codes), self.layout.row_bytes)
@@ -181,6 +232,11 @@ class Fleet:
         fleet._slab[: fleet.state_bytes] = saved.rows.ravel()
         return fleet
 
+    def _row_of(self, key: str) -> NDArray[np.uint8]:
+        if key not in self._codes:
+            raise DataError(f"there is no series {key!r}")
+        return self.row(self._codes[key])
+
     def _call_for(self, batch: Batch) -> Call:
         batch.check(len(self._codes), len(self.settings.channels))
         call = self.new_call(len(batch))
@@ -198,3 +254,7 @@ class Fleet:
         for code in range(filled, count):
             self.row(code)[:] = self._template
         self._filled = count
+
+
+def _itself(position: Position) -> Position:
+    return position

@@ -18,7 +18,7 @@ from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.cells.protocol import CellSpec
 from streamrnn.kernels.features import PER_CHANNEL, SHARED
 from streamrnn.kernels.scaler import WINDOW
-from streamrnn.scoring import alert, anchor, autoregression, fusion, hotelling, novelty, tail
+from streamrnn.scoring import alert, anchor, autoregression, feedback, fusion, hotelling, novelty, tail
 from streamrnn.settings import Settings
 
 ALIGNMENT = 64
@@ -293,6 +293,7 @@ class ModelLayout:
         ):
             table[index] = self.scratch.take(name, count)
         self._evidence_segments(table)
+        self._feedback_segments(table)
         numbers = table.view(np.float64)
         level, budget = self.settings.alarm_rate()
         numbers[plan.MODEL_LEVEL], numbers[plan.MODEL_BUDGET] = level, budget
@@ -325,6 +326,20 @@ class ModelLayout:
             (plan.MODEL_T_SQUARED, "t_squared", 2),
         ):
             table[index] = self.scratch.take(name, count)
+
+    def _feedback_segments(self, table: Int64Array) -> None:
+        """What users said of a series' events, and what they may still speak of."""
+        channels = len(self.settings.channels)
+        entry = feedback.entry_size(channels)
+        for index, name, count in (
+            (plan.MODEL_FEEDBACK, "feedback", feedback.EXPECTED + channels),
+            (plan.MODEL_TEMPLATES, "templates", feedback.MOST_TEMPLATES * entry),
+            (plan.MODEL_KNOWN_EVENTS, "known_events", feedback.MOST_EVENTS * entry),
+            (plan.MODEL_TOLD, "told", alert.STATE),
+            (plan.MODEL_TOLD_EVENT, "told_event", alert.EVENT_STATE),
+        ):
+            table[index] = self.row.take(name, count)
+        table[plan.MODEL_ENTRY] = self.scratch.take("entry", entry)
 
     def _network_segments(self) -> tuple[list[Int64Array], list[Int64Array]]:
         training = Training(rate=self.settings.learning_rate)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from streamrnn.errors import SettingsError, StateError
 from streamrnn.kernels import plan
 from streamrnn.layout import ModelLayout
-from streamrnn.scoring import alert, novelty
+from streamrnn.scoring import alert, feedback, novelty
 from streamrnn.settings import Settings
 
 MAGIC = b"strmrnn\n"
@@ -142,6 +142,11 @@ def _indices(layout: ModelLayout) -> list[tuple[str, Any, int, type[np.generic]]
         ("event", alert.RECORDS, most),
         ("event", alert.HEAD, alert.LONGEST),
         ("event", alert.HELD, alert.LONGEST + 1),
+        ("told_event", alert.RECORDS, most),
+        ("told_event", alert.HEAD, alert.LONGEST),
+        ("told_event", alert.HELD, alert.LONGEST + 1),
+        ("feedback", feedback.TEMPLATES, feedback.MOST_TEMPLATES),
+        ("feedback", feedback.EVENTS, most),
     ]
     for i in range(len(layout.networks)):
         whole += [

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from math import exp, log, nan
+from math import exp, isnan, log, nan
 
 import naive
 import numpy as np
 from naive_evidence import Evidence
+from naive_feedback import Feedback
 from naive_scoring import Alerts, Scaler, Tail, surprise_of
 from support import Network
 
+from streamrnn.feedback import Signature
 from streamrnn.initial import initial_parameters
 from streamrnn.kernels import clock, features, plan, residuals, scaler, step
 from streamrnn.layout import FORGETTING, INNOVATION_CLIP, PRIOR, ModelLayout, Training
@@ -102,7 +104,7 @@ class Model:
         self.evidence = Evidence(channels, len(layout.networks))
         self.late = 0  # records in a row
         self.level, self.budget = settings.alarm_rate()
-        self.alerts = Alerts(0.0)
+        self.alerts, self.feedback = Alerts(0.0), Feedback()
         self.value, self.slow = np.zeros(channels), np.zeros((3, channels))
         self.lags = np.zeros((channels, settings.lags))
         self.past: list[dict] = []  # what was forecast at each record, and how the channels stood
@@ -120,7 +122,8 @@ class Model:
         odd = self.clock.observe(time)
         actual, changes, errors = self._compare(values, usable)
         detection = usable.any() and self._judge(out, values, actual[0], odd)
-        out["event"] = self.alerts.position[1] if self.alerts.open else -1
+        shown = self.feedback.shown(self.alerts)
+        out["event"] = shown.position[1] if shown.open else -1
         if not detection or self.settings.learn_anomalies:
             self._learn(values, usable, changes, errors)
         inputs = self._take_in(values, usable, time, odd)
@@ -184,13 +187,13 @@ class Model:
             score, momentary = self.evidence.fusion.combine(self.evidence.kinds), self.evidence.kinds.sum()
             scored = self.evidence.fusion.count > step._TAIL_AFTER
             if scored:
-                detection = self._say(out, (score, momentary), asked)
+                detection = self._say(out, values, (score, momentary), asked)
             else:
                 self.tail.learn(score, momentary)
         self.evidence.learn(values, scored, not detection or self.settings.learn_anomalies)
         return detection
 
-    def _say(self, out: dict, scores: tuple[float, float], asked: float) -> bool:
+    def _say(self, out: dict, values: np.ndarray, scores: tuple[float, float], asked: float) -> bool:
         surprise = self.tail.judge(*scores)
         one = len(self.scalers) == 1
         asked = max(asked, surprise / (step._SURPRISE_OF_ONE if one else step._SURPRISE_OF_MANY))
@@ -202,12 +205,21 @@ class Model:
         sure = self.alerts.normal >= alert.CALIBRATED_AFTER / expected
         detection = surprise >= surprise_of(level)
         alert_level = self.alerts.alert_level
-        strength = self.alerts.judge(detection, asked, (0, self.records - 1))
+        position = (0, self.records - 1)
+        strength = self.alerts.judge(detection, asked, position)
         shares = self.evidence.shares
+        shares = shares / shares.sum() if shares.sum() > 0.0 else np.full(len(shares), 1 / len(shares))
+        value = np.where(np.isfinite(values), values, nan)
+        deviation = value - out["yhat"][:, 0]
+        strength, told_level = self.feedback.weigh(
+            self.alerts, Signature(value, deviation, deviation, shares), (strength, surprise),
+            (detection, asked, position),
+        )  # fmt: skip
+        alert_level = alert_level if isnan(told_level) else told_level
         out |= {
             "status": "calibrated" if sure else "provisional", "score": scores[0], "surprise": surprise,
             "level": level, "alert_level": alert_level, "detection": detection, "strength": strength,
-            "share": shares / shares.sum() if shares.sum() > 0.0 else np.full(len(shares), 1 / len(shares)),
+            "share": shares,
         }  # fmt: skip
         return detection
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from streamrnn import Batch, Detector, Fleet, Settings, SettingsError, StateError
 from streamrnn.kernels import plan
-from streamrnn.scoring import alert, novelty
+from streamrnn.scoring import alert, feedback, novelty
 from streamrnn.state import _PREFIX, SavedState, _indices, decode, encode
 
 
@@ -82,6 +82,10 @@ def test_a_header_that_makes_no_sense_is_refused_though_its_checksum_fits(header
         ("residuals", 0, -(2**63)),
         ("event", alert.HEAD, alert.LONGEST + 1),
         ("event", alert.HELD, -1),
+        ("told_event", alert.HEAD, -1),
+        ("told_event", alert.HELD, alert.LONGEST + 2),
+        ("feedback", feedback.TEMPLATES, feedback.MOST_TEMPLATES + 1),
+        ("feedback", feedback.EVENTS, -1),
         ("novelty", novelty.COUNT, 0x7FF8_0000_0000_0000),  # NaN
         ("pairs", novelty.PAIR_COUNT, 0x4090_0400_0000_0000),  # 1025.0
         ("context", novelty.COUNT, 0x7FF0_0000_0000_0000),  # infinity
@@ -99,12 +103,13 @@ def test_random_rows_within_the_indices_are_processed_without_harm():
     fleet = fleet_of()
     rng = np.random.default_rng(2)
     for name, (offset, count) in fleet.layout.row.segments.items():
-        if "counters" in name or "mask" in name or name in ("seen", "residuals", "event"):
+        if "counters" in name or "mask" in name or name in ("seen", "residuals", "event", "told_event"):
             continue
         fleet.row(0)[offset : offset + 4 * count] = rng.integers(0, 256, 4 * count)
     for name, index, _, dtype in _indices(fleet.layout):
         if name in ("novelty", "pairs", "context"):
             fleet.layout.segment(fleet.row(0), name, dtype)[index] = 7
+    fleet.layout.segment(fleet.row(0), "feedback", np.int64)[[feedback.TEMPLATES, feedback.EVENTS]] = 5, 99
     loaded = Fleet.from_bytes(fleet.to_bytes())
     assert len(loaded.process(Batch.of_one_series(rng.normal(size=(50, 1))))) == 50
 

@@ -138,6 +138,11 @@ from __future__ import annotations
     MODEL_TAIL,  # float64, ``scoring/tail.py``
     MODEL_ALERT,  # float64, ``scoring/alert.py``
     MODEL_EVENT,  # int64, ``scoring/alert.py``
+    MODEL_FEEDBACK,  # ``scoring/feedback.py``, and so on
+    MODEL_TEMPLATES,  # (8, entry)
+    MODEL_KNOWN_EVENTS,  # (16, entry)
+    MODEL_TOLD,  # as MODEL_ALERT, after what users said
+    MODEL_TOLD_EVENT,
     # byte offsets into the scratch
     MODEL_ACTUAL,  # what came true, scaled as when it was forecast (horizons, channels)
     MODEL_CHANGES,  # the same as changes since the forecast was made (horizons, channels)
@@ -150,6 +155,7 @@ from __future__ import annotations
     MODEL_LEVELS_ROOM,  # (2, 2, stride): deviations, their product with the inverse
     MODEL_FOUND,  # the kinds of evidence
     MODEL_T_SQUARED,  # (2)
+    MODEL_ENTRY,  # what feedback must know of the record
     # sizes of evidence
     MODEL_LEVELS_SIZE,  # float64 of one copy
     MODEL_LEVELS_STRIDE,
@@ -159,7 +165,7 @@ from __future__ import annotations
     MODEL_LEVEL,  # false alarms as a p-value; 0: by the budget
     MODEL_BUDGET,  # false alarms a nanosecond; 0: by the level
     MODEL_SIZE,
-) = range(57)
+) = range(63)
 
 # a model's int64 counters, in its row
 (

@@ -25,7 +25,7 @@ from streamrnn.kernels.residuals import (
 from streamrnn.kernels.scalar import log
 from streamrnn.kernels.scaler import learn_scale, scale_of, to_scaled, usable
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
-from streamrnn.scoring import alert, evidence, fusion, memory, tail
+from streamrnn.scoring import alert, evidence, feedback, fusion, memory, tail
 
 _MOST_LATE = 20
 _LOG10 = 2.302585092994046
@@ -163,6 +163,9 @@ def _judge(model, row, scratch, values, call, i, odd_step):
     normal = load(state, alert.NORMAL)
     store(_column(call, plan.CALL_ALERT_LEVEL), i, alert.alert_level_now(state, event))
     strength = alert.judge_event(state, event, detection, asked, allowed, position)
+    _write_shares(model, scratch, call, i)
+    demand = (detection, asked, allowed)
+    strength = feedback.weigh(model, row, scratch, call, i, (strength, surprise), demand, position)
     store(_column(call, plan.CALL_SCORE), i, score)
     store(_column(call, plan.CALL_SURPRISE), i, surprise)
     store(_column(call, plan.CALL_P_VALUE), i, tail.p_value(surprise))
@@ -172,7 +175,6 @@ def _judge(model, row, scratch, values, call, i, odd_step):
     base = min(allowed, alert.LARGEST_LEVEL) if allowed > 0.0 else fixed
     sure = normal >= alert.CALIBRATED_AFTER / base
     store(int64_at(load(columns, plan.CALL_STATUS)), i, plan.CALIBRATED if sure else plan.PROVISIONAL)
-    _write_shares(model, scratch, call, i)
     return True, detection
 
 
@@ -191,7 +193,7 @@ def _write_shares(model, scratch, call, i):
 
 @inlined
 def _write_event(model, row, call, i):
-    event = int64_at(row + load(int64_at(model), plan.MODEL_EVENT))
+    event = feedback.shown_event(model, row)
     if load(event, alert.OPEN):
         columns = int64_at(call)
         store(int64_at(load(columns, plan.CALL_EVENT_PARTITION)), i, load(event, alert.PARTITION))

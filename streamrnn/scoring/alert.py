@@ -73,6 +73,12 @@ def alert_level_now(state, event):
     return u / (1.0 + u)
 
 
+@inlined
+def undiscounted(state, asked):
+    """What a record must ask for so that ``judge_event`` takes nothing off for recent alerts."""
+    return asked * (1.0 + 0.1 * load(state, RECENT) * _FORGET)
+
+
 @kernel
 def is_peak(state, event, u):
     """Whether u beats those of the last min(max(50, .04 t), 200) records; joins them.

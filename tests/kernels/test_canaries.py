@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import Network
 
+from streamrnn.feedback import DISMISSED, Position, Signature, tell
 from streamrnn.kernels import plan
 from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.compiling import bind
@@ -82,8 +83,11 @@ def assert_no_segment_is_poisoned(model: GuardedModel):
 def test_kernels_write_nowhere_but_in_their_own_segments(networks, sizes, n_series, seed):
     model = GuardedModel(Settings(networks=networks, **sizes), n_series)
     rng = np.random.default_rng(seed)
-    for _ in range(2):
+    for part in range(2):
         process(model, random_batch(rng, 200, n_series, len(sizes["channels"])))
+        for code in range(n_series):
+            signature = Signature(*rng.normal(size=(4, len(sizes["channels"]))))
+            tell(model.layout, model.row(code), Position(0, part), DISMISSED + part % 2, signature)
     assert_no_segment_is_poisoned(model)
     for code in range(n_series):
         place = Arena(8 * 4 * len(sizes["channels"]) * len(model.layout.settings.horizons))
