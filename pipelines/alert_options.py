@@ -12,7 +12,7 @@ def add_alerts(commands: Any) -> None:
     """Add both commands to the command line's."""
     alerts = commands.add_parser(
         "alerts",
-        help="see incidents and messages, deliver again, try channels, silence",
+        help="see incidents and messages, deliver again, try channels, silence, say what an event was",
         description="Look after the alerts of a pipeline, while it runs or not.",
         allow_abbrev=False,
     )
@@ -40,6 +40,13 @@ def add_alerts(commands: Any) -> None:
     silence.add_argument("--for", dest="duration", metavar="2h", help="how long: 90s, 30m, 2h, 3d")
     silence.add_argument("--comment", default="", metavar="TEXT", help="why")
     silence.add_argument("--end", metavar="ID", help="end a silence that `list` shows")
+    for name, help in (
+        ("not-an-anomaly", "have what looks like an event raise no alert from here on"),
+        ("confirm", "have what looks like an event never be quiet"),
+        ("forget", "take back what was said of an event"),
+    ):
+        said = _verb(verbs, name, help)
+        said.add_argument("id", metavar="ID", help="of an incident, as `list` shows it, or of an event")
     explain = commands.add_parser(
         "explain",
         help="replay the records of a past alert and show the same numbers",

@@ -20,6 +20,7 @@ from streamrnn.errors import StateError, StoreError
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.captures import Recorder
 from streamrnn.pipelines.coding import Coding
+from streamrnn.pipelines.feedback import Said
 from streamrnn.pipelines.grouping import fingerprint
 from streamrnn.pipelines.incident import GAP, Change, Incident
 from streamrnn.pipelines.incidents import Incidents
@@ -142,6 +143,10 @@ class Alerting(Observer):
     def changed(self, settings: Mapping[str, Any]) -> None:
         """Tunable settings changed."""
         self._recorder.changed(settings)
+
+    def told(self, said: Said) -> None:
+        """A user's word on an event holds from here on."""
+        self._recorder.told(said)
 
     def saved(self, seconds: float, size: int) -> None:
         """A snapshot was written."""

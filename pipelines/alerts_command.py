@@ -40,6 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
         "redeliver": _redeliver,
         "test": _test,
         "silence": _silence,
+        "not-an-anomaly": _say,
+        "confirm": _say,
+        "forget": _say,
     }
     return verbs[arguments.verb](arguments)
 
@@ -212,6 +215,15 @@ def _enable(file: str, name: str) -> None:
         return  # nothing is kept yet, so nothing is disabled
     if again:
         print(printable(f"{name}: it is used again"))
+
+
+def _say(arguments: argparse.Namespace) -> int:
+    from streamrnn.pipelines.feedback_command import say  # compares by compiled code, which is slow to load
+
+    with store_of(arguments.file, readonly=False) as store:
+        lines = say(store, arguments.verb, arguments.id, arguments.file)
+    print("\n".join(map(printable, lines)))
+    return _FINE
 
 
 def _silence(arguments: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 
 from streamrnn.errors import StateError
 from streamrnn.fleet import Fleet
+from streamrnn.pipelines.feedback import Said
 from streamrnn.pipelines.incident import Peak
 from streamrnn.pipelines.store import Store
 from streamrnn.records import Batch
@@ -25,6 +26,8 @@ __all__ = ["Capture", "Recorder", "opened"]
 
 _MOST_BYTES = 8 << 20  # some 290,000 records of one channel
 _COLUMNS = ("times", "values", "partitions", "offsets")
+Part = Batch | Mapping[str, Any] | Said
+
 _CRC_BYTES = 4  # behind the rows of an encoded fleet
 
 
@@ -37,13 +40,13 @@ class Capture:
     fleet : bytes
         A fleet of this series alone, as it was then.
     parts : list
-        What came since, in order: records, or tunable settings that changed.
+        What came since, in order: records, tunable settings that changed, or what was said of events.
     peak : Peak
         What was found in the last record.
     """
 
     fleet: bytes
-    parts: list[Batch | Mapping[str, Any]]
+    parts: list[Part]
     peak: Peak
 
 
@@ -85,7 +88,7 @@ class Recorder:
             series=series,
             settings=fleet.settings.to_dict(),
         )
-        self._parts: list[Batch | Mapping[str, Any]] = []
+        self._parts: list[Part] = []
         self._bytes = 0
 
     def records(self, batch: Batch) -> None:
@@ -102,6 +105,11 @@ class Recorder:
         """Tunable settings changed between two batches."""
         if self._bytes <= _MOST_BYTES:
             self._parts.append(dict(settings))
+
+    def told(self, said: Said) -> None:
+        """Something was said of an event between two batches."""
+        if self._bytes <= _MOST_BYTES:
+            self._parts.append(said)
 
     def take(self, code: int, fleet: Fleet, peak: Peak) -> bytes | None:
         """A capture of a series up to a peak, as bytes; None where more came than is kept.
@@ -121,6 +129,8 @@ class Recorder:
                 columns = _of(part, code, peak)
                 left -= len(columns["times"]) // 8
                 parts.append(columns)
+            elif isinstance(part, Said):
+                parts += [{"said": part.to_dict()}] if part.key == fleet.keys[code] else []
             else:
                 parts.append({"settings": dict(part)})
         if left < 0:
@@ -146,7 +156,7 @@ class Recorder:
 
     def _join(self) -> None:
         """Make neighbouring batches one, so that many looks cost little."""
-        joined: list[Batch | Mapping[str, Any]] = []
+        joined: list[Part] = []
         run: list[Batch] = []
         for part in [*self._parts, None]:
             if isinstance(part, Batch):
@@ -170,10 +180,7 @@ def opened(data: bytes) -> Capture:
     """
     try:
         held = msgspec.msgpack.decode(zlib.decompress(data))
-        parts = [
-            part["settings"] if "settings" in part else _batch(part, held["channels"])
-            for part in held["parts"]
-        ]
+        parts = [_part(part, held["channels"]) for part in held["parts"]]
         *numbers, _parts = held["peak"]
         peak = Peak._make([*numbers, ()])
         return Capture(held["fleet"], parts, peak)
@@ -196,6 +203,14 @@ def _one(run: Sequence[Batch]) -> Batch:
         if len(run) == 1
         else Batch(*(np.concatenate([getattr(b, name) for b in run]) for name in ("series", *_COLUMNS)))
     )
+
+
+def _part(part: Mapping[str, Any], channels: int) -> Part:
+    """What came between a snapshot and a peak, as it was packed."""
+    if "said" in part:
+        return Said.from_dict(part["said"])
+    settings: Mapping[str, Any] | None = part.get("settings")
+    return _batch(part, channels) if settings is None else settings
 
 
 def _batch(part: Mapping[str, bytes], channels: int) -> Batch:

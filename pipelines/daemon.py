@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from streamrnn.connectors.base import Positions
-from streamrnn.errors import RetriableError, SettingsError, StateError, StreamrnnError
+from streamrnn.errors import RetriableError, SettingsError, StateError, StoreError, StreamrnnError
 from streamrnn.fleet import Fleet
 from streamrnn.pipelines.alert_opening import OpenAlerts, open_alerts
 from streamrnn.pipelines.alert_settings import AlertTables
@@ -24,6 +24,7 @@ from streamrnn.pipelines.channels import open_channels
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import Live, open_dead_letters, open_outputs, open_source
 from streamrnn.pipelines.event_rows import EventRows
+from streamrnn.pipelines.feedback import hear
 from streamrnn.pipelines.following import Follower
 from streamrnn.pipelines.gap_events import GapEvents
 from streamrnn.pipelines.journal import Journal
@@ -80,6 +81,7 @@ class Daemon:
         self._signals = Signals()
         self._last_notice = time.monotonic()
         self._alerts: OpenAlerts | None = None
+        self._hindered = False  # what users say cannot be written
 
     def run(self) -> None:
         """Run until the source ends or a signal says so.
@@ -176,6 +178,7 @@ class Daemon:
         """Whether to leave; called once in each round of the loop."""
         if self._signals.take_reload():
             self._reload(pipeline)
+        self._hear(pipeline)
         every = watchdog_s()
         if every and time.monotonic() - self._last_notice >= every:
             self._last_notice = time.monotonic()
@@ -193,6 +196,18 @@ class Daemon:
                 self._alerts.service.reload(routing_of(settings.alerts), open_channels(settings.alerts))
         except StreamrnnError as error:
             _LOG.error("not reloaded: %s", error)
+
+    def _hear(self, pipeline: Pipeline) -> None:
+        """Take in what users said of events; where it cannot be written, it waits."""
+        try:
+            polled, written = pipeline.source.snapshot(), pipeline.committed
+            hear(pipeline.store, pipeline.journal, pipeline.coding, polled, written)
+        except StoreError as error:
+            if not self._hindered:
+                _LOG.warning("what was said of events waits: %s", error)
+            self._hindered = True
+            return
+        self._hindered = False
 
     def _served(self, listen: str, pipeline: Pipeline, metrics: Metrics) -> HealthServer:
         stale_s = _STALE * pipeline.pace.snapshot_s + _SILENT_S

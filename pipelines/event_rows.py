@@ -14,6 +14,7 @@ from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.events import Event, OpenEvent, OpenEvents, Part, part_of
 from streamrnn.pipelines.following import Follower
+from streamrnn.pipelines.signatures import Look
 from streamrnn.pipelines.store import EventRow
 from streamrnn.records import Batch, Results
 
@@ -37,10 +38,12 @@ class EventRows(OpenEvents, Follower):
         super().__init__()
         self._coding = coding
         self._rows: list[EventRow] = []
-        for event, seen, shares in json.loads(state) if state else ():
+        self._looks: dict[int, Look] = {}
+        for event, seen, shares, look in json.loads(state) if state else ():
             parts = tuple(Part(*part) for part in event.pop("parts"))
             known = Event(**event, parts=parts)
             self._open[known.series] = OpenEvent(known, seen, np.array(shares))
+            self._looks[known.series] = Look.from_dict(look)
 
     def scored(self, batch: Read, found: Results) -> None:
         """Take in records and what was found in them."""
@@ -53,18 +56,31 @@ class EventRows(OpenEvents, Follower):
 
     def to_bytes(self) -> bytes:
         """The open events, to go on from."""
-        kept = ((asdict(one.event), one.seen, one.shares.tolist()) for one in self._open.values())
+        kept = (
+            (asdict(one.event), one.seen, one.shares.tolist(), self._looks[code].to_dict())
+            for code, one in self._open.items()
+        )
         return json.dumps(list(kept)).encode()
+
+    def _walk(self, batch: Batch, found: Results, rows: NDArray[np.int64]) -> None:
+        super()._walk(batch, found, rows)
+        if found.event_offset[rows[0]] >= 0:
+            series = int(batch.series[rows[0]])
+            self._looks[series] = self._looks[series].after(batch, found, rows)
 
     def _begin(self, batch: Batch, found: Results, rows: NDArray[np.int64]) -> None:
         event = part_of(batch, found, rows[:1]).event  # all else depends on how far the batch goes
-        self._rows.append(EventRow(self._id(event, event.first), EVENT, event.start, self._body(event)))
+        self._looks[event.series] = look = Look.first(batch, found, int(rows[0]))
+        body = {**self._body(event), "signature": look.seen._asdict()}
+        self._rows.append(EventRow(self._id(event, event.first), EVENT, event.start, body))
 
     def _end(self, ended: OpenEvent) -> None:
         event = ended.event
         name = self._id(event, event.first)
         time = event.start if event.end == NO_TIME else event.end
+        seen = self._looks.pop(event.series).seen._asdict()
         body = {"event": name, **self._body(event), "end": _plain(event.end), "records": event.records}
+        body["signature"] = seen
         self._rows.append(EventRow(f"{name}:over", EVENT_OVER, time, body))
 
     def _id(self, event: Event, offset: int) -> str:

@@ -17,6 +17,7 @@ from streamrnn.fleet import Fleet
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.alerts_command import found, store_of
 from streamrnn.pipelines.captures import Capture, opened
+from streamrnn.pipelines.feedback import Said
 from streamrnn.pipelines.grouping import fingerprint
 from streamrnn.pipelines.store import IncidentRow
 from streamrnn.pipelines.words import count, iso, moment, number, percent, table
@@ -71,6 +72,8 @@ def _replayed(capture: Capture) -> _Replayed:
     for part in capture.parts:
         if isinstance(part, Mapping):
             fleet = Fleet.from_bytes(fleet.to_bytes(), **part)
+        elif isinstance(part, Said):
+            part.apply(fleet)
         elif len(part):
             batches.append(part)
             results.append(fleet.process(part))

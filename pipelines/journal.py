@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from streamrnn.connectors.base import Positions, Read
 from streamrnn.pipelines.store import JournalEntry, Store
 
-__all__ = ["FLUSH", "RELOAD", "Journal"]
+__all__ = ["FEEDBACK", "FLUSH", "RELOAD", "Journal"]
 
 RELOAD = "reload"
+FEEDBACK = "feedback"
 FLUSH = "flush"  # nothing more comes: what waits for earlier records goes on
 
 
@@ -48,6 +49,10 @@ class Journal:
     def flush(self, positions: Positions) -> None:
         """Have all leave that waits behind what was polled so far."""
         self._add(FLUSH, {}, positions)
+
+    def feedback(self, said: Mapping[str, Any], positions: Positions) -> None:
+        """Have what was said of an event hold from these positions on."""
+        self._add(FEEDBACK, said, positions)
 
     def _add(self, kind: str, payload: Mapping[str, Any], positions: Positions) -> None:
         self._store.journal_add(kind, dict(payload), dict(positions))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.connectors.base import Positions, Read
+from streamrnn.pipelines.feedback import Said
 from streamrnn.records import Results
 
 __all__ = ["Observer", "Observers"]
@@ -41,6 +42,9 @@ class Observer:
 
     def changed(self, settings: Mapping[str, Any]) -> None:
         """Tunable settings changed; what comes next is judged by the new ones."""
+
+    def told(self, said: Said) -> None:
+        """A user's word on an event holds from here on."""
 
     def took(self, stage: str, seconds: float) -> None:
         """A stage of the loop took so long: ``poll``, ``process``, ``write`` or ``commit``."""

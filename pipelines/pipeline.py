@@ -28,8 +28,9 @@ from streamrnn.fleet import Fleet
 from streamrnn.kernels.plan import LATE
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import DEAD_LETTERS, LiveSource
+from streamrnn.pipelines.feedback import obeyed
 from streamrnn.pipelines.following import Follower
-from streamrnn.pipelines.journal import FLUSH, Journal
+from streamrnn.pipelines.journal import FEEDBACK, FLUSH, Journal
 from streamrnn.pipelines.late import DROP, KEEP, late_letters
 from streamrnn.pipelines.observers import Observer
 from streamrnn.pipelines.outputs import Output, some_results
@@ -239,7 +240,10 @@ class Pipeline:
                 self._score(self.reorder.push(part))
 
     def _obey(self, command: JournalEntry) -> None:
-        if command.kind != FLUSH:
+        if command.kind == FEEDBACK:
+            if said := obeyed(command.payload, self.coding):
+                self.observer.told(said)
+        elif command.kind != FLUSH:
             self._change(command.payload)
         elif self.reorder.waiting:
             self._score(self.reorder.flush(command.number))

@@ -16,17 +16,19 @@ from streamrnn.scoring import feedback as kernel
 __all__ = [
     "CONFIRMED",
     "DISMISSED",
+    "FORGOTTEN",
     "Feedback",
     "Position",
     "Signature",
     "alike",
     "forget",
     "say",
+    "signature",
     "take_back",
     "tell",
 ]
 
-CONFIRMED, DISMISSED = kernel.CONFIRMED, kernel.DISMISSED
+FORGOTTEN, DISMISSED, CONFIRMED = 0, kernel.DISMISSED, kernel.CONFIRMED
 
 Id = TypeVar("Id")
 Row = NDArray[np.uint8]
@@ -118,7 +120,7 @@ def say(
     DataError
         Where the row does not remember it.
     """
-    seen = _signature(layout, row, event)
+    seen = signature(layout, row, event)
     if seen is None:
         remembered = ", ".join(str(name(_position(entry))) for entry in _known(layout, row))
         raise DataError(
@@ -188,7 +190,7 @@ def forget(layout: ModelLayout, row: Row, event: Position) -> bool:
     return True
 
 
-def _signature(layout: ModelLayout, row: Row, event: Position) -> Signature | None:
+def signature(layout: ModelLayout, row: Row, event: Position) -> Signature | None:
     """What an event looked like that the row remembers, or of which something was said; else None."""
     entries = np.concatenate([_templates(layout, row), _known(layout, row)])
     held = _place(entries, event)

@@ -198,9 +198,41 @@ class Fleet:
         """
         feedback.take_back(self.layout, self._row_of(key), event, _itself)
 
-    def tell(self, key: str, event: Position, mark: int, seen: Signature) -> None:
-        """Mark an event whose signature was kept elsewhere; its series may have forgotten it."""
-        feedback.tell(self.layout, self._row_of(key), event, mark, seen)
+    def remembered(self, key: str, event: Position) -> Signature | None:
+        """What an event of a series looked like; None where the series does not remember it.
+
+        Raises
+        ------
+        DataError
+            Where there is no such series.
+        """
+        return feedback.signature(self.layout, self._row_of(key), event)
+
+    def tell(self, key: str, event: Position, mark: int, seen: Signature) -> Position | None:
+        """Mark an event whose signature was kept elsewhere: its series may have forgotten it.
+
+        Parameters
+        ----------
+        key : str
+        event : Position
+        mark : int
+            ``feedback.DISMISSED``, ``CONFIRMED`` or ``FORGOTTEN``.
+        seen : Signature
+
+        Returns
+        -------
+        replaced : Position or None
+            The event of which it was said longest ago, if there was no room left for both.
+
+        Raises
+        ------
+        DataError
+            Where there is no such series.
+        """
+        if mark == feedback.FORGOTTEN:
+            feedback.forget(self.layout, self._row_of(key), event)
+            return None
+        return feedback.tell(self.layout, self._row_of(key), event, mark, seen)
 
     def to_bytes(self) -> bytes:
         """All series' states, settings and keys, as versioned bytes (``state.py``)."""

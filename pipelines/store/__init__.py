@@ -6,6 +6,7 @@ from streamrnn.pipelines.store.alerts import Alerts, GroupRow, IncidentRow, Memb
 from streamrnn.pipelines.store.events import EventRow, Events
 from streamrnn.pipelines.store.journal import Journal, JournalEntry
 from streamrnn.pipelines.store.outbox import Outbox, OutboxEntry
+from streamrnn.pipelines.store.requests import Request, Requests
 from streamrnn.pipelines.store.snapshots import Snapshot, Snapshots
 
 __all__ = [
@@ -15,13 +16,14 @@ __all__ = [
     "JournalEntry",
     "MemberRow",
     "OutboxEntry",
+    "Request",
     "SilenceRow",
     "Snapshot",
     "Store",
 ]
 
 
-class Store(Snapshots, Journal, Events, Outbox, Alerts):
+class Store(Snapshots, Journal, Events, Outbox, Alerts, Requests):
     """One SQLite file with one writer, safe under ``kill -9`` and power cuts.
 
     Each verb is one transaction: on the disk when it returns, undone where it raises.
@@ -37,7 +39,7 @@ class Store(Snapshots, Journal, Events, Outbox, Alerts):
     readonly : bool
         Look, beside a writer or without one.
     beside : bool
-        Write, beside a writer or without one: outbox, groups and silences alone.
+        Write, beside a writer or without one: outbox, groups, silences and requests alone.
 
     Raises
     ------

@@ -32,7 +32,10 @@ _LOG_BYTES = 4 << 20
 _VERSIONS, _WAL_VERSIONS = slice(18, 20), b"\2\2"
 _COPIES = ("facts", "facts_again")
 # Tables whose damaged rows are dropped: reading again brings the same, or nothing can.
-_SALVAGED = ("events", "outbox", "incidents", "groups", "members", "silences", "channels", "captures")
+_SALVAGED = (
+    *("events", "outbox", "incidents", "groups", "members", "silences", "channels", "captures"),
+    "requests",
+)
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,8 @@ class StoreFile:
     readonly : bool
         Look, beside a writer or without one; takes no lock and changes nothing.
     beside : bool
-        Write, beside a writer or without one: outbox, groups and silences alone, which
-        more than one may change. Takes no lock and mends nothing.
+        Write, beside a writer or without one: outbox, groups, silences and requests alone,
+        which more than one may change. Takes no lock and mends nothing.
 
     Raises
     ------

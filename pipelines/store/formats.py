@@ -45,11 +45,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE channels (id TEXT PRIMARY KEY, body TEXT, seal INTEGER) WITHOUT ROWID",
         "CREATE TABLE captures (id TEXT PRIMARY KEY, time INTEGER, data BLOB, seal INTEGER)",
     ),
+    ("CREATE TABLE requests (id INTEGER PRIMARY KEY, body TEXT, seal INTEGER)",),
 )
 FORMAT = len(MIGRATIONS)
 TABLES = (
     *("facts", "facts_again", "snapshots", "journal", "events", "outbox", "chunks"),
-    *("incidents", "groups", "members", "silences", "channels", "captures"),
+    *("incidents", "groups", "members", "silences", "channels", "captures", "requests"),
 )
 
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY name"

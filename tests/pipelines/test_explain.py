@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from alert_world import NOON
 
-from streamrnn import Batch, Fleet, Settings
+from streamrnn import Batch, Fleet, Position, Settings
+from streamrnn.feedback import DISMISSED
 from streamrnn.pipelines.captures import Recorder, opened
 from streamrnn.pipelines.cli import main
 from streamrnn.pipelines.events import parts_of
 from streamrnn.pipelines.explain_command import _is_same, _replayed
+from streamrnn.pipelines.feedback import Said
 from streamrnn.pipelines.grouping import fingerprint
 from streamrnn.pipelines.incident import Peak
 from streamrnn.pipelines.store import IncidentRow, Snapshot, Store
@@ -85,6 +88,31 @@ def test_a_capture_replays_to_the_bit_over_snapshots_batches_and_changed_setting
     assert len(replayed.batch) == 81 and _is_same(capture, replayed)
     for name in ("yhat", "yhat_lower", "yhat_upper", "share"):
         np.testing.assert_array_equal(getattr(replayed.found, name)[-1], getattr(found, name)[row])
+
+
+def test_a_capture_replays_what_was_said_of_events_of_its_series_alone(run):
+    live = run()
+    calm = batch_of(np.arange(300), series=2)
+    calm.values[[400, 401]] += 9.0
+    found = live.process(calm)
+    assert found.event_offset[400] >= 0
+    live.save()
+    event = Position(0, int(found.event_offset[400]))
+    for key in KEYS[:2]:
+        seen = live.fleet.remembered(KEYS[0], event)
+        said = Said(key, *event, DISMISSED, seen)
+        said.apply(live.fleet)
+        live.recorder.told(said)
+    batch = batch_of(np.arange(300, 360), series=2)
+    batch.values[[60, 61]] += 9.2
+    found = live.process(batch)
+    assert found.alert_strength[60] == 0.0
+    capture = opened(live.recorder.take(0, live.fleet, peak_of(batch, found, 60)))
+    assert [part.key for part in capture.parts if isinstance(part, Said)] == [KEYS[0]]
+    replayed = _replayed(capture)
+    assert len(replayed.batch) == 31 and _is_same(capture, replayed)
+    heard = replace(capture, parts=[part for part in capture.parts if not isinstance(part, Said)])
+    assert not _is_same(heard, _replayed(heard))
 
 
 def test_before_the_first_snapshot_a_series_is_replayed_from_its_first_record(run):

@@ -291,6 +291,19 @@ def test_a_store_of_format_1_gets_what_alerts_need(tmp_path):
         assert [row.sequence for row in store.incidents(news=True)] == [2]
 
 
+def test_what_is_asked_for_beside_a_writer_waits_in_order_until_it_is_taken(path):
+    with Store(path) as store:
+        with Store(path, beside=True) as other:
+            for verb in ("one", "two", "three"):
+                other.request_put({"verb": verb})
+        first, *rest = store.requests()
+        store.request_drop(first.id)
+        assert first.body == {"verb": "one"} and store.requests() == rest
+        store._database.execute("UPDATE requests SET body = '{}' WHERE id = 2")
+    with Store(path) as store:  # what is damaged is asked for again by whoever misses it
+        assert [request.body["verb"] for request in store.requests()] == ["three"]
+
+
 def test_what_runs_beside_a_writer_writes_too(path):
     with Store(path) as store:
         with Store(path, beside=True) as other, other.deciding():
