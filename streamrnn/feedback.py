@@ -192,7 +192,7 @@ def forget(layout: ModelLayout, row: Row, event: Position) -> bool:
 
 def signature(layout: ModelLayout, row: Row, event: Position) -> Signature | None:
     """What an event looked like that the row remembers, or of which something was said; else None."""
-    entries = np.concatenate([_templates(layout, row), _known(layout, row)])
+    entries = np.concatenate([_known(layout, row), _templates(layout, row)])  # it may have grown since
     held = _place(entries, event)
     if held is None:
         return None
@@ -220,8 +220,8 @@ def alike(seen: Signature, others: Sequence[Signature]) -> list[bool]:
     [True, False]
     """
     entries = np.zeros(len(others) + 1, _dtype(len(seen.value)))
-    for entry, signature in zip(entries, (seen, *others), strict=True):
-        for name, values in zip(Signature._fields, signature, strict=True):
+    for entry, one in zip(entries, (seen, *others), strict=True):
+        for name, values in zip(Signature._fields, one, strict=True):
             entry[name] = values
     entries["mark"] = DISMISSED
     return [bool(said) for said in _said(entries[1:], entries[:1])]

@@ -325,6 +325,19 @@ def test_who_speaks_of_what_is_not_there_is_told_so():
         make().confirm("pump", Position(0, 3))
 
 
+def test_what_is_said_again_of_an_event_is_said_of_what_it_is_by_now():
+    values = stream({800: 12.5})
+    event = Position(0, FIRST)
+
+    def say(fleet, *_):
+        fleet.tell("", event, DISMISSED, Signature([-3.0], [-3.0], [-3.0], [1.0]))
+
+    before, again = told_fleet(values, say), told_fleet(values, say)
+    again.not_an_anomaly("", event)
+    assert strength(go_on(before, values), 800) > 0.5
+    assert strength(go_on(again, values), 800) == 0.0
+
+
 def test_what_was_said_of_an_event_outlasts_its_being_remembered():
     values = stream({at: 15.0 + at / 10 for at in range(650, 2000, 50)}, 2000)
     fleet = told_fleet(values, until=640)
