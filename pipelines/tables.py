@@ -125,7 +125,15 @@ def event_lines(summary: Summary) -> list[str]:
     several = len(summary.settings.channels) > 1
     header = ["series"] if summary.n_series > 1 else []
     header += ["start", "end"] if timed else ["first", "last"]
-    header += ["lasted", "strength", "surprise", *(["channel"] if several else []), "actual", "expected"]
+    header += [
+        "lasted",
+        "kind",
+        "strength",
+        "surprise",
+        *(["channel"] if several else []),
+        "actual",
+        "expected",
+    ]
     header += ["also"] if several else []
     steps = {series.code: series.steps.typical_ns for series in summary.series}
     rows = [header, *(_event_row(event, summary, steps, timed, several) for event in events)]
@@ -142,7 +150,7 @@ def _event_row(
     else:
         cells += [f"{event.first:,}", f"{event.last:,}", count(event.records, "record")]
     top, *others = event.parts
-    cells += [f"{event.strength:.2f}", f"{event.surprise:.1f}"]
+    cells += [event.kind, f"{event.strength:.2f}", f"{event.surprise:.1f}"]
     cells += [_part_text(top, summary)] if several else []
     cells += [
         number(top.actual),

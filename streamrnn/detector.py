@@ -12,7 +12,7 @@ from streamrnn.errors import DataError, SettingsError
 from streamrnn.fleet import Fleet
 from streamrnn.kernels import plan
 from streamrnn.layout import aligned_bytes
-from streamrnn.records import STATUSES, Batch
+from streamrnn.records import KINDS, STATUSES, Batch
 from streamrnn.result import Expectation, Forecast, Result
 from streamrnn.settings import Settings
 from streamrnn.state import SavedState, decode, encode, merge_settings
@@ -32,6 +32,7 @@ _FLAT = (
     plan.CALL_DETECTION,
     plan.CALL_STRENGTH,
     plan.CALL_EVENT_OFFSET,
+    plan.CALL_EVENT_KIND,
     plan.CALL_OFFSETS,
 )
 
@@ -279,7 +280,7 @@ class Detector:
     def _result(self) -> Result:
         wide = [self._call.columns[name][0].tolist() for name in _WIDE]
         flat = [self._call.columns[name].item(0) for name in _FLAT]
-        status, score, p_value, surprise, detection, strength, event, offset = flat
+        status, score, p_value, surprise, detection, strength, event, kind, offset = flat
         return Result(
             status=STATUSES[status],
             anomaly_score=score,
@@ -288,6 +289,7 @@ class Detector:
             is_anomaly=bool(detection),
             alert_strength=strength,
             event_id=f"{self.name}-{event}" if event >= 0 else None,
+            event_kind=KINDS[kind],
             record_id=f"{self.name}-{offset}",
             channels={
                 channel: Expectation(*values)

@@ -18,7 +18,18 @@ from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.cells.protocol import CellSpec
 from streamrnn.kernels.features import PER_CHANNEL, SHARED
 from streamrnn.kernels.scaler import WINDOW
-from streamrnn.scoring import alert, anchor, autoregression, fusion, hotelling, novelty, tail
+from streamrnn.scoring import (
+    alert,
+    anchor,
+    autoregression,
+    flatline,
+    fusion,
+    hotelling,
+    kinds,
+    novelty,
+    tail,
+    unrest,
+)
 from streamrnn.settings import Settings
 
 ALIGNMENT = 64
@@ -280,6 +291,7 @@ class ModelLayout:
             (plan.MODEL_QUANTILE, "quantile", horizons * channels),
             (plan.MODEL_RESIDUALS, "residuals", horizons * channels),
             (plan.MODEL_TAIL, "tail", tail.STATE),
+            (plan.MODEL_KINDS, "kinds", channels * kinds.STATE),
             (plan.MODEL_ALERT, "alert", alert.STATE),
             (plan.MODEL_EVENT, "event", alert.EVENT_STATE),
         ):
@@ -312,6 +324,8 @@ class ModelLayout:
             (plan.MODEL_NOVELTY, "novelty", channels * novelty.VALUES),
             (plan.MODEL_PAIRS, "pairs", len(self.networks) * novelty.PAIRS if channels == 1 else 0),
             (plan.MODEL_CONTEXT, "context", novelty.VALUES if channels == 1 else 0),
+            (plan.MODEL_FLAT, "flat", channels * flatline.STATE),
+            (plan.MODEL_UNREST, "unrest", channels * unrest.STATE),
             (plan.MODEL_ANCHOR, "anchor", anchor.STATE),
             (plan.MODEL_FUSION, "fusion", fusion.STATE),
         ):

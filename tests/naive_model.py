@@ -7,13 +7,14 @@ from math import exp, log, nan
 import naive
 import numpy as np
 from naive_evidence import Evidence
+from naive_kinds import Kinds
 from naive_scoring import Alerts, Scaler, Tail, surprise_of
 from support import Network
 
 from streamrnn.initial import initial_parameters
 from streamrnn.kernels import clock, features, plan, residuals, scaler, step
 from streamrnn.layout import FORGETTING, INNOVATION_CLIP, PRIOR, ModelLayout, Training
-from streamrnn.scoring import alert, evidence
+from streamrnn.scoring import alert, evidence, fusion
 from streamrnn.settings import Settings
 
 Arrays = dict[str, np.ndarray]
@@ -100,6 +101,7 @@ class Model:
         self.errors = Errors(len(self.horizons), channels, quantile, settings.coverage)
         self.clock, self.tail = Clock(), Tail()
         self.evidence = Evidence(channels, len(layout.networks))
+        self.kinds = Kinds(channels)
         self.late = 0  # records in a row
         self.level, self.budget = settings.alarm_rate()
         self.alerts = Alerts(0.0)
@@ -121,6 +123,7 @@ class Model:
         actual, changes, errors = self._compare(values, usable)
         detection = usable.any() and self._judge(out, values, actual[0], odd)
         out["event"] = self.alerts.position[1] if self.alerts.open else -1
+        out["kind"] = self.kinds.now if self.alerts.open else 0
         if not detection or self.settings.learn_anomalies:
             self._learn(values, usable, changes, errors)
         inputs = self._take_in(values, usable, time, odd)
@@ -181,28 +184,39 @@ class Model:
         scored = before >= evidence.FIRST
         detection = False
         if scored:
-            score, momentary = self.evidence.fusion.combine(self.evidence.kinds), self.evidence.kinds.sum()
+            score = self.evidence.fusion.combine(self.evidence.kinds)
+            momentary = self.evidence.kinds.sum()
             scored = self.evidence.fusion.count > step._TAIL_AFTER
             if scored:
-                detection = self._say(out, (score, momentary), asked)
+                detection = self._say(out, values, (score, momentary), asked)
             else:
                 self.tail.learn(score, momentary)
         self.evidence.learn(values, scored, not detection or self.settings.learn_anomalies)
         return detection
 
-    def _say(self, out: dict, scores: tuple[float, float], asked: float) -> bool:
+    def _say(self, out: dict, values: np.ndarray, scores: tuple[float, float], asked: float) -> bool:
+        learns = self.alerts.may_be_normal
         surprise = self.tail.judge(*scores)
         one = len(self.scalers) == 1
         asked = max(asked, surprise / (step._SURPRISE_OF_ONE if one else step._SURPRISE_OF_MANY))
+        asked = max(asked, self.evidence.kinds[fusion.FLAT] / step._OF_FLAT)
         self.alerts.allowed = self.budget * self.clock.typical
         level = self.alerts.level(self.level)
-        if self.alerts.is_normal(surprise, surprise_of(level)):
+        if self.alerts.recovers(surprise):
+            self.tail.put_trackers_back()
+        odd = bool((self.evidence.kinds[fusion.UNREST :] > 0.0).any())
+        if not odd and learns and self.alerts.is_normal(surprise, surprise_of(level)):
             self.tail.learn(*scores)
         expected = self.level if self.alerts.allowed == 0.0 else min(self.alerts.allowed, alert.LARGEST_LEVEL)
         sure = self.alerts.normal >= alert.CALIBRATED_AFTER / expected
         detection = surprise >= surprise_of(level)
         alert_level = self.alerts.alert_level
-        strength = self.alerts.judge(detection, asked, (0, self.records - 1))
+        strength = self.alerts.judge(detection, asked, (0, self.records - 1), self.evidence.lasts)
+        self.kinds.observe(self.evidence, self.alerts, values)
+        if self.alerts.begins():
+            self.tail.keep_trackers()
+        if self.alerts.open and self.alerts.age == alert.LASTING:
+            self._adopt_event()
         shares = self.evidence.shares
         out |= {
             "status": "calibrated" if sure else "provisional", "score": scores[0], "surprise": surprise,
@@ -210,6 +224,16 @@ class Model:
             "share": shares / shares.sum() if shares.sum() > 0.0 else np.full(len(shares), 1 / len(shares)),
         }  # fmt: skip
         return detection
+
+    def _adopt_event(self) -> None:
+        """What lasts is normal."""
+        self.tail.doubt()
+        self.alerts.withheld = alert.MOST_WITHHELD
+        for line in self.evidence.flat:
+            line.accept()
+        for one in self.evidence.unrest:
+            one.slow = one.fast
+            one.excursion.accept()
 
     def _learn(self, values: np.ndarray, usable: np.ndarray, changes: np.ndarray, errors: np.ndarray) -> None:
         self.errors.learn(errors)

@@ -86,9 +86,10 @@ class Tail:
     def __init__(self) -> None:
         self.measures = [Measure(), Measure()]
         self.levels = np.array([1.0, 2.0, 3.0])
+        self.kept = self.levels
 
     def judge(self, *values: float) -> float:
-        """Surprise of a record, before it is learned."""
+        """Surprise of a record, before it is learned; moves the trackers."""
         pairs = zip(self.measures, values, strict=True)
         p = 10.0 ** -max(measure.raw(measure.standardised(value)) for measure, value in pairs)
         return max(self._track(-log10(p * (2.0 - p))), 0.0)
@@ -97,6 +98,19 @@ class Tail:
         """Take a record for a normal one."""
         for measure, value in zip(self.measures, values, strict=True):
             measure.learn(value)
+
+    def doubt(self) -> None:
+        """Let the next records move mean and deviation fast."""
+        for measure in self.measures:
+            measure.count = min(measure.count, tail._PRIOR_COUNT)
+
+    def keep_trackers(self) -> None:
+        """An event begins."""
+        self.kept = self.levels.copy()
+
+    def put_trackers_back(self) -> None:
+        """A rare event is over."""
+        self.levels = self.kept.copy()
 
     def _track(self, raw: float) -> float:
         """Map the levels where the stream realises .1, .01 and .001 onto 1, 2 and 3."""
@@ -112,7 +126,7 @@ class Tail:
             self.levels[i] = np.clip(self.levels[i], 0.5 * (i + 1), 3.0 * (i + 1))
         self.levels[1] = max(self.levels[1], self.levels[0] + 0.3)
         self.levels[2] = max(self.levels[2], self.levels[1] + 0.3)
-        return surprise
+        return float(surprise)
 
 
 class Measure:
@@ -152,7 +166,7 @@ class Measure:
 
     @property
     def deviation(self) -> float:
-        return sqrt(self.variance) + 1e-3
+        return sqrt(self.variance) + tail._FLOOR
 
     def standardised(self, value: float) -> float:
         return (value - self.mean) / self.deviation
@@ -182,9 +196,12 @@ class Alerts:
     raised: float = 0.0
     normal: float = 0.0
     withheld: float = 0.0
+    events: float = 0.0
+    recovering: bool = False
     open: bool = False
     reached: bool = False
     calm: int = 0
+    age: int = 0
     since: int = alert.PAUSE
     position: tuple[int, int] = (0, 0)
     before: list[float] = field(default_factory=list)
@@ -201,7 +218,29 @@ class Alerts:
         return u / (1.0 + u)
 
     def end_if_calm(self) -> None:
-        self.open = self.open and self.calm < alert.QUIET
+        self.events *= exp(-1.0 / 1000.0)
+        if self.open and self.calm >= alert.QUIET:
+            self.open = False
+            self.events += 1.0
+            self.recovering = self.events < alert._RARE and self.age < alert.LASTING
+
+    def recovers(self, surprise: float) -> bool:
+        """Whether the tail recovers from a rare event at this record."""
+        now = self.recovering and not self.open and surprise < alert._USUAL
+        self.recovering = self.recovering and not now
+        return now
+
+    def begins(self) -> bool:
+        """Whether an event began that is no part of one that the tail has yet to recover from."""
+        if not self.open or self.age > 0:
+            return False
+        fresh, self.recovering = not self.recovering, False
+        return fresh
+
+    @property
+    def may_be_normal(self) -> bool:
+        """Whether the tail may learn: not from an event that goes on, until it is the new normal."""
+        return not self.open or self.age <= alert.QUIET or self.age >= alert.LASTING
 
     def is_normal(self, surprise: float, level_surprise: float) -> bool:
         """Whether the tail learns a record: not what is clearly odd, unless much is."""
@@ -212,8 +251,9 @@ class Alerts:
             return False
         return True
 
-    def judge(self, detection: bool, asked: float, position: tuple[int, int]) -> float:
+    def judge(self, detection: bool, asked: float, position: tuple[int, int], lasts: bool = False) -> float:
         """Alert strength of a record; call ``end_if_calm`` before."""
+        self.age += 1
         alert_level = self.alert_level
         self.recent *= exp(-1.0 / 1000.0)
         self._steer(alert.STEP * self.allowed)
@@ -228,14 +268,14 @@ class Alerts:
             self.recent += 1.0
         loud = detection or strength >= 0.5
         if loud and not self.open:
-            self.open, self.reached, self.position = True, False, position
+            self.open, self.reached, self.position, self.age = True, False, position, 0
             if detection:
                 self._steer(-alert.STEP)
         if strength >= alert_level and not self.reached:
             self.reached = True
             if self.allowed > 0.0:
                 self.raised = min(self.raised + alert.STEP, alert._MOST_RAISED)
-        self.calm = 0 if loud else self.calm + 1
+        self.calm = 0 if loud or (lasts and self.age < alert.LASTING) else self.calm + 1
         self.normal += not detection
         return strength
 

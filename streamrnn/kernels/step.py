@@ -25,13 +25,14 @@ from streamrnn.kernels.residuals import (
 from streamrnn.kernels.scalar import log
 from streamrnn.kernels.scaler import learn_scale, scale_of, to_scaled, usable
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
-from streamrnn.scoring import alert, evidence, fusion, memory, tail
+from streamrnn.scoring import alert, evidence, fusion, kinds, memory, tail
 
 _MOST_LATE = 20
 _LOG10 = 2.302585092994046
 _TAIL_AFTER = 50.0  # scores that the tail learns before it judges
 # -log10 p at which the score alone asks for an alert: with one channel the memories hear most of it.
-_SURPRISE_OF_ONE, _SURPRISE_OF_MANY = 4.0, 3.0
+_SURPRISE_OF_ONE, _SURPRISE_OF_MANY = 8.0, 3.0
+_OF_FLAT = 10.0  # evidence of a flat line that asks for an alert by itself
 
 
 @inlined
@@ -59,6 +60,7 @@ def _write_nothing(model, call, i, status):
     store(int64_at(load(table, plan.CALL_DETECTION)), i, 0)
     store(int64_at(load(table, plan.CALL_EVENT_PARTITION)), i, -1)
     store(int64_at(load(table, plan.CALL_EVENT_OFFSET)), i, -1)
+    store(int64_at(load(table, plan.CALL_EVENT_KIND)), i, kinds.NO_KIND)
 
 
 @kernel
@@ -135,6 +137,7 @@ def _score(model, row, scratch, before, of_value):
         return nan, nan, nan, 0.0
     surprise = tail.judge(state_of_tail, score, momentary)
     asked = max(asked, surprise / (_SURPRISE_OF_ONE if channels == 1 else _SURPRISE_OF_MANY))
+    asked = max(asked, load(found, fusion.FLAT) / _OF_FLAT)
     return score, momentary, surprise, asked
 
 
@@ -144,7 +147,8 @@ def _judge(model, row, scratch, values, call, i, odd_step):
     table, numbers, columns = int64_at(model), float64_at(model), int64_at(call)
     state = float64_at(row + load(table, plan.MODEL_ALERT))
     event = int64_at(row + load(table, plan.MODEL_EVENT))
-    alert.end_if_calm(event)
+    state_of_tail = float64_at(row + load(table, plan.MODEL_TAIL))
+    alert.end_if_calm(state, event)
     before, of_value = evidence.assess(model, row, scratch, values, gap_inflation(odd_step))
     score, momentary, surprise, asked = _score(model, row, scratch, before, of_value)
     if isnan(score):
@@ -153,8 +157,11 @@ def _judge(model, row, scratch, values, call, i, odd_step):
     fixed = load(numbers, plan.MODEL_LEVEL)
     level = alert.level_now(state, fixed, allowed)
     level_surprise = -log(level) / _LOG10
-    if alert.is_normal(state, surprise, level_surprise):
-        tail.learn(float64_at(row + load(table, plan.MODEL_TAIL)), score, momentary)
+    if alert.recovers(state, event, surprise):
+        tail.put_trackers_back(state_of_tail)
+    odd = fusion.is_of_itself(float64_at(scratch + load(table, plan.MODEL_FOUND)))
+    if not odd and alert.may_be_normal(event) and alert.is_normal(state, surprise, level_surprise):
+        tail.learn(state_of_tail, score, momentary)
     position = (
         load(int64_at(load(columns, plan.CALL_PARTITIONS)), i),
         load(int64_at(load(columns, plan.CALL_OFFSETS)), i),
@@ -162,7 +169,15 @@ def _judge(model, row, scratch, values, call, i, odd_step):
     detection = surprise >= level_surprise
     normal = load(state, alert.NORMAL)
     store(_column(call, plan.CALL_ALERT_LEVEL), i, alert.alert_level_now(state, event))
-    strength = alert.judge_event(state, event, detection, asked, allowed, position)
+    lasts = evidence.lasts(model, row, scratch)
+    strength = alert.judge_event(state, event, detection, asked, allowed, position, lasts)
+    kinds.observe(model, row, scratch, values)
+    if load(event, alert.OPEN):
+        store(event, alert.KIND, kinds.kind(model, row, scratch))
+        if alert.begins(state, event):
+            tail.keep_trackers(state_of_tail)
+        if load(event, alert.AGE) == alert.LASTING:
+            evidence.adopt_event(model, row)
     store(_column(call, plan.CALL_SCORE), i, score)
     store(_column(call, plan.CALL_SURPRISE), i, surprise)
     store(_column(call, plan.CALL_P_VALUE), i, tail.p_value(surprise))
@@ -196,6 +211,7 @@ def _write_event(model, row, call, i):
         columns = int64_at(call)
         store(int64_at(load(columns, plan.CALL_EVENT_PARTITION)), i, load(event, alert.PARTITION))
         store(int64_at(load(columns, plan.CALL_EVENT_OFFSET)), i, load(event, alert.OFFSET))
+        store(int64_at(load(columns, plan.CALL_EVENT_KIND)), i, load(event, alert.KIND))
 
 
 @woven

@@ -66,6 +66,7 @@ def stream(seed, n=600, series=3, channels=2):
         status=rng.choice(6, n, p=[0.1, 0.3, 0.4, 0.1, 0.05, 0.05]).astype(np.int8),
         event_partition=np.where(opened >= 0, codes % 2, -1).astype(np.int32),
         event_offset=opened,
+        event_kind=np.where(opened >= 0, rng.integers(1, 8, n), 0).astype(np.int8),
     )
     batch = Batch(codes, times, values, np.zeros(n, np.int32), np.arange(n, dtype=np.int64))
     return batch, found, np.repeat(rng.random(n // 15) < 0.3, 15)
