@@ -14,6 +14,7 @@ from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.alarms import FalseAlarms, LabelScores, false_alarms, label_scores, total_alarms
 from streamrnn.pipelines.baselines import ChannelSummary, channel_summaries
 from streamrnn.pipelines.events import Event
+from streamrnn.pipelines.gap_log import GapEvent, GapLog
 from streamrnn.pipelines.gaps import Steps, steps_of, total_steps
 from streamrnn.pipelines.tally import CALIBRATED, PROVISIONAL, Counts, Moment, Tally
 from streamrnn.pipelines.words import iso
@@ -125,6 +126,10 @@ class Summary:
         At most ``MOST_SERIES``: those with the most alerts, and of as many the strongest, first.
     events : list of Event
         The strongest of the run, in order.
+    gaps : list of GapEvent
+        The longest silences of the run, in order.
+    n_silences : int
+        Events of kind gap: a series said nothing for more than 20 of its typical steps.
     settings : Settings
     """
 
@@ -144,6 +149,8 @@ class Summary:
     total: SeriesSummary
     series: list[SeriesSummary]
     events: list[Event]
+    gaps: list[GapEvent]
+    n_silences: int
     settings: Settings
 
     def to_dict(self) -> dict[str, Any]:
@@ -151,13 +158,17 @@ class Summary:
         same = ("title", "input", "rows", "time", "left_out", "n_series", "n_scored", "n_calibrated")
         plain = {
             **{name: getattr(self, name) for name in same},
+            "n_silences": self.n_silences,
             "season": {
                 "records": self.season or None,
                 "length_s": self.season_ns / 1e9 or None,
                 "series": self.seasonal_series,
             },
             **self.total.to_dict(),
-            "events": [self._event_dict(event) for event in self.events],
+            "events": [
+                *(self._event_dict(event) for event in self.events),
+                *(self._gap_dict(gap) for gap in self.gaps),
+            ],
             "series": [{"key": series.key, **series.to_dict()} for series in self.series],
             "series_not_listed": self.n_series - len(self.series),
             "settings": self.settings.to_dict(),
@@ -181,6 +192,27 @@ class Summary:
             "channels": parts,
         }
 
+    def _gap_dict(self, gap: GapEvent) -> dict[str, Any]:
+        """What an event says, of one without a row."""
+        over = gap.end != NO_TIME
+        return {
+            "event_id": f"{gap.kind}:{record_id(self.partition_names, gap.partition, gap.offset)}",
+            "key": self.keys[gap.series],
+            "kind": gap.kind,
+            "first": gap.offset,
+            "last": gap.offset,
+            "start": _time(gap.start),
+            "end": _time(gap.end),
+            "records": 0,
+            "strength": 0.0,
+            "alert": False,
+            "calibrated": False,
+            "surprise": None,
+            "peak": None,
+            "duration_s": (gap.end - gap.start) / 1e9 if over else None,
+            "channels": [],
+        }
+
 
 def record_id(partition_names: Sequence[str], partition: int, offset: int) -> str:
     """The id of a record, which is that of the event that it opened."""
@@ -195,6 +227,7 @@ def summarise(
     keys: Sequence[str],
     partition_names: Sequence[str],
     typical_steps: Float64Array,
+    gaps: GapLog | None = None,
     time: str | None = None,
     left_out: tuple[str, ...] = (),
     input: Mapping[str, Any] | None = None,
@@ -210,6 +243,8 @@ def summarise(
         As ``Summary`` has them.
     typical_steps : (series,) float64
         Time between the records of each series by the detector's own count, ns; 0: not known.
+    gaps : GapLog or None
+        Where none, silences are not looked for.
     """
     tally.events.finish()
     of_series = tally.strongest()[:MOST_SERIES]
@@ -233,6 +268,8 @@ def summarise(
         total=describe.total(steps),
         series=[describe.series(code, keys[code], float(steps[code])) for code in of_series],
         events=tally.events.strongest(),
+        gaps=[] if gaps is None else gaps.longest(),
+        n_silences=0 if gaps is None else gaps.n_gaps,
         settings=settings,
     )
 
