@@ -228,7 +228,9 @@ class _Run:
         ]
         watchers += [] if self.kept is None else [self.kept.add]
         if (evaluator := self.evaluator) is not None:
-            watchers.append(lambda batch, found: evaluator.add(batch, found, batch.labels))
+            watchers.append(
+                lambda batch, found: evaluator.add(batch, found, batch.labels, self.tally.race.scores)
+            )
         # Rows last: what was written was seen by all.
         watchers += [] if self.writer is None else [self.writer.add]
         return watchers

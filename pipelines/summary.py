@@ -17,6 +17,7 @@ from streamrnn.pipelines.events import Event
 from streamrnn.pipelines.gap_log import GapEvent, GapLog
 from streamrnn.pipelines.gaps import Steps, steps_of, total_steps
 from streamrnn.pipelines.tally import CALIBRATED, PROVISIONAL, Counts, Moment, Tally
+from streamrnn.pipelines.verdict import Racer, Verdict, racers, verdict
 from streamrnn.pipelines.words import iso
 from streamrnn.records import STATUSES, Float64Array
 from streamrnn.settings import Settings
@@ -120,6 +121,10 @@ class Summary:
         Records of a season and its length, for the seasonal baseline; 0: none.
     seasonal_series : int
         Of so many series, the first, it was kept.
+    raced_series : int
+        Of so many series, the first, alerts were raced.
+    race : list of Racer
+    verdict : Verdict
     total : SeriesSummary
         All series together.
     series : list of SeriesSummary
@@ -146,6 +151,9 @@ class Summary:
     season: int
     season_ns: float
     seasonal_series: int
+    raced_series: int
+    race: list[Racer]
+    verdict: Verdict
     total: SeriesSummary
     series: list[SeriesSummary]
     events: list[Event]
@@ -159,6 +167,9 @@ class Summary:
         plain = {
             **{name: getattr(self, name) for name in same},
             "n_silences": self.n_silences,
+            "raced_series": self.raced_series,
+            "race": {racer.name: _without_name(racer) for racer in self.race},
+            "verdict": self.verdict.to_dict(),
             "season": {
                 "records": self.season or None,
                 "length_s": self.season_ns / 1e9 or None,
@@ -251,6 +262,7 @@ def summarise(
     steps = np.zeros(max(tally.n_series, 1))
     steps[: len(typical_steps)] = typical_steps[: len(steps)]
     describe = _Describer(tally, settings)
+    total, race = describe.total(steps), racers(tally)
     return Summary(
         title=title,
         keys=keys,
@@ -265,7 +277,10 @@ def summarise(
         season=tally.season,
         season_ns=tally.season * tally.step_ns,
         seasonal_series=tally.seasonal_series,
-        total=describe.total(steps),
+        raced_series=min(tally.race.n_series, tally.n_series),
+        race=race,
+        verdict=verdict(total.channels, race, labelled=tally.labelled),
+        total=total,
         series=[describe.series(code, keys[code], float(steps[code])) for code in of_series],
         events=tally.events.strongest(),
         gaps=[] if gaps is None else gaps.longest(),
@@ -334,6 +349,10 @@ def _some(tally: Tally, *statuses: int) -> int:
 
 def _time(ns: int) -> str | None:
     return None if ns == NO_TIME else iso(ns)
+
+
+def _without_name(racer: Racer) -> dict[str, Any]:
+    return {name: value for name, value in asdict(racer).items() if name != "name"}
 
 
 def _moment_dict(moment: Moment | None) -> dict[str, Any] | None:

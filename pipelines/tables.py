@@ -9,7 +9,9 @@ from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.baselines import ChannelSummary
 from streamrnn.pipelines.events import Event, Part
 from streamrnn.pipelines.gap_log import GapEvent
+from streamrnn.pipelines.race import RACED_CHANNELS
 from streamrnn.pipelines.summary import SeriesSummary, Summary
+from streamrnn.pipelines.verdict import BASELINE_WORDS
 from streamrnn.pipelines.words import count, duration, moment, number, percent, table
 
 __all__ = ["channel_lines", "event_lines", "name_text", "series_lines", "verdict_text"]
@@ -18,8 +20,8 @@ _EVENTS, _SERIES, _CHANNELS = 10, 10, 8  # shown
 _GAPS = 3  # of the events
 _LONGEST_NAME = 40
 _LONGEST_PART = 16
-_HARDEST = {"last_value": "last value", "seasonal": "the season before", "ewma": "EWMA"}
-_RATIOS = {"last_value": "/last", "seasonal": "/season", "ewma": "/EWMA"}
+_HARDEST = {**BASELINE_WORDS, "seasonal": "the season before"}
+_RATIOS = {"last_value": "/last", "seasonal": "/season", "ewma": "/EWMA", "linear": "/AR"}
 _NUMBERS = frozenset(
     {"strength", "surprise", "actual", "expected", "MAE", "within", "in alerts"}
     | {*_RATIOS.values(), "records", "alerts", "allowed", "gaps"}
@@ -72,7 +74,9 @@ def channel_lines(summary: Summary) -> list[str]:
     title = f"Channels: {verdicts}{more}"
     season = f", /season: {duration(summary.season_ns)} before" if summary.season else ""
     asked = percent(summary.settings.coverage)
-    note = f"  (MAE: mean absolute error; /last: to that of the last value{season}; {asked} asked within)"
+    few = f" of the first {RACED_CHANNELS}" if len(channels) > RACED_CHANNELS else ""
+    others = f"{season}, /AR: linear AR{few}"
+    note = f"  (MAE: mean absolute error; /last: to that of the last value{others}; {asked} asked within)"
     return [title, *table(rows, numeric=_NUMBERS), note]
 
 
