@@ -319,7 +319,7 @@ def meaning(path: str) -> str:
     if name not in found:
         raise KeyError(f"nothing says what {path} is: add it to a docstring, or to {Path(__file__).name}")
     kind, text = found[name]
-    return text.replace("NaN", "null") or kind
+    return text.replace("NaN", "null").replace("None:", "null:") or kind
 
 
 _STREAMRNN = "python -m streamrnn"
