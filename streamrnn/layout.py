@@ -247,7 +247,7 @@ class ModelLayout:
                 k2=settings.k2,
                 recompute=settings.recompute,
             )
-            for cell in settings.networks
+            for cell in settings.cells
         )
         model = self._model_segments()
         nets, reads = self._network_segments()

@@ -417,6 +417,8 @@ class Evidence:
         """What the networks' memories make of a record."""
         if np.isnan(actual):
             return 0.0
+        if not len(forecasts):
+            return float(of_value * np.sqrt(memory._LEAST_PAIR) / memory._OF_PAIR)
         heard = before >= memory._HEARD
         if before >= memory.FIRST:
             for i, forecast in enumerate(forecasts):

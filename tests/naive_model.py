@@ -110,6 +110,7 @@ class Model:
         self.past: list[dict] = []  # what was forecast at each record, and how the channels stood
         self.raw = np.full(channels, nan)
         self.records = 0
+        self._mean = np.zeros((len(self.horizons), channels))  # scaled; the forecast without networks
 
     def process(self, time: int, values: np.ndarray) -> dict:
         """What is said of a record; learns it."""
@@ -279,7 +280,7 @@ class Model:
                 "mean": np.array([channel.mean for channel in self.scalers]),
                 "scale": np.array([channel.scale for channel in self.scalers]),
                 "value": self.value.copy(),
-                "forecast": self.value + np.mean(changes, axis=0),
+                "forecast": self.value + np.mean(changes, axis=0) if changes else self._mean,
                 "forecasts": np.array([self.value[0] + change[0, 0] for change in changes]),
                 "regressors": records,
             }

@@ -221,7 +221,7 @@ def _learn(cells, model, row, scratch, values, known):
     newest = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_SLOT)
     learn_errors(model, row, scratch)
     horizons = int64_at(model + load(table, plan.MODEL_HORIZON_LIST))
-    learn_all(cells, 0, model, row, scratch, (newest, known, horizons, load(table, plan.MODEL_SLOTS)))
+    learn_all(cells, model, row, scratch, (newest, known, horizons, load(table, plan.MODEL_SLOTS)))
     for d in range(load(table, plan.MODEL_CHANNELS)):
         if usable(load(values, d)):
             learn_scale(model, row, d, load(values, d))
@@ -282,9 +282,7 @@ def process_record(cells, model, call, row, i):
     if not detection or load(table, plan.MODEL_LEARN_ANOMALIES):
         _learn(cells, model, row, scratch, values, known)
     _take_in(model, row, scratch, values, time, odd_step)
-    inputs = float64_at(scratch + load(table, plan.MODEL_INPUTS))
-    slot = open_slot(model, row)
-    step_all(cells, 0, model, row, inputs, slot, absent)
+    step_all(cells, 0, model, row, scratch, (open_slot(model, row), absent))
     _write_ahead(model, row, call, i)
 
 

@@ -19,6 +19,8 @@ CASES = {
         "channels": ["a"], "networks": ["gru"], "horizons": [1, 2],
         "learn_anomalies": False, "false_alarms": 0.01,
     },
+    "no network": {"channels": ["a"], "networks": "none"},
+    "readout alone": {"channels": ["a"], "networks": ["gru"], "hidden": 0},
 }  # fmt: skip
 
 
