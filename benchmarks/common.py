@@ -39,8 +39,8 @@ class Contender:
     clock: Callable[[], int] = time.thread_time_ns
 
 
-def in_turn(contenders: Sequence[Contender], rounds: int) -> dict[str, float]:
-    """Median CPU nanoseconds a sample of each contender, by name.
+def times_in_turn(contenders: Sequence[Contender], rounds: int) -> dict[str, list[float]]:
+    """CPU nanoseconds a sample of each contender in every round, by name.
 
     Every round runs each contender once, so that whatever slows the machine
     for a while slows all alike. Contenders of one name are pooled.
@@ -53,7 +53,12 @@ def in_turn(contenders: Sequence[Contender], rounds: int) -> dict[str, float]:
             start = contender.clock()
             contender.run()
             times[contender.name].append((contender.clock() - start) / contender.samples)
-    return {name: median(values) for name, values in times.items()}
+    return times
+
+
+def in_turn(contenders: Sequence[Contender], rounds: int) -> dict[str, float]:
+    """The medians of ``times_in_turn``."""
+    return {name: median(values) for name, values in times_in_turn(contenders, rounds).items()}
 
 
 _RELATIONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt}

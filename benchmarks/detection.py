@@ -20,6 +20,8 @@ Found = TypeVar("Found")
 SHIPPED = "default"
 CONTROLS: dict[str, dict[str, Any]] = {
     SHIPPED: {},
+    "no-forecaster": {"networks": ("none",)},  # alerts hear no pair and no slow error
+    "linear": {"networks": ("lstm",), "hidden": 0},  # the readout on the lags in the networks' place
     "frozen": {"learning_rate": 0.0},  # networks as they were drawn; readouts learn
     "one-lstm": {"networks": ("lstm",)},
     "one-gru": {"networks": ("gru",)},

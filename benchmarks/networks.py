@@ -28,8 +28,7 @@ _ONE_BY_ONE = 10_000
 class Alone:
     """One network, its memory, and the addresses that its kernels take."""
 
-    def __init__(self, cell: str, hidden: int, k1: int, k2: int, recompute: bool = False) -> None:
-        shape = NetworkShape(cell, hidden, 1, 1, k1, k2, recompute)
+    def __init__(self, shape: NetworkShape) -> None:
         row, scratch = Space(), Space()
         self._table = network_table(shape, Training(), row, scratch, "net")
         self._row, self._scratch = aligned_bytes(row.size), aligned_bytes(scratch.size)
@@ -43,14 +42,28 @@ class Alone:
 
     def take(self, values: NDArray[np.float32], outputs: NDArray[np.float32], learning: int) -> None:
         """The whole stream in one compiled call; each value is the truth of the output before it."""
-        x, n = values.ctypes.data, len(values)
-        run_network(*self.addresses, self._scratch.ctypes.data, x, x, outputs.ctypes.data, n, learning)
+        self.take_columns(values, values, outputs, learning)
+
+    def take_columns(
+        self,
+        inputs: NDArray[np.float32],
+        truth: NDArray[np.float32],
+        outputs: NDArray[np.float32],
+        learning: int = 1,
+    ) -> None:
+        """The same with (n, inputs), and (n, outputs) of what came true and for what is said."""
+        columns = (part.ctypes.data for part in (inputs, truth, outputs))
+        run_network(*self.addresses, self._scratch.ctypes.data, *columns, len(inputs), learning)
 
     def take_one_by_one(self, step: Callable[..., float], values: Sequence[float]) -> None:
         """One compiled call from Python for each record, forward only."""
         tag, table, row = self.addresses
         for value in values:
             step(tag, table, row, value)
+
+
+def _univariate(cell: str, hidden: int, k1: int, k2: int, recompute: bool = False) -> Alone:
+    return Alone(NetworkShape(cell, hidden, 1, 1, k1, k2, recompute))
 
 
 def _whole_stream(name: str, alone: Alone, n: int, learning: bool) -> Contender:
@@ -63,13 +76,15 @@ def contenders(cell: str, hidden: int) -> list[Contender]:
     """Forward, learn, learn with recomputed windows, and one call a record."""
     size = f"{cell}/{hidden}"
     short, long = (8 * max(32, work // hidden**2 // 8) for work in (_LEARN, _FORWARD))
-    one = Alone(cell, hidden, K1, K2)
+    one = _univariate(cell, hidden, K1, K2)
     values = stream(_ONE_BY_ONE)[:, 0].tolist()
     step = bind(run_one, *one.addresses, values[0])
     return [
-        _whole_stream(f"{size}/chunk/forward", Alone(cell, hidden, K1, K2), long, learning=False),
-        _whole_stream(f"{size}/chunk/learn", Alone(cell, hidden, K1, K2), short, learning=True),
-        _whole_stream(f"{size}/chunk/recompute", Alone(cell, hidden, K1, K2, True), short, learning=True),
+        _whole_stream(f"{size}/chunk/forward", _univariate(cell, hidden, K1, K2), long, learning=False),
+        _whole_stream(f"{size}/chunk/learn", _univariate(cell, hidden, K1, K2), short, learning=True),
+        _whole_stream(
+            f"{size}/chunk/recompute", _univariate(cell, hidden, K1, K2, True), short, learning=True
+        ),
         Contender(f"{size}/one/forward", partial(one.take_one_by_one, step, values), len(values)),
     ]
 
@@ -79,7 +94,7 @@ def shipped_contenders() -> list[Contender]:
     return [
         _whole_stream(
             f"{cell}/{hidden}/shipped/learn",
-            Alone(cell, hidden, SHIPPED_K1, SHIPPED_K2),
+            _univariate(cell, hidden, SHIPPED_K1, SHIPPED_K2),
             8 * (_LEARN // hidden**2 // 32),
             learning=True,
         )

@@ -32,10 +32,11 @@ from streamrnn.pipelines import alert_settings
 from streamrnn.pipelines import settings as settings_file
 from streamrnn.pipelines.alarms import FalseAlarms, LabelScores
 from streamrnn.pipelines.baselines import BaselineSummary, ChannelSummary
-from streamrnn.pipelines.evaluation import CalibrationLevel, Evaluation, SeriesRanking
+from streamrnn.pipelines.evaluation import BaselineRanking, CalibrationLevel, Evaluation, SeriesRanking
 from streamrnn.pipelines.events import Event, Part
 from streamrnn.pipelines.options import RECORD, SETTINGS
 from streamrnn.pipelines.summary import SeriesSummary, Summary
+from streamrnn.pipelines.verdict import Racer, Verdict
 from streamrnn.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -223,6 +224,7 @@ _HAND = {
     "events[].start": "time of the record that opened it",
     "events[].end": "time of its last detection; null: none yet",
     "events[].channels[].channel": "name of one of the three channels with the largest shares at the peak",
+    "events[].kind": "gap: 20 typical steps and more without a record, an event without a row",
     "events[].duration_s": "from its first to its last detection, seconds",
     "forecast[].key": "name of the series; the first 100 series are listed",
     "forecast[].times[]": "when the records to come are due; null where there are no times",
@@ -243,11 +245,22 @@ _OWNERS = {
     "channels[].baselines.*": BaselineSummary,
     "events[]": Event,
     "events[].channels[]": Part,
+    "race.*": Racer,
+    "verdict": Verdict,
     "evaluation": Evaluation,
+    "evaluation.baselines.*": BaselineRanking,
     "evaluation.ranking[]": SeriesRanking,
     "evaluation.calibration[]": CalibrationLevel,
 }
-_SETS = ("statuses", "settings", "rejects.cells", "input.left_out", "forecast[].channels", "baselines")
+_SETS = (
+    "statuses",
+    "settings",
+    "rejects.cells",
+    "input.left_out",
+    "forecast[].channels",
+    "baselines",
+    "race",
+)
 
 
 def json_page() -> str:
@@ -306,7 +319,7 @@ def meaning(path: str) -> str:
     if name not in found:
         raise KeyError(f"nothing says what {path} is: add it to a docstring, or to {Path(__file__).name}")
     kind, text = found[name]
-    return text.replace("NaN", "null") or kind
+    return text.replace("NaN", "null").replace("None:", "null:") or kind
 
 
 _STREAMRNN = "python -m streamrnn"

@@ -113,6 +113,7 @@ def rows_of(ahead: Ahead, source: FileSource, tz: str | None, horizons: int) -> 
         status=np.zeros(n, np.int8),
         event_partition=np.full(n, -1, np.int32),
         event_offset=np.full(n, -1, np.int64),
+        event_kind=np.zeros(n, np.int8),
     )
     return read, found
 

@@ -1,4 +1,4 @@
-"""The race of the forecast against what anybody could do: last value, a season ago, EWMA."""
+"""The race of the forecast against simple ones: last value, a season ago, EWMA, linear autoregression."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamrnn.records import Float64Array, Int64Array
 
 __all__ = ["BaselineSummary", "ChannelSummary", "channel_summaries", "season_of"]
 
-NAMES = ("last_value", "seasonal", "ewma")  # in the order of the kernel's BASELINES
+NAMES = ("last_value", "seasonal", "ewma", "linear")  # in the order of the kernel's BASELINES
 FEWEST_COMPARED = 30  # of which a verdict is said
 _TIE = 0.02  # ratios this near to 1 are ties
 _DAY_S = 86_400.0
@@ -49,8 +49,9 @@ class BaselineSummary:
     Attributes
     ----------
     name : str
-        ``"last_value"``, ``"seasonal"`` (the value one season earlier) or ``"ewma"``
-        (exponentially weighted mean, alpha .3).
+        ``"last_value"``, ``"seasonal"`` (the value one season earlier), ``"ewma"``
+        (exponentially weighted mean, alpha .3) or ``"linear"`` (autoregression on the last
+        10 values by recursive least squares; of the first 8 channels).
     compared : int
         Values for which there were both forecasts.
     error, forecast_error : float

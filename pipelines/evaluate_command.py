@@ -111,13 +111,13 @@ def _json(outcome: Outcome, evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _lines(outcome: Outcome, evaluation: Evaluation) -> Iterator[str]:
-    from streamrnn.pipelines.text import label_facts
+    from streamrnn.pipelines.text import label_facts, verdict_facts
 
     total = outcome.summary.total
     facts = list(_record_facts(evaluation))
     if total.labels is not None:
         facts += label_facts(total.labels, total.false_alarms)
-    facts += _ranking_facts(evaluation)
+    facts += [*_ranking_facts(evaluation), *verdict_facts(outcome.summary)]
     width = max(len(label) for label, _ in facts)
     yield "evaluation"
     yield from (f"  {label.ljust(width)}  {fact}" for label, fact in facts)
@@ -137,6 +137,7 @@ def _record_facts(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
 
 
 def _ranking_facts(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    from streamrnn.pipelines.verdict import RACER_WORDS
     from streamrnn.pipelines.words import count
 
     if not evaluation.n_ranked:
@@ -147,6 +148,10 @@ def _ranking_facts(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
     if evaluation.n_ranked > 1:
         where = f"means over {count(evaluation.n_ranked, 'series', 'series')} with labels"
     yield "ranking", f"{areas} ({where}); random scores: AUC-PR {evaluation.random_auc_pr:.3g}"
+    if evaluation.baselines:
+        named = [(RACER_WORDS[one.name], one.vus_pr, one.auc_pr) for one in evaluation.baselines]
+        told = ", ".join(f"{name} {vus:.3f} and {auc:.3f}" for name, vus, auc in named)
+        yield "", f"the same of {told}; no networks: the same scores"
 
 
 def _calibration_lines(evaluation: Evaluation) -> Iterator[str]:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn.kernels.race import SIMPLE
 from streamrnn.pipelines.alarms import FEWEST_EXPECTED, poisson_interval
+from streamrnn.pipelines.baselines import NAMES
 from streamrnn.pipelines.ranking import (
     SEASON_RECORDS,
     auc_pr,
@@ -22,7 +24,15 @@ from streamrnn.pipelines.ranking import (
 from streamrnn.pipelines.tally import CALIBRATED, LATE, PROVISIONAL
 from streamrnn.records import Batch, Float64Array, Int64Array, Results
 
-__all__ = ["LEVELS", "CalibrationLevel", "Curve", "Evaluation", "Evaluator", "SeriesRanking"]
+__all__ = [
+    "LEVELS",
+    "BaselineRanking",
+    "CalibrationLevel",
+    "Curve",
+    "Evaluation",
+    "Evaluator",
+    "SeriesRanking",
+]
 
 LEVELS = (1e-1, 1e-2, 1e-3, 1e-4)
 _MOST_SERIES = 1000  # that are listed
@@ -85,6 +95,27 @@ class SeriesRanking:
 
 
 @dataclass(frozen=True)
+class BaselineRanking:
+    """How well the errors of a simple forecast rank, through the detector's own averages.
+
+    Attributes
+    ----------
+    name : str
+        As that of a ``Racer``. The detector without its networks ranks as the detector does:
+        its score hears none.
+    n_ranked : int
+        Series that have labels and on which it raced.
+    vus_pr, auc_pr : float
+        Means over them, 0 to 1; NaN: there are none.
+    """
+
+    name: str
+    n_ranked: int
+    vus_pr: float
+    auc_pr: float
+
+
+@dataclass(frozen=True)
 class Curve:
     """Precision and recall of a series at falling thresholds, (n,) float64 each."""
 
@@ -124,6 +155,8 @@ class Evaluation:
         Series that have labels.
     ranking : list of SeriesRanking
         They, at most 1,000.
+    baselines : list of BaselineRanking
+        Simple forecasts on the same records.
     calibration : list of CalibrationLevel
     curves : list of Curve
         Of the first 20, thinned, for a picture.
@@ -144,31 +177,42 @@ class Evaluation:
     random_auc_pr: float
     n_ranked: int
     ranking: list[SeriesRanking]
+    baselines: list[BaselineRanking]
     calibration: list[CalibrationLevel]
     curves: list[Curve] = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the curves, by name."""
-        return {name: value for name, value in asdict(self).items() if name != "curves"}
+        plain = {name: value for name, value in asdict(self).items() if name != "curves"}
+        plain["baselines"] = {baseline.pop("name"): baseline for baseline in plain["baselines"]}
+        return plain
 
 
 class Evaluator:
     """Looks on at a run whose records have labels.
 
-    Scores and labels of all records are kept, 13 bytes a record, and the first 20,000 values
-    of each series, 12 bytes each. Ranking them takes some 50 a record more.
+    Scores and labels of all records are kept, 13 bytes a record and 24 more for those of
+    simple forecasts, and the first 20,000 values of each series, 12 bytes each.
+    Ranking them takes some 50 a record more.
     """
 
     def __init__(self) -> None:
         self._codes: list[NDArray[np.int32]] = []
         self._scores: list[Float64Array] = []
+        self._simple: list[Float64Array] = []
         self._labels: list[NDArray[np.bool_]] = []
         self._heads: list[tuple[NDArray[np.int32], Float64Array]] = []
         self._seen = np.zeros(0, np.int64)  # records of each series
         self._found = np.zeros((2, 2), np.int64)  # scored records: labelled or not, detected or not
         self._under = np.zeros(1 + len(LEVELS), np.int64)  # calibrated ones without a label; under levels
 
-    def add(self, batch: Batch, found: Results, labels: NDArray[np.bool_] | None) -> None:
+    def add(
+        self,
+        batch: Batch,
+        found: Results,
+        labels: NDArray[np.bool_] | None,
+        simple: Float64Array | None = None,
+    ) -> None:
         """Take in the next records, what was found in them, and which are labelled.
 
         Records that are late or duplicates are left out.
@@ -178,6 +222,8 @@ class Evaluator:
         batch : Batch
         found : Results
         labels : (n,) bool or None
+        simple : (SIMPLE, n) float64 or None
+            What simple forecasts rank them by, as ``Race.scores`` has it; NaN: nothing.
         """
         known = np.zeros(len(batch), np.bool_) if labels is None else labels
         kept = found.status < LATE
@@ -185,6 +231,7 @@ class Evaluator:
         self._codes.append(codes)
         self._scores.append(found.anomaly_score[kept])
         self._labels.append(known[kept])
+        self._simple.append(np.full((len(codes), SIMPLE), np.nan) if simple is None else simple.T[kept])
         self._keep_heads(codes, batch.values[kept, 0])
         scored = np.isin(found.status, (PROVISIONAL, CALIBRATED))
         np.add.at(self._found, (known[scored].astype(int), found.is_anomaly[scored].astype(int)), 1)
@@ -209,11 +256,15 @@ class Evaluator:
         ranking: list[SeriesRanking] = []
         curves: list[Curve] = []
         rates: list[float] = []
-        for code, labels, scores, values in self._series():
+        simple: list[list[tuple[float, float]]] = [[] for _ in range(SIMPLE)]
+        for code, labels, scores, others, values in self._series():
             if not labels.any():
                 continue
             window = season_window(values)
             vus, auc = vus_pr(labels, scores, window), auc_pr(labels, scores)
+            for areas, other in zip(simple, others.T, strict=True):
+                if not np.isnan(other).all():
+                    areas.append((vus_pr(labels, ranked(other), window), auc_pr(labels, ranked(other))))
             ranking.append(SeriesRanking(keys[code], len(labels), int(labels.sum()), window, vus, auc))
             rates.append(float(labels.mean()))
             if len(curves) < _MOST_CURVES:
@@ -234,6 +285,7 @@ class Evaluator:
             random_auc_pr=_mean(rates),
             n_ranked=len(ranking),
             ranking=ranking[:_MOST_SERIES],
+            baselines=[_baseline(*named) for named in zip(NAMES[:SIMPLE], simple, strict=True) if named[1]],
             calibration=[
                 _level(level, int(self._under[0]), int(n))
                 for level, n in zip(LEVELS, self._under[1:], strict=True)
@@ -241,24 +293,32 @@ class Evaluator:
             curves=curves,
         )
 
-    def _series(self) -> Iterator[tuple[int, NDArray[np.bool_], Float64Array, Float64Array]]:
-        """Code, labels, scores and first values of each series, in order."""
+    def _series(
+        self,
+    ) -> Iterator[tuple[int, NDArray[np.bool_], Float64Array, Float64Array, Float64Array]]:
+        """Code, labels, scores, those of simple forecasts and first values of each series, in order."""
         if not len(self._seen):
             return
         scores, ends = _grouped(np.concatenate(self._codes), np.concatenate(self._scores))
         labels, _ = _grouped(np.concatenate(self._codes), np.concatenate(self._labels))
+        simple, _ = _grouped(np.concatenate(self._codes), np.concatenate(self._simple))
         head_codes, head_values = (np.concatenate(parts) for parts in zip(*self._heads, strict=True))
         heads, head_ends = _grouped(head_codes, head_values)
         for code in np.flatnonzero(self._seen).tolist():
             rows = slice(ends[code - 1] if code else 0, ends[code])
             first = slice(head_ends[code - 1] if code else 0, head_ends[code])
-            yield code, labels[rows], ranked(scores[rows]), heads[first]
+            yield code, labels[rows], ranked(scores[rows]), simple[rows], heads[first]
 
 
 def _grouped(codes: NDArray[np.int32], column: NDArray[Any]) -> tuple[NDArray[Any], Int64Array]:
     """A column in the order of the series' codes, and where each of them ends."""
     ends = np.cumsum(np.bincount(codes))
     return (column if len(ends) == 1 else column[np.argsort(codes, kind="stable")]), ends
+
+
+def _baseline(name: str, areas: Sequence[tuple[float, float]]) -> BaselineRanking:
+    vus, auc = ([area[which] for area in areas] for which in (0, 1))
+    return BaselineRanking(name, len(areas), _mean(vus), _mean(auc))
 
 
 def _thinned(labels: NDArray[np.bool_], scores: Float64Array) -> Curve:

@@ -94,6 +94,7 @@ class EventRows(OpenEvents, Follower):
             "strength": event.strength,
             "alert": event.alert,
             "calibrated": event.calibrated,
+            "kind": event.kind,
             "surprise": event.surprise,
             "p_value": 10.0**-event.surprise,
             "peak": event.peak,

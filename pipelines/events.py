@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.kernels.tally import LOUD
-from streamrnn.records import STATUSES, Batch, Float64Array, Int64Array, Results
+from streamrnn.records import KINDS, STATUSES, Batch, Float64Array, Int64Array, Results
 
 __all__ = ["Event", "EventLog", "OpenEvent", "OpenEvents", "Part", "part_of", "parts_of"]
 
@@ -64,6 +64,8 @@ class Event:
         Whether its alert_strength reached the alert level.
     calibrated : bool
         Whether it did so on a calibrated record.
+    kind : str
+        What it looks like, one of ``KINDS``: known at its end, before then so far.
     surprise : float
         Largest -log10 p; what follows is of that record.
     peak : int
@@ -82,6 +84,7 @@ class Event:
     strength: float
     alert: bool
     calibrated: bool
+    kind: str
     surprise: float
     peak: int
     parts: tuple[Part, ...]
@@ -209,6 +212,7 @@ def part_of(batch: Batch, found: Results, rows: NDArray[np.int64]) -> OpenEvent:
         strength=float(strength.max()),
         alert=bool(reaches.any()),
         calibrated=bool(reaches[found.status[rows] == _CALIBRATED].any()),
+        kind=KINDS[found.event_kind[rows[-1]]],
         surprise=float(np.nan_to_num(found.surprise[peak], nan=-1.0)),
         peak=int(batch.offsets[peak]),
         parts=parts_of(batch, found, int(peak)),
@@ -239,5 +243,6 @@ def _merged(before: OpenEvent, more: OpenEvent) -> OpenEvent:
         strength=max(event.strength, later.strength),
         alert=event.alert or later.alert,
         calibrated=event.calibrated or later.calibrated,
+        kind=later.kind,
     )
     return OpenEvent(merged, before.seen + more.seen, more.shares if grows else before.shares)

@@ -8,12 +8,12 @@ from typing import Any
 from streamrnn.connectors.base import Read
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.following import Follower
-from streamrnn.pipelines.silence import Gap, Silence
+from streamrnn.pipelines.silence import GAP, Gap, Silence
 from streamrnn.pipelines.store import EventRow
 
 __all__ = ["GAP", "GAP_OVER", "GapEvents"]
 
-GAP, GAP_OVER = "gap", "gap-over"
+GAP_OVER = "gap-over"
 
 
 class GapEvents(Follower):

@@ -47,7 +47,7 @@ class Incident:
     series : int
         Code of its series.
     kind : str
-        Of the event that opened it; may be empty.
+        ``GAP``, or empty.
     start, end : int
         Of the record that opened it and of its last detection, ns UTC; ``NO_TIME``: not known.
     open : bool
@@ -60,6 +60,8 @@ class Incident:
     sequence : int
         1, 2, ... with each change that was told.
     peak : Peak
+    looks : str
+        What kind of event its newest detection was of: spike, level shift and so on.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Incident:
     records: int
     sequence: int
     peak: Peak
+    looks: str = ""
 
     @property
     def lasted_ns(self) -> int:

@@ -22,7 +22,7 @@ from streamrnn.pipelines.events import Part, parts_of
 from streamrnn.pipelines.incident import GAP, Change, Incident, Peak
 from streamrnn.pipelines.rules import SEVERITIES, Rules
 from streamrnn.pipelines.runs import Runs
-from streamrnn.records import STATUSES, Batch, Int64Array, Results
+from streamrnn.records import KINDS, STATUSES, Batch, Int64Array, Results
 
 __all__ = ["Incidents"]
 
@@ -100,9 +100,7 @@ class Incidents:
             ]
         }
 
-    def add(
-        self, batch: Batch, found: Results, names: Sequence[str], kinds: Sequence[str] | None = None
-    ) -> list[Change]:
+    def add(self, batch: Batch, found: Results, names: Sequence[str]) -> list[Change]:
         """Take in the next records; what became of incidents, each series' changes in their order.
 
         Parameters
@@ -111,8 +109,6 @@ class Incidents:
         found : Results
         names : sequence of str
             Of partitions, by their codes.
-        kinds : (n,) sequence of str, optional
-            What kind of event each record belongs to.
         """
         alerts = found.alert_strength >= found.alert_level
         if not len(self._open) and not alerts.any():
@@ -124,7 +120,7 @@ class Incidents:
         if not len(rows):
             return []
         rows = rows[np.argsort(batch.series[rows], kind="stable")]
-        return list(self._walk(_Rows(batch, found, names, kinds, alerts), rows))
+        return list(self._walk(_Rows(batch, found, names, alerts), rows))
 
     def silent(self, series: int, position: tuple[int, int], time: int, name: str) -> list[Change]:
         """A series fell silent after the record at a position: (partition, offset).
@@ -204,6 +200,7 @@ class Incidents:
             detections=incident.detections + 1,
             records=records,
             peak=of.peak(row) if peaks else incident.peak,
+            looks=of.looks(row),
         )
         severity = self.rules.severity(grown.peak.surprise, records, grown.lasted_ns)
         if SEVERITIES.index(severity) > SEVERITIES.index(incident.severity):
@@ -221,7 +218,7 @@ class Incidents:
         incident = Incident(
             id=f"{of.names[event[0]]}-{event[1]}",
             series=code,
-            kind=of.kinds[row] if of.kinds is not None else "",
+            kind="",
             start=peak.time,
             end=peak.time,
             open=True,
@@ -231,6 +228,7 @@ class Incidents:
             records=1,
             sequence=1,
             peak=peak,
+            looks=of.looks(row),
         )
         self._keep(_Open(incident, event, 1))
         return Change("opened", incident, True)
@@ -284,8 +282,10 @@ class _Rows:
     batch: Batch
     found: Results
     names: Sequence[str]
-    kinds: Sequence[str] | None
     alerts: NDArray[np.bool_]
+
+    def looks(self, row: int) -> str:
+        return KINDS[self.found.event_kind[row]]
 
     def peak(self, row: int) -> Peak:
         batch, found = self.batch, self.found

@@ -81,6 +81,11 @@ class Input:
         return self.first.schema.channels
 
     @property
+    def is_one_stream(self) -> bool:
+        """Whether all files are parts of one stream, not each a series of its own."""
+        return not self._each
+
+    @property
     def share_read(self) -> float | None:
         """How much is read, 0 to 1; None where that is not known."""
         shares = []

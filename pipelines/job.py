@@ -21,6 +21,7 @@ from streamrnn.pipelines.ahead import Ahead, forecast_ahead, rows_of
 from streamrnn.pipelines.baselines import season_of
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.evaluation import Evaluation, Evaluator
+from streamrnn.pipelines.gap_log import GapLog
 from streamrnn.pipelines.input import Input
 from streamrnn.pipelines.kept import KeptRows
 from streamrnn.pipelines.progress import Progress
@@ -138,6 +139,7 @@ class _Run:
             self.coding = Coding(self.fleet, () if saved is None else saved.partition_names)
             step = self.input.first.typical_step_ns
             self.tally = Tally(self.settings, season=season_of(step), step_ns=step)
+            self.gaps = GapLog(one_stream=self.input.is_one_stream)
             wants_rows = (job.plot is not None and not job.evaluate) or not job.paths
             self.kept = KeptRows(self.settings.channels) if wants_rows else None
             self.writer = self._writer()
@@ -220,10 +222,15 @@ class _Run:
         return writer
 
     def _watchers(self) -> list[Watcher]:
-        watchers: list[Watcher] = [lambda batch, found: self.tally.add(batch, found, batch.labels)]
+        watchers: list[Watcher] = [
+            lambda batch, found: self.tally.add(batch, found, batch.labels),
+            lambda batch, found: self.gaps.add(batch),
+        ]
         watchers += [] if self.kept is None else [self.kept.add]
         if (evaluator := self.evaluator) is not None:
-            watchers.append(lambda batch, found: evaluator.add(batch, found, batch.labels))
+            watchers.append(
+                lambda batch, found: evaluator.add(batch, found, batch.labels, self.tally.race.scores)
+            )
         # Rows last: what was written was seen by all.
         watchers += [] if self.writer is None else [self.writer.add]
         return watchers
@@ -256,6 +263,7 @@ class _Run:
             keys=self.fleet.keys,
             partition_names=self.coding.partition_names,
             typical_steps=np.array(steps),
+            gaps=self.gaps,
             time=None if schema.clock is None else ", ".join(schema.named(schema.clock.places)),
             left_out=tuple(schema.left_out),
             input=self.input.found_dict(),

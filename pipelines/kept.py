@@ -9,7 +9,7 @@ import numpy as np
 
 from streamrnn.kernels import thinning
 from streamrnn.layout import address
-from streamrnn.pipelines.tally import KernelColumns
+from streamrnn.pipelines.kernel_columns import KernelColumns
 from streamrnn.records import Batch, Float64Array, Int64Array, Results
 
 __all__ = ["CHANNELS", "KeptRows", "SeriesRows"]

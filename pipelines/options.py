@@ -202,9 +202,14 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
         "--networks",
         metavar="lstm,gru",
         type=_names,
-        help="cells of the networks (default: lstm,lstm,gru for one channel, lstm for several)",
+        help="cells of the networks (default: lstm,lstm,gru for one channel, lstm for several), or none",
     )
-    add("--hidden", metavar="N", type=int, help="hidden units of each network (default: 12)")
+    add(
+        "--hidden",
+        metavar="N",
+        type=int,
+        help="hidden units of each network (default: 12; 0: a linear forecaster)",
+    )
     add("--seed", metavar="N", type=int, help="seed of the initial weights (default: 0)")
     add("--coverage", metavar="SHARE", type=float, help="share of values in intervals (default: .95)")
     add(

@@ -75,9 +75,10 @@ def why(incident: Incident, key: str, channels: Sequence[str], step_ns: float) -
     is_was = "is" if incident.open else "was"
     top = f"{named[0][0]} {is_was} {number(named[0][1].actual)}" if named else "no value"
     usual = f", expected {number(named[0][1].yhat)}" if named and named[0][1].yhat == named[0][1].yhat else ""
+    looks = f" ({incident.looks})" if incident.looks else ""
     over = "" if incident.open else "over: "
     return Why(
-        summary=f"{over}{name}: {top}{usual}",
+        summary=f"{over}{name}: {top}{usual}{looks}",
         description=_history(incident),
         expected=expected,
         actual=actual,

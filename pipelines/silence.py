@@ -10,6 +10,9 @@ lags is not taken for silent.
 
 What is noticed depends on the records of a partition and their order alone: not on
 how they are cut into batches, nor on any clock of ours.
+
+Who looks back at a recording may ask for more: a series' own next record shows that
+it was silent, with no other series to measure it by.
 """
 
 from __future__ import annotations
@@ -21,12 +24,14 @@ from numpy.typing import NDArray
 
 from streamrnn.connectors.base import Read
 from streamrnn.kernels.plan import NO_TIME
+from streamrnn.pipelines.durations import seconds
 from streamrnn.pipelines.packed import pack, unpack
-from streamrnn.pipelines.settings import seconds
 from streamrnn.pipelines.typical import TypicalSteps
 from streamrnn.records import Int64Array
 
-__all__ = ["Gap", "Silence"]
+__all__ = ["GAP", "Gap", "Silence"]
+
+GAP = "gap"  # the kind of event that a silence makes
 
 # Sensors are read and sent in bursts of seconds; nothing shorter is a silence.
 _LEAST_NS = 10 * 10**9
@@ -84,6 +89,9 @@ class Silence:
         ``"5m"``; or ``"off"``.
     one_stream : bool
         Whether all partitions are parts of one stream, such as files one after the other.
+    looks_back : bool
+        Whether a series was also silent where its own next record comes later than its limit;
+        such a silence is noticed and over at that record.
     state : bytes, optional
         From ``to_bytes``, to go on from; with the limit of then.
 
@@ -99,8 +107,10 @@ class Silence:
     (1, 19, 40)
     """
 
-    def __init__(self, limit: str, *, one_stream: bool = False, state: bytes = b"") -> None:
-        self.limit, self._one_stream = limit, one_stream
+    def __init__(
+        self, limit: str, *, one_stream: bool = False, looks_back: bool = False, state: bytes = b""
+    ) -> None:
+        self.limit, self._one_stream, self._looks_back = limit, one_stream, looks_back
         self._steps = TypicalSteps()
         self._series = np.zeros(0, _SERIES)
         self._clocks = np.zeros(0, np.int64)
@@ -149,13 +159,17 @@ class Silence:
         clock = np.zeros(len(rows), np.int64) if self._one_stream else batch.partitions[rows].astype(np.int64)
         self._make_room(int(codes[-1]) + 1, int(clock.max()) + 1)
         known = self._series[codes]
-        limits, moves = self._judged(codes, heads, _before(times, heads, known["time"]), times)
+        before = _before(times, heads, known["time"])
+        limits, moves = self._judged(codes, heads, before, times)
         clocks = _Clocks(self._clocks, clock, rank, np.where(moves, times, NO_TIME))
         began = clocks.after != NO_TIME  # who spoke before is not measured until it speaks again
         heard = np.where(began, np.maximum(clocks.after, times), _NEVER)
         ends = _later(_before(heard, heads, known["heard"]), limits)
         clock_before = _before(clock, heads, known["clock"])
-        new = clocks.before(clock_before) > ends
+        by_clock = clocks.before(clock_before) > ends
+        new = by_clock.copy()
+        if self._looks_back:
+            new |= ~moves & (limits > 0) & (before != NO_TIME)
         new[heads[known["silent"]]] = False
         over = new.copy()
         over[heads[known["silent"]]] = True
@@ -163,10 +177,11 @@ class Silence:
         gaps: list[Gap] = []
         if over.any():
             each = self._last(batch, rows, np.arange(len(rows)), clock, heard)
-            before = _before(each, heads, known)
-            at = clocks.first_beyond(clock_before[new], ends[new])
-            gaps = _gaps(before[new], series[new], at, False) + _gaps(
-                before[over], series[over], times[over], True
+            last_before = _before(each, heads, known)
+            at, passed = times.copy(), new & by_clock
+            at[passed] = clocks.first_beyond(clock_before[passed], ends[passed])
+            gaps = _gaps(last_before[new], series[new], at[new], False) + _gaps(
+                last_before[over], series[over], times[over], True
             )
         self._series[codes] = last
         clocks.keep(self._clocks)

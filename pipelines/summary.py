@@ -14,8 +14,10 @@ from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.alarms import FalseAlarms, LabelScores, false_alarms, label_scores, total_alarms
 from streamrnn.pipelines.baselines import ChannelSummary, channel_summaries
 from streamrnn.pipelines.events import Event
+from streamrnn.pipelines.gap_log import GapEvent, GapLog
 from streamrnn.pipelines.gaps import Steps, steps_of, total_steps
 from streamrnn.pipelines.tally import CALIBRATED, PROVISIONAL, Counts, Moment, Tally
+from streamrnn.pipelines.verdict import Racer, Verdict, racers, verdict
 from streamrnn.pipelines.words import iso
 from streamrnn.records import STATUSES, Float64Array
 from streamrnn.settings import Settings
@@ -119,12 +121,20 @@ class Summary:
         Records of a season and its length, for the seasonal baseline; 0: none.
     seasonal_series : int
         Of so many series, the first, it was kept.
+    raced_series : int
+        Of so many series, the first, alerts were raced.
+    race : list of Racer
+    verdict : Verdict
     total : SeriesSummary
         All series together.
     series : list of SeriesSummary
         At most ``MOST_SERIES``: those with the most alerts, and of as many the strongest, first.
     events : list of Event
         The strongest of the run, in order.
+    gaps : list of GapEvent
+        The longest silences of the run, in order.
+    n_silences : int
+        Events of kind gap: a series said nothing for more than 20 of its typical steps.
     settings : Settings
     """
 
@@ -141,9 +151,14 @@ class Summary:
     season: int
     season_ns: float
     seasonal_series: int
+    raced_series: int
+    race: list[Racer]
+    verdict: Verdict
     total: SeriesSummary
     series: list[SeriesSummary]
     events: list[Event]
+    gaps: list[GapEvent]
+    n_silences: int
     settings: Settings
 
     def to_dict(self) -> dict[str, Any]:
@@ -151,13 +166,20 @@ class Summary:
         same = ("title", "input", "rows", "time", "left_out", "n_series", "n_scored", "n_calibrated")
         plain = {
             **{name: getattr(self, name) for name in same},
+            "n_silences": self.n_silences,
+            "raced_series": self.raced_series,
+            "race": {racer.name: _without_name(racer) for racer in self.race},
+            "verdict": self.verdict.to_dict(),
             "season": {
                 "records": self.season or None,
                 "length_s": self.season_ns / 1e9 or None,
                 "series": self.seasonal_series,
             },
             **self.total.to_dict(),
-            "events": [self._event_dict(event) for event in self.events],
+            "events": [
+                *(self._event_dict(event) for event in self.events),
+                *(self._gap_dict(gap) for gap in self.gaps),
+            ],
             "series": [{"key": series.key, **series.to_dict()} for series in self.series],
             "series_not_listed": self.n_series - len(self.series),
             "settings": self.settings.to_dict(),
@@ -181,6 +203,27 @@ class Summary:
             "channels": parts,
         }
 
+    def _gap_dict(self, gap: GapEvent) -> dict[str, Any]:
+        """What an event says, of one without a row."""
+        over = gap.end != NO_TIME
+        return {
+            "event_id": f"{gap.kind}:{record_id(self.partition_names, gap.partition, gap.offset)}",
+            "key": self.keys[gap.series],
+            "kind": gap.kind,
+            "first": gap.offset,
+            "last": gap.offset,
+            "start": _time(gap.start),
+            "end": _time(gap.end),
+            "records": 0,
+            "strength": 0.0,
+            "alert": False,
+            "calibrated": False,
+            "surprise": None,
+            "peak": None,
+            "duration_s": (gap.end - gap.start) / 1e9 if over else None,
+            "channels": [],
+        }
+
 
 def record_id(partition_names: Sequence[str], partition: int, offset: int) -> str:
     """The id of a record, which is that of the event that it opened."""
@@ -195,6 +238,7 @@ def summarise(
     keys: Sequence[str],
     partition_names: Sequence[str],
     typical_steps: Float64Array,
+    gaps: GapLog | None = None,
     time: str | None = None,
     left_out: tuple[str, ...] = (),
     input: Mapping[str, Any] | None = None,
@@ -210,12 +254,15 @@ def summarise(
         As ``Summary`` has them.
     typical_steps : (series,) float64
         Time between the records of each series by the detector's own count, ns; 0: not known.
+    gaps : GapLog or None
+        Where none, silences are not looked for.
     """
     tally.events.finish()
     of_series = tally.strongest()[:MOST_SERIES]
     steps = np.zeros(max(tally.n_series, 1))
     steps[: len(typical_steps)] = typical_steps[: len(steps)]
     describe = _Describer(tally, settings)
+    total, race = describe.total(steps), racers(tally)
     return Summary(
         title=title,
         keys=keys,
@@ -230,9 +277,14 @@ def summarise(
         season=tally.season,
         season_ns=tally.season * tally.step_ns,
         seasonal_series=tally.seasonal_series,
-        total=describe.total(steps),
+        raced_series=min(tally.race.n_series, tally.n_series),
+        race=race,
+        verdict=verdict(total.channels, race, labelled=tally.labelled),
+        total=total,
         series=[describe.series(code, keys[code], float(steps[code])) for code in of_series],
         events=tally.events.strongest(),
+        gaps=[] if gaps is None else gaps.longest(),
+        n_silences=0 if gaps is None else gaps.n_gaps,
         settings=settings,
     )
 
@@ -297,6 +349,10 @@ def _some(tally: Tally, *statuses: int) -> int:
 
 def _time(ns: int) -> str | None:
     return None if ns == NO_TIME else iso(ns)
+
+
+def _without_name(racer: Racer) -> dict[str, Any]:
+    return {name: value for name, value in asdict(racer).items() if name != "name"}
 
 
 def _moment_dict(moment: Moment | None) -> dict[str, Any] | None:

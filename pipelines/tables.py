@@ -8,16 +8,20 @@ from streamrnn.connectors.text import printable
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.baselines import ChannelSummary
 from streamrnn.pipelines.events import Event, Part
+from streamrnn.pipelines.gap_log import GapEvent
+from streamrnn.pipelines.race import RACED_CHANNELS
 from streamrnn.pipelines.summary import SeriesSummary, Summary
+from streamrnn.pipelines.verdict import BASELINE_WORDS
 from streamrnn.pipelines.words import count, duration, moment, number, percent, table
 
 __all__ = ["channel_lines", "event_lines", "name_text", "series_lines", "verdict_text"]
 
 _EVENTS, _SERIES, _CHANNELS = 10, 10, 8  # shown
+_GAPS = 3  # of the events
 _LONGEST_NAME = 40
 _LONGEST_PART = 16
-_HARDEST = {"last_value": "last value", "seasonal": "the season before", "ewma": "EWMA"}
-_RATIOS = {"last_value": "/last", "seasonal": "/season", "ewma": "/EWMA"}
+_HARDEST = {**BASELINE_WORDS, "seasonal": "the season before"}
+_RATIOS = {"last_value": "/last", "seasonal": "/season", "ewma": "/EWMA", "linear": "/AR"}
 _NUMBERS = frozenset(
     {"strength", "surprise", "actual", "expected", "MAE", "within", "in alerts"}
     | {*_RATIOS.values(), "records", "alerts", "allowed", "gaps"}
@@ -70,7 +74,9 @@ def channel_lines(summary: Summary) -> list[str]:
     title = f"Channels: {verdicts}{more}"
     season = f", /season: {duration(summary.season_ns)} before" if summary.season else ""
     asked = percent(summary.settings.coverage)
-    note = f"  (MAE: mean absolute error; /last: to that of the last value{season}; {asked} asked within)"
+    few = f" of the first {RACED_CHANNELS}" if len(channels) > RACED_CHANNELS else ""
+    others = f"{season}, /AR: linear AR{few}"
+    note = f"  (MAE: mean absolute error; /last: to that of the last value{others}; {asked} asked within)"
     return [title, *table(rows, numeric=_NUMBERS), note]
 
 
@@ -112,23 +118,36 @@ def _series_row(series: SeriesSummary, several: bool) -> list[str]:
 
 
 def event_lines(summary: Summary) -> list[str]:
-    """The strongest events."""
-    events = summary.events[:_EVENTS]
-    if not events:
+    """The strongest events and the longest gaps."""
+    gaps = summary.gaps[:_GAPS]
+    events = summary.events[: _EVENTS - len(gaps)]
+    if not events and not gaps:
         return ["No events."]
-    timed = any(event.start != NO_TIME for event in events)
+    timed = bool(gaps) or any(event.start != NO_TIME for event in events)
     total = summary.total
     alerts = f"{count(total.n_alerts, 'alert')} (events that reached the alert level)"
     title = f"{count(total.n_events, 'event')}, {alerts}"
     if total.n_events > len(events):
         title += f"; the {len(events)} strongest"
+    if gaps:
+        title += f"; {count(summary.n_silences, 'gap')} of more than 20 steps"
+        title += f", the {len(gaps)} longest" if summary.n_silences > len(gaps) else ""
     several = len(summary.settings.channels) > 1
     header = ["series"] if summary.n_series > 1 else []
     header += ["start", "end"] if timed else ["first", "last"]
-    header += ["lasted", "strength", "surprise", *(["channel"] if several else []), "actual", "expected"]
+    header += [
+        "lasted",
+        "kind",
+        "strength",
+        "surprise",
+        *(["channel"] if several else []),
+        "actual",
+        "expected",
+    ]
     header += ["also"] if several else []
     steps = {series.code: series.steps.typical_ns for series in summary.series}
     rows = [header, *(_event_row(event, summary, steps, timed, several) for event in events)]
+    rows += [_gap_row(gap, summary, header) for gap in gaps]
     return [title, *table(rows, numeric=_NUMBERS)]
 
 
@@ -142,13 +161,26 @@ def _event_row(
     else:
         cells += [f"{event.first:,}", f"{event.last:,}", count(event.records, "record")]
     top, *others = event.parts
-    cells += [f"{event.strength:.2f}", f"{event.surprise:.1f}"]
+    cells += [event.kind, f"{event.strength:.2f}", f"{event.surprise:.1f}"]
     cells += [_part_text(top, summary)] if several else []
     cells += [
         number(top.actual),
         f"{number(top.yhat)} ({number(top.yhat_lower)} to {number(top.yhat_upper)})",
     ]
     return [*cells, ", ".join(_part_text(part, summary) for part in others)] if several else cells
+
+
+def _gap_row(gap: GapEvent, summary: Summary, header: list[str]) -> list[str]:
+    over = gap.end != NO_TIME
+    cells = {
+        "series": name_text(summary.keys[gap.series], 24),
+        "start": moment(gap.start),
+        "end": moment(gap.end),
+        "lasted": duration(gap.end - gap.start) if over else "to the end",
+        "actual": "gap",
+        "expected": "records",
+    }
+    return [cells.get(name, "") for name in header]
 
 
 def _part_text(part: Part, summary: Summary) -> str:

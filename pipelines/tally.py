@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,17 @@ from streamrnn.kernels import tally as kernel
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.layout import address
 from streamrnn.pipelines.events import EventLog
+from streamrnn.pipelines.kernel_columns import KernelColumns
+from streamrnn.pipelines.race import RACED_CHANNELS, Race
 from streamrnn.records import STATUSES, Batch, Float64Array, Int64Array, Results
+from streamrnn.scoring import linear
 from streamrnn.settings import Settings
 
-__all__ = ["Counts", "KernelColumns", "Moment", "Tally"]
+__all__ = ["Counts", "Moment", "Tally"]
 
 WARMING, PROVISIONAL, CALIBRATED, MISSING, LATE, DUPLICATE = range(len(STATUSES))
 SEASON_BYTES = 64 * 2**20  # memory for the values of one season
+LINEAR_BYTES = 64 * 2**20  # and for autoregressions
 _FIRST_ROOM = 4  # series; then twice as many, and so on
 
 
@@ -80,6 +84,7 @@ class Tally:
     Attributes
     ----------
     events : EventLog
+    race : Race
     labelled : bool
         Whether there were labels.
     """
@@ -89,10 +94,12 @@ class Tally:
         self.season = season if step_ns > 0.0 else 0
         self.step_ns = step_ns if self.season else 0.0
         self.events = EventLog(settings.channels)
+        self.race = Race(settings)
+        self._room = np.zeros(linear.ROOM)
         self.labelled = False
         self.n_series = 0
         self._rows = self._empty(_FIRST_ROOM)
-        self._table = self._rows.table()
+        self._table = self._rows.table(self._room)
 
     @property
     def records(self) -> int:
@@ -121,6 +128,7 @@ class Tally:
         self.labelled = self.labelled or labels is not None
         columns = KernelColumns(batch, found, labels)
         kernel.count_records(address(self._table), columns.address, self.step_ns)
+        self.race.add(columns, self.n_series)
         self.events.add(batch, found)
 
     def series(self, code: int) -> Counts:
@@ -168,7 +176,7 @@ class Tally:
         wider = self._empty(max(n_series, 2 * len(self._rows.counters)))
         for old, new in zip(self._rows, wider, strict=True):
             new[: len(old)] = old
-        self._rows, self._table = wider, wider.table()
+        self._rows, self._table = wider, wider.table(self._room)
 
     def _empty(self, n: int) -> _Rows:
         counters = np.zeros((n, kernel.COUNTERS), np.int64)
@@ -176,6 +184,9 @@ class Tally:
         counters[:, [kernel.NEWEST, kernel.START, kernel.LONGEST_START]] = NO_TIME
         channels, season = self._channels, max(self.season, 1)
         kept = min(n, SEASON_BYTES // (8 * season * (1 + channels))) if self.season else 0
+        raced = min(channels, RACED_CHANNELS)
+        autoregressions = np.zeros((min(n, LINEAR_BYTES // (8 * linear.STATE * raced)), raced, linear.STATE))
+        autoregressions[:] = linear.initial_state()
         return _Rows(
             counters=counters,
             largest=np.full((n, 2), -1.0),
@@ -186,47 +197,8 @@ class Tally:
             step_sums=np.zeros((n, kernel.BINS)),
             slots=np.full((kept, season), NO_TIME, np.int64),
             slot_values=np.full((kept, season, channels), np.nan),
+            linear=autoregressions,
         )
-
-
-class KernelColumns:
-    """A batch, what was found in it and its labels, as kernels read them: at ``address``.
-
-    The object owns the memory: keep it while a kernel runs.
-    """
-
-    def __init__(self, batch: Batch, found: Results, labels: NDArray[np.bool_] | None = None) -> None:
-        known = np.zeros(len(batch), np.int64) if labels is None else labels
-        wholes = {
-            kernel.COLUMN_SERIES: batch.series,
-            kernel.COLUMN_TIMES: batch.times,
-            kernel.COLUMN_OFFSETS: batch.offsets,
-            kernel.COLUMN_STATUS: found.status,
-            kernel.COLUMN_HIT: found.is_anomaly,
-            kernel.COLUMN_EVENT_PARTITION: found.event_partition,
-            kernel.COLUMN_EVENT_OFFSET: found.event_offset,
-            kernel.COLUMN_LABEL: known,
-        }
-        reals = {
-            kernel.COLUMN_VALUES: batch.values,
-            kernel.COLUMN_YHAT: found.yhat,
-            kernel.COLUMN_LOWER: found.yhat_lower,
-            kernel.COLUMN_UPPER: found.yhat_upper,
-            kernel.COLUMN_SURPRISE: found.surprise,
-            kernel.COLUMN_LEVEL: found.level,
-            kernel.COLUMN_STRENGTH: found.alert_strength,
-            kernel.COLUMN_ALERT_LEVEL: found.alert_level,
-        }
-        columns: dict[int, NDArray[Any]] = {
-            **{i: np.ascontiguousarray(column, np.int64) for i, column in wholes.items()},
-            **{i: np.ascontiguousarray(column, np.float64) for i, column in reals.items()},
-        }
-        self._columns = columns  # keeps their memory alive
-        self._table = np.zeros(kernel.COLUMN_SIZE, np.int64)
-        self._table[[kernel.COLUMN_RECORDS, kernel.COLUMN_CHANNELS]] = batch.values.shape
-        for i, column in columns.items():
-            self._table[i] = address(column)
-        self.address = address(self._table)
 
 
 class _Rows(NamedTuple):
@@ -241,11 +213,12 @@ class _Rows(NamedTuple):
     step_sums: Float64Array
     slots: Int64Array
     slot_values: Float64Array
+    linear: Float64Array
 
-    def table(self) -> Int64Array:
-        """Sizes and addresses; valid while this object lives."""
-        sizes = [self.counts.shape[1], self.slots.shape[1], len(self.slots)]
-        return np.array([*sizes, *map(address, self)], np.int64)
+    def table(self, room: Float64Array) -> Int64Array:
+        """Sizes and addresses; valid while this object and the kernel's room live."""
+        sizes = [self.counts.shape[1], self.slots.shape[1], len(self.slots), *self.linear.shape[:2]]
+        return np.array([*sizes, *map(address, self), address(room)], np.int64)
 
 
 def _merge_moments(all_counters: Int64Array, merged: Int64Array) -> None:

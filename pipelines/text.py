@@ -8,15 +8,16 @@ from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.alarms import FalseAlarms, LabelScores
 from streamrnn.pipelines.baselines import ChannelSummary
 from streamrnn.pipelines.gaps import Steps
+from streamrnn.pipelines.race import RACED_CHANNELS
 from streamrnn.pipelines.summary import Summary
 from streamrnn.pipelines.tables import channel_lines, event_lines, name_text, series_lines, verdict_text
 from streamrnn.pipelines.tally import MISSING, Moment
+from streamrnn.pipelines.verdict import BASELINE_WORDS, RACER_WORDS, Racer
 from streamrnn.pipelines.words import count, duration, moment, number, percent
 
-__all__ = ["label_facts", "summary_text"]
+__all__ = ["label_facts", "summary_text", "verdict_facts"]
 
 _SHOWN = 10  # names
-_BASELINES = {"last_value": "last value", "seasonal": "seasonal naive", "ewma": "EWMA"}
 
 
 def summary_text(summary: Summary) -> str:
@@ -58,6 +59,7 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
         yield from label_facts(total.labels, total.false_alarms)
     if len(total.channels) == 1:
         yield from _channel_facts(total.channels[0], summary)
+    yield from verdict_facts(summary)
     if summary.season and summary.seasonal_series < summary.n_series:
         yield "season", f"known of the first {summary.seasonal_series:,} series, for more there is no room"
 
@@ -193,7 +195,28 @@ def _channel_facts(channel: ChannelSummary, summary: Summary) -> Iterator[tuple[
     raced = [baseline for baseline in channel.baselines if baseline.compared]
     if raced:
         season = f" ({duration(summary.season_ns)})"
-        names = {**_BASELINES, "seasonal": f"{_BASELINES['seasonal']}{season}"}
+        names = {**BASELINE_WORDS, "seasonal": f"{BASELINE_WORDS['seasonal']}{season}"}
         parts = ", ".join(f"{baseline.ratio:.2f} of {names[baseline.name]}" for baseline in raced)
         median = "" if one else "its error is, in the median, "
         yield "", f"{median}{parts}: {verdict_text(channel, summary.n_series)}"
+
+
+def verdict_facts(summary: Summary) -> Iterator[tuple[str, str]]:
+    """What simple racers raised beside the detector, and whether the networks earn their keep."""
+    detector, *simple = summary.race
+    if summary.total.labels is not None and detector.windows:
+        told = [f"{RACER_WORDS[racer.name]} {_found(racer)}" for racer in simple]
+        yield "race", f"windows found, false alerts: {_found(detector)}; {'; '.join(told)}"
+    elif detector.alerts:
+        told = [f"{RACER_WORDS[one.name]} {one.shared:,} (and {one.own:,} more)" for one in simple]
+        yield "race", f"{count(detector.alerts, 'alert')}, also raised by: {', '.join(told)}"
+    bounds = [(summary.raced_series, summary.n_series, "series")]
+    bounds.append((RACED_CHANNELS, len(summary.settings.channels), "channels"))
+    if limits := [f"the first {most:,} {what}" for most, there, what in bounds if there > most]:
+        yield "limits", f"alerts, and linear AR, race on {' and '.join(limits)} alone"
+    yield "verdict", f"forecast: {summary.verdict.forecast_text}"
+    yield "", f"detection: {summary.verdict.detection_text}"
+
+
+def _found(racer: Racer) -> str:
+    return f"{racer.found:,}, {racer.false_alerts:,}"

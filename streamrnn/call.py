@@ -44,6 +44,7 @@ class Call:
             plan.CALL_DETECTION,
             plan.CALL_EVENT_PARTITION,
             plan.CALL_EVENT_OFFSET,
+            plan.CALL_EVENT_KIND,
         )
         self.columns: dict[int, NDArray[Any]] = {i: np.empty(shape) for i, shape in floats.items()}
         self.columns |= {i: np.empty(n, np.int64) for i in whole}
@@ -80,4 +81,5 @@ class Call:
             status=column[plan.CALL_STATUS].astype(np.int8),
             event_partition=column[plan.CALL_EVENT_PARTITION].astype(np.int32),
             event_offset=column[plan.CALL_EVENT_OFFSET],
+            event_kind=column[plan.CALL_EVENT_KIND].astype(np.int8),
         )

@@ -14,7 +14,7 @@ from streamrnn.feedback import Feedback, Position
 from streamrnn.fleet import Fleet
 from streamrnn.kernels import plan
 from streamrnn.layout import ModelLayout, aligned_bytes
-from streamrnn.records import STATUSES, Batch
+from streamrnn.records import KINDS, STATUSES, Batch
 from streamrnn.result import Expectation, Forecast, Result
 from streamrnn.settings import Settings
 from streamrnn.state import SavedState, decode, encode, merge_settings
@@ -34,6 +34,7 @@ _FLAT = (
     plan.CALL_DETECTION,
     plan.CALL_STRENGTH,
     plan.CALL_EVENT_OFFSET,
+    plan.CALL_EVENT_KIND,
     plan.CALL_OFFSETS,
 )
 
@@ -360,7 +361,7 @@ class Detector:
     def _result(self) -> Result:
         wide = [self._call.columns[name][0].tolist() for name in _WIDE]
         flat = [self._call.columns[name].item(0) for name in _FLAT]
-        status, score, p_value, surprise, detection, strength, event, offset = flat
+        status, score, p_value, surprise, detection, strength, event, kind, offset = flat
         return Result(
             status=STATUSES[status],
             anomaly_score=score,
@@ -369,6 +370,7 @@ class Detector:
             is_anomaly=bool(detection),
             alert_strength=strength,
             event_id=f"{self.name}-{event}" if event >= 0 else None,
+            event_kind=KINDS[kind],
             record_id=f"{self.name}-{offset}",
             channels={
                 channel: Expectation(*values)

@@ -35,10 +35,10 @@ class StreamrnnError(Exception):
     --------
     >>> from streamrnn import Detector, StreamrnnError
     >>> try:
-    ...     Detector(hidden=0)
+    ...     Detector(hidden=-1)
     ... except StreamrnnError as error:
     ...     print(error)
-    hidden is 0; give a whole number from 1 to 512
+    hidden is -1; give a whole number from 0 to 512
     """
 
 

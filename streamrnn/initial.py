@@ -33,7 +33,7 @@ def uniform(seed: int, n: int) -> NDArray[np.float64]:
 def initial_parameters(shape: NetworkShape, seed: int) -> NDArray[np.float64]:
     """Weights from U(±1/sqrt H), biases 0 but where the cell says otherwise; padding 0."""
     hidden, gates = shape.hidden, len(shape.spec.gates)
-    bound = 1.0 / sqrt(hidden)
+    bound = 1.0 / sqrt(max(hidden, 1))
     cell = np.zeros((shape.rows, gates, shape.padded))
     head = np.zeros((shape.outputs, shape.padded))
     draws = 2.0 * uniform(seed, (hidden + shape.inputs) * gates * hidden + shape.outputs * hidden) - 1.0
@@ -81,7 +81,7 @@ def initial_row(layout: ModelLayout) -> NDArray[np.uint8]:
     layout.segment(row, "fusion", np.float64)[:] = fusion.initial_state()
     layout.segment(row, "tail", np.float64)[:] = tail.initial_state()
     if channels == 1:
-        pairs = layout.segment(row, "pairs", np.float64).reshape(len(layout.networks), -1)
+        pairs = layout.segment(row, "pairs", np.float64).reshape(-1, novelty.PAIRS)
         pairs[:, novelty.CODES :].view(np.float32)[:] = novelty.NOWHERE
     for i, shape in enumerate(layout.networks):
         dtypes: dict[str, type[np.generic]] = {

@@ -18,7 +18,20 @@ from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.cells.protocol import CellSpec
 from streamrnn.kernels.features import PER_CHANNEL, SHARED
 from streamrnn.kernels.scaler import WINDOW
-from streamrnn.scoring import alert, anchor, autoregression, feedback, fusion, hotelling, novelty, tail
+from streamrnn.scoring import (
+    alert,
+    anchor,
+    autoregression,
+    feedback,
+    flatline,
+    fusion,
+    hotelling,
+    kinds,
+    novelty,
+    spell,
+    tail,
+    unrest,
+)
 from streamrnn.settings import Settings
 
 ALIGNMENT = 64
@@ -236,7 +249,7 @@ class ModelLayout:
                 k2=settings.k2,
                 recompute=settings.recompute,
             )
-            for cell in settings.networks
+            for cell in settings.cells
         )
         model = self._model_segments()
         nets, reads = self._network_segments()
@@ -280,6 +293,8 @@ class ModelLayout:
             (plan.MODEL_QUANTILE, "quantile", horizons * channels),
             (plan.MODEL_RESIDUALS, "residuals", horizons * channels),
             (plan.MODEL_TAIL, "tail", tail.STATE),
+            (plan.MODEL_KINDS, "kinds", channels * kinds.STATE),
+            (plan.MODEL_SPELL, "spell", spell.STATE),
             (plan.MODEL_ALERT, "alert", alert.STATE),
             (plan.MODEL_EVENT, "event", alert.EVENT_STATE),
         ):
@@ -313,6 +328,8 @@ class ModelLayout:
             (plan.MODEL_NOVELTY, "novelty", channels * novelty.VALUES),
             (plan.MODEL_PAIRS, "pairs", len(self.networks) * novelty.PAIRS if channels == 1 else 0),
             (plan.MODEL_CONTEXT, "context", novelty.VALUES if channels == 1 else 0),
+            (plan.MODEL_FLAT, "flat", channels * flatline.STATE),
+            (plan.MODEL_UNREST, "unrest", channels * unrest.STATE),
             (plan.MODEL_ANCHOR, "anchor", anchor.STATE),
             (plan.MODEL_FUSION, "fusion", fusion.STATE),
         ):

@@ -14,6 +14,7 @@ Float64Array = NDArray[np.float64]
 Int64Array = NDArray[np.int64]
 
 STATUSES = ("warming", "provisional", "calibrated", "missing", "late", "duplicate")
+KINDS = ("", "spike", "dip", "level shift", "drift", "variance change", "flat line", "pattern")
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ class Results:
         Index into ``STATUSES``.
     event_partition, event_offset : (n,) int32, int64
         Position of the record that opened the event this one belongs to; -1: none.
+    event_kind : (n,) int8
+        Index into ``KINDS``: what that event looks like so far.
 
     Examples
     --------
@@ -140,6 +143,7 @@ class Results:
     status: NDArray[np.int8]
     event_partition: NDArray[np.int32]
     event_offset: Int64Array
+    event_kind: NDArray[np.int8]
 
     def __len__(self) -> int:
         return len(self.p_value)

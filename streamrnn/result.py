@@ -90,6 +90,9 @@ class Result:
         .5 and up is worth an alert.
     event_id : str or None
         The event that the record belongs to: the id of the record that opened it.
+    event_kind : str
+        What that event looks like so far: spike, dip, level shift, drift, variance
+        change, flat line or pattern; empty where there is none.
     record_id : str
     channels : dict of str to Expectation
 
@@ -108,6 +111,7 @@ class Result:
     is_anomaly: bool
     alert_strength: float
     event_id: str | None
+    event_kind: str
     record_id: str
     channels: dict[str, Expectation]
 

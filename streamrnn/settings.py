@@ -26,6 +26,7 @@ _PERIODS_NS = {
 _DEFAULT_BUDGET = "1/week"
 _DEFAULT_RATE = 1e-3
 _CELL_NAMES = ("lstm", "gru")
+_NO_NETWORKS = ("none",)
 _OF_ONE, _OF_MANY = ("lstm", "lstm", "gru"), ("lstm",)  # networks for one channel, and for several
 _LAG_UNIT = 8  # lags fill whole vectors of float64
 _STRUCTURAL = ("channels", "networks", "hidden", "k1", "k2", "recompute", "horizons", "lags", "seed")
@@ -42,9 +43,11 @@ class Settings:
     networks : sequence of str
         Structural. The cell of each network, ``"lstm"`` or ``"gru"``; forecasts
         are averaged over the networks. Empty is two LSTM and a GRU for one channel,
-        whose alerts listen to them all, and one LSTM for several.
+        whose alerts listen to them all, and one LSTM for several. ``"none"`` is no
+        network at all: each forecast is the running mean, and no alert listens to it.
     hidden : int
-        Structural. Hidden units of each network, 1 to 512.
+        Structural. Hidden units of each network, 0 to 512; with 0 only its readout
+        is left, a linear forecaster on the lags.
     k1, k2 : int
         Structural. Truncated backpropagation through time: every ``k1`` records,
         through the last ``k2`` steps; 1 <= k1 <= k2 <= 4096.
@@ -78,10 +81,10 @@ class Settings:
     --------
     >>> Settings(channels=["temperature"], false_alarms="2/day").hidden
     12
-    >>> Settings(hidden=0)
+    >>> Settings(hidden=-1)
     Traceback (most recent call last):
     ...
-    streamrnn.errors.SettingsError: hidden is 0; give a whole number from 1 to 512
+    streamrnn.errors.SettingsError: hidden is -1; give a whole number from 0 to 512
     """
 
     channels: tuple[str, ...] = ("value",)
@@ -104,10 +107,10 @@ class Settings:
         _set(self, "networks", _names("networks", self.networks or default))
         if len(set(self.channels)) != len(self.channels):
             raise SettingsError(f"channels names one channel twice: {list(self.channels)}")
-        for cell in self.networks:
+        for cell in self.cells:
             if cell not in _CELL_NAMES:
                 raise SettingsError(f"networks has {cell!r}; give cells of {', '.join(_CELL_NAMES)}")
-        _whole("hidden", self.hidden, 1, 512)
+        _whole("hidden", self.hidden, 0, 512)
         _whole("k2", self.k2, 1, 4096)
         _whole("k1", self.k1, 1, self.k2)
         _whole("seed", self.seed, 0, 2**63 - 1)
@@ -124,6 +127,11 @@ class Settings:
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is {getattr(self, name)!r}; give True or False")
         self.alarm_rate()
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The cell of each network that there is."""
+        return () if self.networks == _NO_NETWORKS else self.networks
 
     def alarm_rate(self) -> tuple[float, float]:
         """(p-value that alarms, events a nanosecond) that ``false_alarms`` asks for.

@@ -20,6 +20,7 @@ from streamrnn.kernels import scalar
 from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.vector import float64_at, lanes, load_vector, store_vector
 from streamrnn.layout import NetworkShape
+from streamrnn.pipelines.tally import Tally
 
 
 def records(n: int = 700) -> Batch:
@@ -46,6 +47,16 @@ def fleet_hash() -> str:
         digest.update(np.ascontiguousarray(getattr(results, field.name)).tobytes())
     digest.update(fleet.row(0).tobytes())
     digest.update(fleet.forecast(0).tobytes())
+    return digest.hexdigest()
+
+
+def race_hash() -> str:
+    """Of what simple forecasts say beside a fleet, and what they know."""
+    settings = Settings(channels=["a", "b"], networks=["lstm"], hidden=20, k1=2, k2=7, seed=5)
+    tally, digest = Tally(settings, season=24, step_ns=60e9), hashlib.sha256()
+    tally.add(records(), Fleet(settings).process(records()))
+    for column in (*tally.races(slice(0, 1)), tally.race.scores, *tally.race._rows):
+        digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()
 
 
@@ -93,7 +104,12 @@ def widest_registers() -> str:
 
 
 def hashes() -> dict[str, str]:
-    return {"fleet": fleet_hash(), "networks": networks_hash(), "scalars": scalars_hash()}
+    return {
+        "fleet": fleet_hash(),
+        "race": race_hash(),
+        "networks": networks_hash(),
+        "scalars": scalars_hash(),
+    }
 
 
 if __name__ == "__main__":

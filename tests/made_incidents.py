@@ -62,6 +62,7 @@ def story(minutes, odd, series=1, *, alert=True, surprise=5.0, missing=(), step=
         status=status.ravel(),
         event_partition=np.where(event.ravel() < 0, -1, 0).astype(np.int32),
         event_offset=event.ravel().astype(np.int64),
+        event_kind=(event.ravel() >= 0).astype(np.int8),
     )
 
 

@@ -1,4 +1,4 @@
-"""Plain twins of the kinds of evidence: autoregression, T2, novelty, the anchor's gate, fusion.
+"""Plain twins of the kinds of evidence: autoregression, T2, novelty, runs, unrest, the gate, fusion.
 
 Constants come from the modules under test: they may be tuned, the methods may not
 change unnoticed.
@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from streamrnn.kernels import scaler
-from streamrnn.scoring import anchor, evidence, fusion, hotelling, memory, novelty
+from streamrnn.scoring import (
+    alert,
+    anchor,
+    evidence,
+    excursion,
+    flatline,
+    fusion,
+    hotelling,
+    memory,
+    novelty,
+    unrest,
+)
 from streamrnn.scoring import autoregression as auto
 
 LEARNING, ANCHORED = 0, 1
@@ -33,19 +44,22 @@ class Autoregression:
     def rests(self, value: float) -> bool:
         return self.count > 0 and self.variance == 0.0 and value == self.mean
 
+    def deviation(self, magnitude: float) -> float:
+        return float(np.sqrt(self.variance) + auto._FLOOR * magnitude)
+
     def assess(self, past: np.ndarray, value: float, magnitude: float) -> float:
         """e^2 / v."""
         self.y = self.error = 0.0
         if self.count == 0 or self.rests(value):
             return 0.0
-        deviation = np.sqrt(self.variance) + auto._FLOOR * magnitude
+        deviation = self.deviation(magnitude)
         self.y = (value - self.mean) / deviation
         if self.count < auto.ORDER:
             return 0.0
         lags = np.clip((past - self.mean) / deviation, -auto.FARTHEST, auto.FARTHEST)
         self.x = np.append(lags, 1.0)
         self.error = self.y - self.weights @ self.x
-        return self.error**2 / (self.usual + auto._SMALLEST_ERROR)
+        return self.error**2 / (self.usual + auto.SMALLEST_ERROR)
 
     def learn(self, value: float, weight: float) -> None:
         self.count += 1
@@ -67,20 +81,24 @@ class Autoregression:
     def _learn_error(self, weight: float) -> float:
         """Usual error and regression learn; the Student weight of the value."""
         squared, of_error, of_value = self.error**2, 1.0, 1.0
+        before = self.usual
         if self.robust and self.count - 1 > auto._ROBUST_FROM:
             student = auto._STUDENT
-            of_error = min(1.0, (student + 1) / (student + squared / (self.usual + auto._SMALLEST_ERROR)))
+            of_error = min(1.0, (student + 1) / (student + squared / (self.usual + auto.SMALLEST_ERROR)))
             of_value = min(1.0, (student + 1) / (student + self.y**2))
         elif not self.robust:
             squared = min(squared, auto._LARGEST_ERROR * self.usual + 1e-3)
         gain = max(auto._ERROR_GAIN, 1.0 / (self.count - auto.ORDER)) * weight
         self.usual += gain * of_error * (squared - self.usual)
+        bound = auto._CLIP * np.sqrt(before + auto.SMALLEST_ERROR)
+        if squared > auto._ABSURD * (before + auto.SMALLEST_ERROR):
+            weight *= of_error
         forget = 1.0 - (1.0 - auto._FORGETTING) * weight
         product = self.inverse @ self.x
         gains = product / (forget / weight + self.x @ product)
         grows = np.trace(self.inverse) <= auto._TRACE_BOUND * auto.TERMS
         self.inverse = (self.inverse - np.outer(gains, product)) / (forget if grows else 1.0)
-        self.weights = self.weights + gains * np.clip(self.error, -auto.FARTHEST, auto.FARTHEST)
+        self.weights = self.weights + gains * np.clip(self.error, -bound, bound)
         return of_value
 
 
@@ -154,6 +172,99 @@ class Memory:
 
 
 @dataclass
+class FlatLine:
+    """A value that repeats, against the longest run remembered."""
+
+    run: int = 0
+    longest: float = 0.0
+    former: float = 0.0
+    share: float = 0.0
+    count: int = 0
+
+    def observe(self, value: float, last: float) -> float:
+        same = self.count > 0 and value == last
+        self.longest *= np.exp(-1.0 / 2000.0)
+        self.former *= np.exp(-1.0 / 2000.0)
+        silent_up_to, found = 2.0 * self.longest + 2.0, 0.0
+        if same:
+            self.run += 1
+            found = self._evidence(silent_up_to) if self.count >= flatline._FIRST else 0.0
+        else:
+            ended = float(self.run)
+            if self._evidence(silent_up_to):
+                ended = min(ended, max(silent_up_to, self.former))
+                self.former = self.run
+            self.longest, self.run = max(self.longest, ended), 0
+        self.share += max(flatline._GAIN, 1.0 / (self.count + 1)) * (same - self.share)
+        self.count += 1
+        return found
+
+    def accept(self) -> None:
+        self.longest = max(self.longest, float(self.run))
+
+    def _evidence(self, silent_up_to: float) -> float:
+        found = -self.run * np.log(max(self.share, flatline._LEAST_SHARE))
+        return min(found, flatline.MOST) if self.run > silent_up_to and found >= flatline._LEAST else 0.0
+
+
+@dataclass
+class Excursion:
+    """A measure out of its rut."""
+
+    raised: int = 0
+    highest: float = 0.0
+    remembered: float = 0.0
+    former: float = 0.0
+
+    def observe(self, value: float, least: float) -> int:
+        self.remembered *= np.exp(-1.0 / 2000.0)
+        self.former *= np.exp(-1.0 / 2000.0)
+        silent_up_to = max(least, excursion._MORE * self.remembered)
+        self.highest = max(self.highest, value)
+        if value < excursion._OVER * self.highest:
+            self.remembered = max(self.remembered, min(self.highest, max(silent_up_to, self.former)))
+            if self.highest > silent_up_to:
+                self.former = self.highest
+            self.highest = value
+        bound = silent_up_to * (excursion._BACK if self.raised else 1.0)
+        self.raised = self.raised + 1 if value > bound else 0
+        return self.raised
+
+    def accept(self) -> None:
+        self.remembered, self.raised = max(self.remembered, self.highest), 0
+
+
+@dataclass
+class Unrest:
+    """Squared errors over a short and a long span, where their ratio is out of its rut."""
+
+    fast: float = 0.0
+    slow: float = 0.0
+    count: int = 0
+    excursion: Excursion = field(default_factory=Excursion)
+
+    def observe(self, error: float, deviation: float, channels: int) -> float:
+        self.count += 1
+        seen = self.count - unrest._FIRST
+        if seen <= 0:
+            return 0.0
+        least = (unrest._SMALLEST * deviation) ** 2
+        squared = error**2
+        if 1.0 / seen <= unrest._FAST_GAIN:
+            squared = min(squared, unrest._LARGEST * self.slow + least)
+        self.fast += max(unrest._FAST_GAIN, 1.0 / seen) * (squared - self.fast)
+        self.slow += max(unrest._SLOW_GAIN, 1.0 / seen) * (squared - self.slow)
+        if self.count <= unrest._HEARD:
+            return 0.0
+        floor = unrest._FLOOR * self.slow + least
+        found = 0.0
+        if floor > 0.0:
+            found = unrest._FACTOR * max(np.log((self.fast + floor) / (self.slow + floor)), 0.0) ** 2
+        raised = self.excursion.observe(found, unrest._LEAST + np.log(channels))
+        return min(found, unrest.MOST) if raised >= unrest._IN_A_ROW else 0.0
+
+
+@dataclass
 class Gate:
     """How much the anchored copies may learn."""
 
@@ -164,6 +275,7 @@ class Gate:
     open: bool = False
     calm: int = 0
     suppressed: float = 0.0
+    shut_for: int = 0
     other: list[float] = field(default_factory=lambda: [0.0, 0.0])
     records: int = 0
 
@@ -174,8 +286,9 @@ class Gate:
             z = (anchored - self.mean) / (np.sqrt(self.variance) + anchor._FLOOR)
             weight = np.clip((anchor._LEAST - z) / (anchor._LEAST - anchor._FULL), anchor._LEAST_WEIGHT, 1.0)
             if not self.open and z > anchor._SHUT:
-                self.open, self.calm = True, 0
+                self.open, self.calm, self.shut_for = True, 0, 0
             elif self.open:
+                self.shut_for += 1
                 self.calm = self.calm + 1 if z < anchor._OPENS_BELOW else 0
                 self.open = self.calm < anchor._IN_A_ROW
             weight = 0.0 if self.open else weight
@@ -212,17 +325,15 @@ class Fusion:
         self.weights = (1.0 - (1.0 - self.shares) ** fusion._HELD) / self.shares
         self.averages, self.means, self.variances = np.zeros((3, len(self.shares), fusion.KINDS))
         self.count = 0
+        self.floors = np.full(fusion.KINDS, fusion._FLOOR)
+        self.floors[fusion.UNREST :] = fusion._RARE_FLOOR
 
     def combine(self, kinds: np.ndarray) -> float:
         self.count += 1
         self.weights = self.weights * (1.0 - self.shares) + 1.0
         self.averages += (kinds - self.averages) / self.weights[:, None]
         distance = self.averages - self.means
-        z = (
-            distance / (np.sqrt(self.variances) + fusion._FLOOR)
-            if self.count > fusion._FIRST
-            else distance * 0
-        )
+        z = distance / (np.sqrt(self.variances) + self.floors) if self.count > fusion._FIRST else distance * 0
         gain = max(fusion._GAIN, 1.0 / self.count)
         self.means = self.means + gain * distance
         self.variances = (1.0 - gain) * (self.variances + gain * distance**2)
@@ -244,6 +355,8 @@ class Evidence:
         self.pairs = [Memory(novelty.PAIR_CODES, memory._KEEP) for _ in range(networks)]
         self.last = np.zeros((networks, 3))
         self.context, self.error = Memory(novelty.VALUE_CODES, memory._KEEP), 0.0
+        self.flat = [FlatLine() for _ in range(channels)]
+        self.unrest = [Unrest() for _ in range(channels)]
         self.gate, self.fusion = Gate(), Fusion()
         self.past = np.zeros((channels, auto.ORDER))
         self.clean = self.magnitudes = self.shares = self.kinds = np.zeros(channels)
@@ -261,16 +374,13 @@ class Evidence:
         self.magnitudes = np.maximum([channel.magnitude for channel in scalers], np.abs(self.clean))
         before, self.shares, kinds = self.levels[0].count, np.zeros(len(values)), []
         for copy in (LEARNING, ANCHORED):
-            parts = {
-                d: np.log1p(
-                    self.regressions[copy][d].assess(self.past[d], self.clean[d], self.magnitudes[d])
-                    / inflation
-                )
-                for d in np.flatnonzero(usable)
-            }
+            parts = {}
+            for d in np.flatnonzero(usable):
+                relative = self.regressions[copy][d].assess(self.past[d], self.clean[d], self.magnitudes[d])
+                parts[d] = min(np.log1p(relative / inflation), evidence._MOST)
             self.shares[list(parts)] += list(parts.values())
             t_squared = self.levels[copy].assess(self.clean, self.magnitudes)
-            kinds += [np.mean(list(parts.values())), np.log1p(t_squared)]
+            kinds += [np.mean(list(parts.values())), min(np.log1p(t_squared), evidence._MOST)]
         largest, first = 0.0, 0.0
         for d in np.flatnonzero(usable):
             distance = self.values[d].observe(self.clean[d : d + 1], self.magnitudes[d : d + 1])
@@ -278,13 +388,37 @@ class Evidence:
             if d == 0 and before >= evidence.FIRST:
                 first = distance / (1.0 + novelty._DISCOUNT * self.late)
                 self.late = self.late * evidence._KEEP + (distance > novelty.NEW)
-        self.kinds = np.array([*kinds, np.log(largest + evidence._LEAST_NOVELTY)])
+        kinds += [
+            np.log(largest + evidence._LEAST_NOVELTY),
+            *self._lasting(np.flatnonzero(usable), inflation),
+        ]
+        self.kinds = np.array(kinds)
         return before, first
+
+    def _lasting(self, usable: np.ndarray, inflation: float) -> tuple[float, float]:
+        """Largest unrest and flat line over the channels."""
+        restless, flat = 0.0, 0.0
+        for d in usable:
+            model = self.regressions[LEARNING][d]
+            deviation = model.deviation(self.magnitudes[d])
+            error = model.error * deviation / np.sqrt(inflation)
+            restless = max(restless, self.unrest[d].observe(error, deviation, len(self.flat)))
+            flat = max(flat, self.flat[d].observe(self.clean[d], self.past[d, 0]))
+        return restless, flat
+
+    @property
+    def lasts(self) -> bool:
+        """Whether what began goes on."""
+        off = self.gate.open and self.gate.shut_for < alert.LASTING
+        raised = any(one.excursion.raised for one in self.unrest)
+        return bool(off or self.kinds[fusion.FLAT] > 0.0 or raised)
 
     def strength(self, actual: float, forecasts: np.ndarray, before: int, of_value: float) -> float:
         """What the networks' memories make of a record."""
         if np.isnan(actual):
             return 0.0
+        if not len(forecasts):
+            return float(of_value * np.sqrt(memory._LEAST_PAIR) / memory._OF_PAIR)
         heard = before >= memory._HEARD
         if before >= memory.FIRST:
             for i, forecast in enumerate(forecasts):

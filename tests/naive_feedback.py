@@ -52,14 +52,14 @@ class Feedback:
         alerts: Alerts,
         record: Signature,
         verdict: tuple[float, float],
-        demand: tuple[bool, float, tuple[int, int]],
+        demand: tuple[bool, float, tuple[int, int], bool],
     ) -> tuple[float, float]:
         """(alert strength, alert level) of a record that ``alerts`` has judged.
 
         ``record``: its deviation is that from its own forecast; ``verdict`` = (strength, surprise);
-        ``demand`` = (detection, asked, its position).
+        ``demand`` = (detection, asked, its position, whether it lasts).
         """
-        detection, asked, position = demand
+        detection, asked, position, lasts = demand
         forecast = record.value - record.deviation
         if alerts.open and alerts.position == position:
             self.expected = forecast
@@ -71,7 +71,7 @@ class Feedback:
         if self.told is not None:
             self.told.end_if_calm()
             self.told.allowed, level = alerts.allowed, self.told.alert_level
-            strength = self.told.judge(detection, self._asked(seen, asked), position)
+            strength = self.told.judge(detection, self._asked(seen, asked), position, lasts)
         self._remember(self.shown(alerts), seen, (strength, verdict[1]))
         return strength, level
 

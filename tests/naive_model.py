@@ -8,14 +8,15 @@ import naive
 import numpy as np
 from naive_evidence import Evidence
 from naive_feedback import Feedback
-from naive_scoring import Alerts, Scaler, Tail, surprise_of
+from naive_kinds import Kinds
+from naive_scoring import Alerts, Scaler, Spell, Tail, surprise_of
 from support import Network
 
 from streamrnn.feedback import Signature
 from streamrnn.initial import initial_parameters
 from streamrnn.kernels import clock, features, plan, residuals, scaler, step
 from streamrnn.layout import FORGETTING, INNOVATION_CLIP, PRIOR, ModelLayout, Training
-from streamrnn.scoring import alert, evidence
+from streamrnn.scoring import alert, evidence, fusion
 from streamrnn.settings import Settings
 
 Arrays = dict[str, np.ndarray]
@@ -102,6 +103,7 @@ class Model:
         self.errors = Errors(len(self.horizons), channels, quantile, settings.coverage)
         self.clock, self.tail = Clock(), Tail()
         self.evidence = Evidence(channels, len(layout.networks))
+        self.kinds, self.spell = Kinds(channels), Spell()
         self.late = 0  # records in a row
         self.level, self.budget = settings.alarm_rate()
         self.alerts, self.feedback = Alerts(0.0), Feedback()
@@ -110,6 +112,7 @@ class Model:
         self.past: list[dict] = []  # what was forecast at each record, and how the channels stood
         self.raw = np.full(channels, nan)
         self.records = 0
+        self._mean = np.zeros((len(self.horizons), channels))  # scaled; the forecast without networks
 
     def process(self, time: int, values: np.ndarray) -> dict:
         """What is said of a record; learns it."""
@@ -124,6 +127,7 @@ class Model:
         detection = usable.any() and self._judge(out, values, actual[0], odd)
         shown = self.feedback.shown(self.alerts)
         out["event"] = shown.position[1] if shown.open else -1
+        out["kind"] = self.kinds.now if shown.open else 0
         if not detection or self.settings.learn_anomalies:
             self._learn(values, usable, changes, errors)
         inputs = self._take_in(values, usable, time, odd)
@@ -175,6 +179,7 @@ class Model:
     def _judge(self, out: dict, values: np.ndarray, actual: np.ndarray, odd: float) -> bool:
         """Assess a record, score it, and let the evidence learn it; whether it is a detection."""
         self.alerts.end_if_calm()
+        self.spell.end_if_calm()
         inflation = min(1.0 + 4.0 * odd * odd, residuals._MOST_INFLATION) if odd > 0.0 else 1.0
         before, of_value = self.evidence.assess(values, self.scalers, inflation)
         asked = 0.0
@@ -184,7 +189,8 @@ class Model:
         scored = before >= evidence.FIRST
         detection = False
         if scored:
-            score, momentary = self.evidence.fusion.combine(self.evidence.kinds), self.evidence.kinds.sum()
+            score = self.evidence.fusion.combine(self.evidence.kinds)
+            momentary = self.evidence.kinds.sum()
             scored = self.evidence.fusion.count > step._TAIL_AFTER
             if scored:
                 detection = self._say(out, values, (score, momentary), asked)
@@ -197,23 +203,35 @@ class Model:
         surprise = self.tail.judge(*scores)
         one = len(self.scalers) == 1
         asked = max(asked, surprise / (step._SURPRISE_OF_ONE if one else step._SURPRISE_OF_MANY))
+        asked = max(asked, self.evidence.kinds[fusion.FLAT] / step._OF_FLAT)
         self.alerts.allowed = self.budget * self.clock.typical
         level = self.alerts.level(self.level)
-        if self.alerts.is_normal(surprise, surprise_of(level)):
+        if self.spell.recovers(surprise):
+            self.tail.put_trackers_back()
+        odd = bool((self.evidence.kinds[fusion.UNREST :] > 0.0).any())
+        may_learn = not odd and self.spell.may_be_normal(self.tail.is_usual(scores[1]))
+        if may_learn and self.alerts.is_normal(surprise, surprise_of(level)):
             self.tail.learn(*scores)
         expected = self.level if self.alerts.allowed == 0.0 else min(self.alerts.allowed, alert.LARGEST_LEVEL)
         sure = self.alerts.normal >= alert.CALIBRATED_AFTER / expected
         detection = surprise >= surprise_of(level)
         alert_level = self.alerts.alert_level
         position = (0, self.records - 1)
-        strength = self.alerts.judge(detection, asked, position)
+        lasts = self.evidence.lasts
+        strength = self.alerts.judge(detection, asked, position, lasts)
+        begins, adopts = self.spell.go_on(detection, lasts)
+        if begins:
+            self.tail.keep_trackers()
+        if adopts:
+            self._adopt()
+        self.kinds.observe(self.evidence, self.alerts, values)
         shares = self.evidence.shares
         shares = shares / shares.sum() if shares.sum() > 0.0 else np.full(len(shares), 1 / len(shares))
         value = np.where(np.isfinite(values), values, nan)
         deviation = value - out["yhat"][:, 0]
         strength, told_level = self.feedback.weigh(
             self.alerts, Signature(value, deviation, deviation, shares), (strength, surprise),
-            (detection, asked, position),
+            (detection, asked, position, lasts),
         )  # fmt: skip
         alert_level = alert_level if isnan(told_level) else told_level
         out |= {
@@ -222,6 +240,16 @@ class Model:
             "share": shares,
         }  # fmt: skip
         return detection
+
+    def _adopt(self) -> None:
+        """What lasts is normal."""
+        self.tail.doubt()
+        self.alerts.withheld = alert.MOST_WITHHELD
+        for line in self.evidence.flat:
+            line.accept()
+        for one in self.evidence.unrest:
+            one.slow = one.fast
+            one.excursion.accept()
 
     def _learn(self, values: np.ndarray, usable: np.ndarray, changes: np.ndarray, errors: np.ndarray) -> None:
         self.errors.learn(errors)
@@ -267,7 +295,7 @@ class Model:
                 "mean": np.array([channel.mean for channel in self.scalers]),
                 "scale": np.array([channel.scale for channel in self.scalers]),
                 "value": self.value.copy(),
-                "forecast": self.value + np.mean(changes, axis=0),
+                "forecast": self.value + np.mean(changes, axis=0) if changes else self._mean,
                 "forecasts": np.array([self.value[0] + change[0, 0] for change in changes]),
                 "regressors": records,
             }

@@ -12,7 +12,7 @@ from math import asinh, exp, log10, sqrt
 import numpy as np
 
 from streamrnn.kernels import scaler
-from streamrnn.scoring import alert, tail
+from streamrnn.scoring import alert, spell, tail
 
 # ---------------------------------------------------------------- scaler
 
@@ -86,9 +86,10 @@ class Tail:
     def __init__(self) -> None:
         self.measures = [Measure(), Measure()]
         self.levels = np.array([1.0, 2.0, 3.0])
+        self.kept = self.levels
 
     def judge(self, *values: float) -> float:
-        """Surprise of a record, before it is learned."""
+        """Surprise of a record, before it is learned; moves the trackers."""
         pairs = zip(self.measures, values, strict=True)
         p = 10.0 ** -max(measure.raw(measure.standardised(value)) for measure, value in pairs)
         return max(self._track(-log10(p * (2.0 - p))), 0.0)
@@ -97,6 +98,23 @@ class Tail:
         """Take a record for a normal one."""
         for measure, value in zip(self.measures, values, strict=True):
             measure.learn(value)
+
+    def doubt(self) -> None:
+        """Let the next records move mean and deviation fast."""
+        for measure in self.measures:
+            measure.count = min(measure.count, tail._PRIOR_COUNT)
+
+    def is_usual(self, evidence: float) -> bool:
+        """Whether a record looks usual by itself."""
+        return self.measures[1].standardised(evidence) < 1.0
+
+    def keep_trackers(self) -> None:
+        """An event begins."""
+        self.kept = self.levels.copy()
+
+    def put_trackers_back(self) -> None:
+        """A rare event is over."""
+        self.levels = self.kept.copy()
 
     def _track(self, raw: float) -> float:
         """Map the levels where the stream realises .1, .01 and .001 onto 1, 2 and 3."""
@@ -112,7 +130,7 @@ class Tail:
             self.levels[i] = np.clip(self.levels[i], 0.5 * (i + 1), 3.0 * (i + 1))
         self.levels[1] = max(self.levels[1], self.levels[0] + 0.3)
         self.levels[2] = max(self.levels[2], self.levels[1] + 0.3)
-        return surprise
+        return float(surprise)
 
 
 class Measure:
@@ -152,7 +170,7 @@ class Measure:
 
     @property
     def deviation(self) -> float:
-        return sqrt(self.variance) + 1e-3
+        return sqrt(self.variance) + tail._FLOOR
 
     def standardised(self, value: float) -> float:
         return (value - self.mean) / self.deviation
@@ -185,6 +203,7 @@ class Alerts:
     open: bool = False
     reached: bool = False
     calm: int = 0
+    age: int = 0
     since: int = alert.PAUSE
     position: tuple[int, int] = (0, 0)
     before: list[float] = field(default_factory=list)
@@ -212,8 +231,9 @@ class Alerts:
             return False
         return True
 
-    def judge(self, detection: bool, asked: float, position: tuple[int, int]) -> float:
+    def judge(self, detection: bool, asked: float, position: tuple[int, int], lasts: bool = False) -> float:
         """Alert strength of a record; call ``end_if_calm`` before."""
+        self.age += 1
         alert_level = self.alert_level
         self.recent *= exp(-1.0 / 1000.0)
         self._steer(alert.STEP * self.allowed)
@@ -228,14 +248,14 @@ class Alerts:
             self.recent += 1.0
         loud = detection or strength >= 0.5
         if loud and not self.open:
-            self.open, self.reached, self.position = True, False, position
+            self.open, self.reached, self.position, self.age = True, False, position, 0
             if detection:
                 self._steer(-alert.STEP)
         if strength >= alert_level and not self.reached:
             self.reached = True
             if self.allowed > 0.0:
                 self.raised = min(self.raised + alert.STEP, alert._MOST_RAISED)
-        self.calm = 0 if loud else self.calm + 1
+        self.calm = 0 if loud or (lasts and self.age < alert.LASTING) else self.calm + 1
         self.normal += not detection
         return strength
 
@@ -245,6 +265,42 @@ class Alerts:
             self.steer = float(np.clip(self.steer + by, *alert._STEER_BOUNDS))
             if by > 0.0:
                 self.raised = max(self.raised - by, 0.0)
+
+
+@dataclass
+class Spell:
+    """Detections that belong together, for the tail."""
+
+    age: int = 0
+    calm: int = 0
+    spells: float = 0.0
+    recovering: bool = False
+
+    def end_if_calm(self) -> None:
+        self.spells *= exp(-1.0 / 1000.0)
+        if self.age and self.calm >= alert.QUIET:
+            self.spells += 1.0
+            self.recovering = self.spells < spell._RARE and self.age < alert.LASTING
+            self.age = 0
+
+    def recovers(self, surprise: float) -> bool:
+        now = self.recovering and not self.age and surprise < spell._USUAL
+        self.recovering = self.recovering and not now
+        return now
+
+    def may_be_normal(self, usual: bool) -> bool:
+        return usual or self.age <= alert.QUIET or self.age >= alert.LASTING
+
+    def go_on(self, detection: bool, lasts: bool) -> tuple[bool, bool]:
+        """(whether the trackers are to be kept, whether the spell is to be adopted)."""
+        if not self.age and not detection:
+            return False, False
+        begins = not self.age and not self.recovering
+        self.recovering = self.recovering and self.age > 0
+        held = detection or (lasts and self.age < alert.LASTING)
+        self.age += 1
+        self.calm = 0 if held else self.calm + 1
+        return begins, self.age == alert.LASTING
 
 
 def surprise_of(p: float) -> float:

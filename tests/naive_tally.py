@@ -6,9 +6,31 @@ from collections import defaultdict
 from math import floor
 
 import numpy as np
+from naive_evidence import Autoregression
 
 from streamrnn.kernels import tally as kernel
 from streamrnn.kernels.plan import CALIBRATED, LATE, NO_TIME, PROVISIONAL
+from streamrnn.scoring import autoregression
+
+
+class Linear:
+    """An autoregression of one channel, as a forecaster."""
+
+    def __init__(self):
+        self.model, self.magnitude = Autoregression(False), 0.0
+        self.past = np.zeros(autoregression.ORDER)
+
+    def forecast(self, value):
+        """The forecast of a value, which is then learned; None before there is one."""
+        model = self.model
+        self.magnitude = max(self.magnitude, abs(value))
+        known = model.count >= autoregression.ORDER
+        deviation = np.sqrt(model.variance) + autoregression._FLOOR * self.magnitude
+        model.assess(self.past, value, self.magnitude)
+        forecast = value - model.error * deviation
+        model.learn(value, 1.0)
+        self.past = np.append(value, self.past[:-1])
+        return forecast if known else None
 
 
 class SeriesTally:
@@ -26,6 +48,7 @@ class SeriesTally:
         self.newest_in_place = {}
         self.before = [None] * channels
         self.smooth = [None] * channels
+        self.linear = [Linear() for _ in range(channels)]
         self.errors = [defaultdict(list) for _ in range(channels)]
         self.within = [0] * channels
         self.event = None
@@ -90,7 +113,7 @@ class SeriesTally:
         for d, value in enumerate(values):
             if not abs(value) <= 1e100:
                 continue
-            yhat = found.yhat[i, d]
+            yhat, linear = found.yhat[i, d], self.linear[d].forecast(value)
             if scored and abs(yhat) <= 1e100:
                 error = abs(value - yhat)
                 self.errors[d]["forecast"].append(error)
@@ -99,6 +122,7 @@ class SeriesTally:
                     ("last", self.before[d]),
                     ("season", ago.get(d)),
                     ("ewma", self.smooth[d]),
+                    ("linear", linear),
                 ):
                     if other is not None:
                         self.errors[d][name].append((abs(value - other), error))

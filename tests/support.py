@@ -91,7 +91,7 @@ class Network:
         """Views of what a flat parameter vector holds; cell weights as (from, gate, unit)."""
         shape = self.shape
         hidden, padded, n_inputs = shape.hidden, shape.padded, shape.inputs
-        cell = flat[: shape.head].reshape(shape.rows, -1, padded)[:, :, :hidden]
+        cell = flat[: shape.head].reshape(shape.rows, len(shape.spec.gates), padded)[:, :, :hidden]
         bias = shape.head + shape.outputs * padded
         return {
             "weight_hh_l0": cell[:hidden],
@@ -107,7 +107,8 @@ class Network:
         arrays = {}
         for name, block in self._blocks(flat).items():
             if name.startswith("weight"):  # (from, gate, unit) -> (gate x unit, from)
-                arrays[name] = block.transpose(1, 2, 0).reshape(-1, block.shape[0])
+                source, gates, units = block.shape
+                arrays[name] = block.transpose(1, 2, 0).reshape(gates * units, source)
             else:
                 arrays[name] = block.ravel() if name.startswith("bias") else block
         return {name: array.astype(np.float64) for name, array in arrays.items()}

@@ -24,6 +24,20 @@ def test_a_quick_run_writes_flat_finite_figures(tmp_path):
     assert "lstm/16/chunk/learn/fma_share" in printed
 
 
+def test_a_quick_look_at_cost_writes_the_whole_and_its_parts(tmp_path):
+    file = tmp_path / "cost.json"
+    command = [sys.executable, BENCHMARKS / "cost.py", "--quick", "--json", file]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    figures = json.loads(file.read_text())
+    assert all(math.isfinite(value) and value > 0 for value in figures.values())
+    for row, parts in (("one", ("memories", "tail_and_alert")), ("many/8", ()), ("many/38", ())):
+        for part in ("networks", "readouts", "without_networks", *parts):
+            assert figures[f"{row}/{part}_us"] < figures[f"{row}/us"]
+    assert figures["machine/unrest"] >= 1.0
+    assert figures["one/event_share"] >= 0.95
+    assert "one/event_us" in printed
+
+
 def test_a_small_replay_writes_times_ratios_and_memory(tmp_path):
     file = tmp_path / "replay.json"
     options = ["--rows", "2000", "--quick", "--memory-gb", "0.0005", "--json", file]

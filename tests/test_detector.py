@@ -305,7 +305,7 @@ def test_a_univariate_result_speaks_for_itself_and_others_say_where_to_look():
     ("settings", "words"),
     [
         ({"hiden": 3}, "did you mean 'hidden'"),
-        ({"hidden": 513}, "1 to 512"),
+        ({"hidden": 513}, "0 to 512"),
         ({"k1": 20}, "k1 is 20; give a whole number from 1 to 16"),
         ({"networks": ["lstn"]}, "'lstn'; give cells of lstm, gru"),
         ({"false_alarms": "1/fortnight"}, "periods: hour, day, week, month, year"),

@@ -16,7 +16,7 @@ from streamrnn.kernels.plan import NO_TIME
 NETWORKS = [(name,) for name in CELLS] + [("lstm", "gru")]
 COLUMNS = (
     "yhat", "yhat_lower", "yhat_upper", "share", "ahead", "anomaly_score", "p_value", "surprise",
-    "alert_strength", "level", "is_anomaly", "status", "event_partition", "event_offset",
+    "alert_strength", "level", "is_anomaly", "status", "event_partition", "event_offset", "event_kind",
 )  # fmt: skip
 
 networks_matrix = pytest.mark.parametrize("networks", NETWORKS, ids="+".join)

@@ -13,8 +13,8 @@ from typing import Any
 from numba.extending import overload
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.compiling import inlined, kernel
-from streamrnn.kernels.network import hidden_address, input_address, learn, step
+from streamrnn.kernels.compiling import inlined, kernel, woven
+from streamrnn.kernels.network import due, go_back, hidden_address, input_address, open_window, step, update
 from streamrnn.kernels.readout import predict, update_gains, update_weights
 from streamrnn.kernels.residuals import forecast_slot
 from streamrnn.kernels.slots import next_slot
@@ -23,16 +23,38 @@ from streamrnn.kernels.vector import float64_at, int64_at, load, never_inline, p
 _FLAGS: Any = {"error_model": "numpy"}
 
 
-def learn_all(cells: Any, i: int, model: int, row: int, scratch: int, places: Any) -> None:
-    """Let every network and its readouts learn what came true.
+def teach_all(cells: Any, i: int, model: int, row: int, scratch: int, places: Any) -> Any:
+    """Let every network's readouts learn what came true, and tell the networks.
 
     ``places`` = (ring slot of the newest forecast, whether any channel has a
-    target, the horizons that reach back far enough).
+    target, the horizons, the ring's slots). Returns how many steps to go back now.
     """
 
 
-def step_all(cells: Any, i: int, model: int, row: int, inputs: Any, slot: int, masked: bool) -> None:
-    """Step every network on the inputs and add up its forecasts into the ring's ``slot``."""
+def go_back_all(cells: Any, i: int, model: int, row: int, scratch: int, places: Any) -> Any:
+    """One step back of every network, ``places`` = (steps gone, steps to go); the losses of one."""
+
+
+def update_all(cells: Any, i: int, model: int, row: int, scratch: int, places: Any) -> Any:
+    """Move every network along its gradient; ``places``: the losses of one."""
+
+
+def step_all(cells: Any, i: int, model: int, row: int, scratch: int, places: Any) -> Any:
+    """Step every network and add up the forecasts in the ring; ``places`` = (its slot, masked)."""
+
+
+@woven
+def learn_all(cells, model, row, scratch, places):
+    """Let every network and its readouts learn what came true.
+
+    A step back waits for the one before. So the networks, which have all the same targets and
+    windows, go back side by side: one computes while another waits.
+    """
+    losses, steps = 0, teach_all(cells, 0, model, row, scratch, places)
+    for n in range(steps):
+        losses += go_back_all(cells, 0, model, row, scratch, (n, steps))
+    if losses > 0:
+        update_all(cells, 0, model, row, scratch, losses)
 
 
 @inlined
@@ -52,8 +74,8 @@ def target_ring(cell, row, net):
 
 
 @kernel
-def learn_first(cell, i, model, row, scratch, places):
-    """Network ``i`` learns: gains, weights of each horizon, then backpropagation."""
+def teach_first(cell, i, model, row, scratch, places):
+    """Network ``i``'s readout learns, gains, then weights of each horizon; its targets join its ring."""
     never_inline()
     newest, any_target, horizons, slots = places
     table, net, read = int64_at(model), _network_table(model, i), _read_table(model, i)
@@ -69,14 +91,30 @@ def learn_first(cell, i, model, row, scratch, places):
     target = shift(target_ring(cell, row, net), now * channels)
     for d in range(channels):
         store(target, d, load(changes, d))
-    learn(cell, net, row, scratch)
+    return open_window(cell, net, row, scratch) if due(net, row) else 0
+
+
+@inlined
+def go_back_first(cell, i, model, row, scratch, places):
+    """Network ``i`` goes one step back."""
+    n, steps = places
+    return go_back(cell, _network_table(model, i), row, scratch, n, steps)
+
+
+@inlined
+def update_first(cell, i, model, row, scratch, losses):
+    """Network ``i`` moves along its gradient."""
+    update(cell, _network_table(model, i), row, scratch, losses)
+    return 0
 
 
 @kernel
-def step_first(cell, i, model, row, inputs, slot, masked):
+def step_first(cell, i, model, row, scratch, places):
     """Network ``i`` takes one step and its readouts forecast."""
     never_inline()
+    slot, masked = places
     table, net, read = int64_at(model), _network_table(model, i), _read_table(model, i)
+    inputs = float64_at(scratch + load(table, plan.MODEL_INPUTS))
     net_table = int64_at(net)
     counters = int64_at(row + load(net_table, plan.NET_COUNTERS))
     now = next_slot(load(counters, plan.COUNT_SLOT), load(net_table, plan.NET_SLOTS))
@@ -99,45 +137,36 @@ def step_first(cell, i, model, row, inputs, slot, masked):
         for d in range(channels):
             before = load(ring, k * channels + d) if i > 0 else 0.0
             store(ring, k * channels + d, before + share * load(made, k * outputs + d))
+    return 0
 
 
-@overload(learn_all, inline="always", jit_options=_FLAGS, strict=False)
-def _learn_all(cells: Any, i: Any, model: Any, row: Any, scratch: Any, places: Any) -> Any:
-    def one(cells, i, model, row, scratch, places):
-        learn_first(cells[0], i, model, row, scratch, places)
+def _one_by_one(all_of_them: Any, first: Any) -> None:
+    """Let a function of all networks call ``first`` for each; it returns what the first one gave."""
 
-    def two(cells, i, model, row, scratch, places):
-        learn_first(cells[0], i, model, row, scratch, places)
-        learn_first(cells[1], i + 1, model, row, scratch, places)
+    @overload(all_of_them, inline="always", jit_options=_FLAGS, strict=False)
+    def choose(cells: Any, i: Any, model: Any, row: Any, scratch: Any, places: Any) -> Any:
+        def none(cells, i, model, row, scratch, places):
+            return 0
 
-    def more(cells, i, model, row, scratch, places):
-        learn_first(cells[0], i, model, row, scratch, places)
-        learn_first(cells[1], i + 1, model, row, scratch, places)
-        learn_first(cells[2], i + 2, model, row, scratch, places)
-        learn_all(cells[3:], i + 3, model, row, scratch, places)
+        def one(cells, i, model, row, scratch, places):
+            return first(cells[0], i, model, row, scratch, places)
 
-    def none(cells, i, model, row, scratch, places):
-        pass
+        def two(cells, i, model, row, scratch, places):
+            found = first(cells[0], i, model, row, scratch, places)
+            first(cells[1], i + 1, model, row, scratch, places)
+            return found
 
-    return (none, one, two, more)[min(len(cells), 3)]
+        def more(cells, i, model, row, scratch, places):
+            found = first(cells[0], i, model, row, scratch, places)
+            first(cells[1], i + 1, model, row, scratch, places)
+            first(cells[2], i + 2, model, row, scratch, places)
+            all_of_them(cells[3:], i + 3, model, row, scratch, places)
+            return found
+
+        return (none, one, two, more)[min(len(cells), 3)]
 
 
-@overload(step_all, inline="always", jit_options=_FLAGS, strict=False)
-def _step_all(cells: Any, i: Any, model: Any, row: Any, inputs: Any, slot: Any, masked: Any) -> Any:
-    def one(cells, i, model, row, inputs, slot, masked):
-        step_first(cells[0], i, model, row, inputs, slot, masked)
-
-    def two(cells, i, model, row, inputs, slot, masked):
-        step_first(cells[0], i, model, row, inputs, slot, masked)
-        step_first(cells[1], i + 1, model, row, inputs, slot, masked)
-
-    def more(cells, i, model, row, inputs, slot, masked):
-        step_first(cells[0], i, model, row, inputs, slot, masked)
-        step_first(cells[1], i + 1, model, row, inputs, slot, masked)
-        step_first(cells[2], i + 2, model, row, inputs, slot, masked)
-        step_all(cells[3:], i + 3, model, row, inputs, slot, masked)
-
-    def none(cells, i, model, row, inputs, slot, masked):
-        pass
-
-    return (none, one, two, more)[min(len(cells), 3)]
+_one_by_one(teach_all, teach_first)
+_one_by_one(go_back_all, go_back_first)
+_one_by_one(update_all, update_first)
+_one_by_one(step_all, step_first)

@@ -21,7 +21,7 @@ from streamrnn.kernels.cells.protocol import (
 )
 from streamrnn.kernels.compiling import inlined, kernel, woven
 from streamrnn.kernels.optimizer import adam
-from streamrnn.kernels.slots import next_slot, previous_slot
+from streamrnn.kernels.slots import next_slot
 from streamrnn.kernels.vector import (
     float64_at,
     fma,
@@ -90,16 +90,16 @@ def step(cell, net, row, masked):
     _head(cell, net, row, slot)
 
 
-@woven
-def learn(cell, net, row, scratch):
-    """Count one output whose targets are now in the ring; train when k1 have come."""
+@inlined
+def due(net, row):
+    """Count one output whose targets are now in the ring; whether k1 have come and it is time to train."""
     table = int64_at(net)
     counters = int64_at(row + load(table, plan.NET_COUNTERS))
     since = load(counters, plan.COUNT_SINCE) + 1
-    if since >= load(table, plan.NET_K1) and load(counters, plan.COUNT_FILLED) >= load(table, plan.NET_K1):
-        since = 0
-        update(cell, net, row, scratch)
-    store(counters, plan.COUNT_SINCE, since)
+    k1 = load(table, plan.NET_K1)
+    train = since >= k1 and load(counters, plan.COUNT_FILLED) >= k1
+    store(counters, plan.COUNT_SINCE, 0 if train else since)
+    return train
 
 
 @kernel
@@ -155,62 +155,96 @@ def _head_backward(cell, net, row, scratch, slot):
     return losses
 
 
-@woven
-def _go_back(cell, net, row, scratch, newest, steps):
-    """From the newest slot to the window's start: every slot's errors; the number of losses."""
+@inlined
+def _slot_before(newest, steps, slots):
+    """The slot so many steps before the newest."""
+    slot = newest - steps
+    return slot if slot >= 0 else slot + slots
+
+
+@kernel
+def open_window(cell, net, row, scratch):
+    """Clear what the way back adds to; how many steps it goes back."""
+    never_inline()
     table = int64_at(net)
-    slots, k1 = load(table, plan.NET_SLOTS), load(table, plan.NET_K1)
-    mask = int64_at(row + load(table, plan.NET_MASK))
-    errors = pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one)
-    errors_stride = load(table, plan.NET_ERRORS_STRIDE)
-    slot, losses = newest, 0
+    counters = int64_at(row + load(table, plan.NET_COUNTERS))
+    newest, steps = load(counters, plan.COUNT_SLOT), load(counters, plan.COUNT_FILLED)
+    if load(table, plan.NET_RECOMPUTE):
+        _recompute(cell, net, row, _slot_before(newest, steps - 1, load(table, plan.NET_SLOTS)), steps)
+    offset = load(table, plan.NET_HEAD)
+    gradient = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
+    _clear(shift(gradient, offset), load(table, plan.NET_PARAMETERS) - offset)
+    _clear(pointer_like(scratch + load(table, plan.NET_DH), cell.one), 2 * load(table, plan.NET_PADDED))
+    _clear(pointer_like(scratch + load(table, plan.NET_CARRY), cell.one), load(table, plan.NET_PADDED))
+    return steps
+
+
+@kernel
+def go_back(cell, net, row, scratch, n, steps):
+    """The errors of the slot ``n`` steps before the newest; the number of its losses."""
+    never_inline()
+    table = int64_at(net)
+    newest = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
+    slot = _slot_before(newest, n, load(table, plan.NET_SLOTS))
+    losses = 0
+    if n < load(table, plan.NET_K1):
+        losses = _head_backward(cell, net, row, scratch, slot)
+    if load(int64_at(row + load(table, plan.NET_MASK)), slot):
+        stride = load(table, plan.NET_ERRORS_STRIDE)
+        _clear(shift(pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one), slot * stride), stride)
+    else:
+        cell_backward(cell, net, row, scratch, slot, n == steps - 1)
+    return losses
+
+
+@woven
+def sum_up(cell, net, row, scratch):
+    """The gradient from the errors of all slots, to the scratch; its sum of squares."""
+    table = int64_at(net)
+    counters = int64_at(row + load(table, plan.NET_COUNTERS))
+    slots, stride = load(table, plan.NET_SLOTS), load(table, plan.NET_ERRORS_STRIDE)
+    newest, steps = load(counters, plan.COUNT_SLOT), load(counters, plan.COUNT_FILLED)
+    first = _slot_before(newest, steps - 1, slots)
+    if first > newest:  # the window wraps: silence the slots outside it and take the whole ring
+        errors = pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one)
+        for slot in range(newest + 1, first):
+            _clear(shift(errors, slot * stride), stride)
+        first, steps = 0, slots
+    gradient = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
+    total = splat(gradient, 0.0)
+    for i in range(load(table, plan.NET_HEAD), load(table, plan.NET_PARAMETERS), lanes(gradient)):
+        part = load_vector(gradient, i)
+        total = fma(part, part, total)
+    return float(cell_gradient(cell, net, row, scratch, first, steps)) + float(vector_sum(total))
+
+
+@woven
+def _go_all_the_way(cell, net, row, scratch):
+    """The errors of every slot of the window; the number of its losses."""
+    losses, steps = 0, open_window(cell, net, row, scratch)
     for n in range(steps):
-        if n < k1:
-            losses += _head_backward(cell, net, row, scratch, slot)
-        if load(mask, slot):
-            _clear(shift(errors, slot * errors_stride), errors_stride)
-        else:
-            cell_backward(cell, net, row, scratch, slot, n == steps - 1)
-        slot = previous_slot(slot, slots)
+        losses += go_back(cell, net, row, scratch, n, steps)
     return losses
 
 
 @woven
 def gradient_of_window(cell, net, row, scratch):
     """Gradient of the newest losses, to the scratch; its sum of squares and the number of losses."""
-    never_inline()
-    table = int64_at(net)
-    counters = int64_at(row + load(table, plan.NET_COUNTERS))
-    slots, stride = load(table, plan.NET_SLOTS), load(table, plan.NET_ERRORS_STRIDE)
-    newest, steps = load(counters, plan.COUNT_SLOT), load(counters, plan.COUNT_FILLED)
-    first = newest - steps + 1
-    if first < 0:
-        first += slots
-    if load(table, plan.NET_RECOMPUTE):
-        _recompute(cell, net, row, first, steps)
-    offset = load(table, plan.NET_HEAD)
-    gradient = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
-    _clear(shift(gradient, offset), load(table, plan.NET_PARAMETERS) - offset)
-    _clear(pointer_like(scratch + load(table, plan.NET_DH), cell.one), 2 * load(table, plan.NET_PADDED))
-    _clear(pointer_like(scratch + load(table, plan.NET_CARRY), cell.one), load(table, plan.NET_PADDED))
-    losses = _go_back(cell, net, row, scratch, newest, steps)
-    if first > newest:  # the window wraps: silence the slots outside it and take the whole ring
-        errors = pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one)
-        for slot in range(newest + 1, first):
-            _clear(shift(errors, slot * stride), stride)
-        first, steps = 0, slots
-    total = splat(gradient, 0.0)
-    for i in range(offset, load(table, plan.NET_PARAMETERS), lanes(gradient)):
-        part = load_vector(gradient, i)
-        total = fma(part, part, total)
-    squares = float(cell_gradient(cell, net, row, scratch, first, steps)) + float(vector_sum(total))
-    return squares, losses
+    losses = _go_all_the_way(cell, net, row, scratch)
+    return sum_up(cell, net, row, scratch), losses
 
 
 @kernel
-def update(cell, net, row, scratch):
-    """One training step on the current window; none where no loss of it is known."""
+def update(cell, net, row, scratch, losses):
+    """Adam's step along the gradient of so many losses, from the errors of the window."""
     never_inline()
-    squares, losses = gradient_of_window(cell, net, row, scratch)
-    if losses > 0:
-        adam(cell, net, row, scratch, squares, losses)
+    adam(cell, net, row, scratch, sum_up(cell, net, row, scratch), losses)
+
+
+@woven
+def learn(cell, net, row, scratch):
+    """Count an output whose targets came; every k1, train on the window, where any loss of it is known."""
+    if due(net, row):
+        losses = _go_all_the_way(cell, net, row, scratch)
+        if losses > 0:
+            update(cell, net, row, scratch, losses)

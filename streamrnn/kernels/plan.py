@@ -133,9 +133,13 @@ from __future__ import annotations
     MODEL_NOVELTY,  # float64 (channels, ...), ``scoring/novelty.py``
     MODEL_PAIRS,  # the same of the networks' pairs (networks, ...); of one channel only
     MODEL_CONTEXT,  # the same of the networks' mean error
+    MODEL_FLAT,  # float64 (channels, ...), ``scoring/flatline.py``
+    MODEL_UNREST,  # float64 (channels, ...), ``scoring/unrest.py``
     MODEL_ANCHOR,  # float64, ``scoring/anchor.py``
     MODEL_FUSION,  # float64, ``scoring/fusion.py``
     MODEL_TAIL,  # float64, ``scoring/tail.py``
+    MODEL_KINDS,  # float64 (channels, ...), ``scoring/kinds.py``
+    MODEL_SPELL,  # float64, ``scoring/spell.py``
     MODEL_ALERT,  # float64, ``scoring/alert.py``
     MODEL_EVENT,  # int64, ``scoring/alert.py``
     MODEL_FEEDBACK,  # ``scoring/feedback.py``, and so on
@@ -165,7 +169,7 @@ from __future__ import annotations
     MODEL_LEVEL,  # false alarms as a p-value; 0: by the budget
     MODEL_BUDGET,  # false alarms a nanosecond; 0: by the level
     MODEL_SIZE,
-) = range(63)
+) = range(67)
 
 # a model's int64 counters, in its row
 (
@@ -206,8 +210,9 @@ NO_TIME = -(2**63)  # NumPy's and pandas' NaT
     CALL_DETECTION,  # int64 (n), 0 or 1
     CALL_EVENT_PARTITION,  # int64 (n): position of the record that opened the event
     CALL_EVENT_OFFSET,  # int64 (n); -1: no event
+    CALL_EVENT_KIND,  # int64 (n): what it looks like so far, ``scoring/kinds.py``; 0: no event
     CALL_SIZE,
-) = range(24)
+) = range(25)
 
 # status of a record
 WARMING, PROVISIONAL, CALIBRATED, MISSING, LATE, DUPLICATE = range(6)

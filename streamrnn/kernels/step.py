@@ -25,13 +25,15 @@ from streamrnn.kernels.residuals import (
 from streamrnn.kernels.scalar import log
 from streamrnn.kernels.scaler import learn_scale, scale_of, to_scaled, usable
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
-from streamrnn.scoring import alert, evidence, feedback, fusion, memory, tail
+from streamrnn.scoring import alert, evidence, feedback, fusion, kinds, memory, tail
+from streamrnn.scoring import spell as spells
 
 _MOST_LATE = 20
 _LOG10 = 2.302585092994046
 _TAIL_AFTER = 50.0  # scores that the tail learns before it judges
 # -log10 p at which the score alone asks for an alert: with one channel the memories hear most of it.
-_SURPRISE_OF_ONE, _SURPRISE_OF_MANY = 4.0, 3.0
+_SURPRISE_OF_ONE, _SURPRISE_OF_MANY = 8.0, 3.0
+_OF_FLAT = 10.0  # evidence of a flat line that asks for an alert by itself
 
 
 @inlined
@@ -59,6 +61,7 @@ def _write_nothing(model, call, i, status):
     store(int64_at(load(table, plan.CALL_DETECTION)), i, 0)
     store(int64_at(load(table, plan.CALL_EVENT_PARTITION)), i, -1)
     store(int64_at(load(table, plan.CALL_EVENT_OFFSET)), i, -1)
+    store(int64_at(load(table, plan.CALL_EVENT_KIND)), i, kinds.NO_KIND)
 
 
 @kernel
@@ -135,6 +138,7 @@ def _score(model, row, scratch, before, of_value):
         return nan, nan, nan, 0.0
     surprise = tail.judge(state_of_tail, score, momentary)
     asked = max(asked, surprise / (_SURPRISE_OF_ONE if channels == 1 else _SURPRISE_OF_MANY))
+    asked = max(asked, load(found, fusion.FLAT) / _OF_FLAT)
     return score, momentary, surprise, asked
 
 
@@ -144,7 +148,10 @@ def _judge(model, row, scratch, values, call, i, odd_step):
     table, numbers, columns = int64_at(model), float64_at(model), int64_at(call)
     state = float64_at(row + load(table, plan.MODEL_ALERT))
     event = int64_at(row + load(table, plan.MODEL_EVENT))
+    state_of_tail = float64_at(row + load(table, plan.MODEL_TAIL))
+    spell = float64_at(row + load(table, plan.MODEL_SPELL))
     alert.end_if_calm(event)
+    spells.end_if_calm(spell)
     before, of_value = evidence.assess(model, row, scratch, values, gap_inflation(odd_step))
     score, momentary, surprise, asked = _score(model, row, scratch, before, of_value)
     if isnan(score):
@@ -153,8 +160,12 @@ def _judge(model, row, scratch, values, call, i, odd_step):
     fixed = load(numbers, plan.MODEL_LEVEL)
     level = alert.level_now(state, fixed, allowed)
     level_surprise = -log(level) / _LOG10
-    if alert.is_normal(state, surprise, level_surprise):
-        tail.learn(float64_at(row + load(table, plan.MODEL_TAIL)), score, momentary)
+    if spells.recovers(spell, surprise):
+        tail.put_trackers_back(state_of_tail)
+    odd = fusion.is_of_itself(float64_at(scratch + load(table, plan.MODEL_FOUND)))
+    may_learn = not odd and spells.may_be_normal(spell, tail.is_usual(state_of_tail, momentary))
+    if may_learn and alert.is_normal(state, surprise, level_surprise):
+        tail.learn(state_of_tail, score, momentary)
     position = (
         load(int64_at(load(columns, plan.CALL_PARTITIONS)), i),
         load(int64_at(load(columns, plan.CALL_OFFSETS)), i),
@@ -162,10 +173,18 @@ def _judge(model, row, scratch, values, call, i, odd_step):
     detection = surprise >= level_surprise
     normal = load(state, alert.NORMAL)
     store(_column(call, plan.CALL_ALERT_LEVEL), i, alert.alert_level_now(state, event))
-    strength = alert.judge_event(state, event, detection, asked, allowed, position)
+    lasts = evidence.lasts(model, row, scratch)
+    strength = alert.judge_event(state, event, detection, asked, allowed, position, lasts)
+    begins, adopts = spells.go_on(spell, detection, lasts)
+    if begins:
+        tail.keep_trackers(state_of_tail)
+    if adopts:
+        evidence.adopt(model, row)
+    kinds.observe(model, row, scratch, values)
     _write_shares(model, scratch, call, i)
-    demand = (detection, asked, allowed)
+    demand = (detection, asked, allowed, lasts)
     strength = feedback.weigh(model, row, scratch, call, i, (strength, surprise), demand, position)
+    store(feedback.shown_event(model, row), alert.KIND, load(event, alert.KIND))
     store(_column(call, plan.CALL_SCORE), i, score)
     store(_column(call, plan.CALL_SURPRISE), i, surprise)
     store(_column(call, plan.CALL_P_VALUE), i, tail.p_value(surprise))
@@ -198,6 +217,7 @@ def _write_event(model, row, call, i):
         columns = int64_at(call)
         store(int64_at(load(columns, plan.CALL_EVENT_PARTITION)), i, load(event, alert.PARTITION))
         store(int64_at(load(columns, plan.CALL_EVENT_OFFSET)), i, load(event, alert.OFFSET))
+        store(int64_at(load(columns, plan.CALL_EVENT_KIND)), i, load(event, alert.KIND))
 
 
 @woven
@@ -207,7 +227,7 @@ def _learn(cells, model, row, scratch, values, known):
     newest = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_SLOT)
     learn_errors(model, row, scratch)
     horizons = int64_at(model + load(table, plan.MODEL_HORIZON_LIST))
-    learn_all(cells, 0, model, row, scratch, (newest, known, horizons, load(table, plan.MODEL_SLOTS)))
+    learn_all(cells, model, row, scratch, (newest, known, horizons, load(table, plan.MODEL_SLOTS)))
     for d in range(load(table, plan.MODEL_CHANNELS)):
         if usable(load(values, d)):
             learn_scale(model, row, d, load(values, d))
@@ -268,9 +288,7 @@ def process_record(cells, model, call, row, i):
     if not detection or load(table, plan.MODEL_LEARN_ANOMALIES):
         _learn(cells, model, row, scratch, values, known)
     _take_in(model, row, scratch, values, time, odd_step)
-    inputs = float64_at(scratch + load(table, plan.MODEL_INPUTS))
-    slot = open_slot(model, row)
-    step_all(cells, 0, model, row, inputs, slot, absent)
+    step_all(cells, 0, model, row, scratch, (open_slot(model, row), absent))
     _write_ahead(model, row, call, i)
 
 

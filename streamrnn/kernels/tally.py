@@ -13,6 +13,7 @@ from streamrnn.kernels.compiling import entry_point, inlined, kernel
 from streamrnn.kernels.scalar import bits_of
 from streamrnn.kernels.scaler import usable
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
+from streamrnn.scoring import linear
 
 LOUD = 0.5  # the alert_strength that opens an event
 SMOOTHING = 0.3  # of the EWMA baseline
@@ -64,11 +65,12 @@ _REACHED, _REACHED_SURE, _LABEL_WAITS, _OVERLAPS, _TRUE, _TRUE_SURE = 1, 2, 4, 8
 _OPEN, _WITH_SCORE, _FOUND, _ALERTED = 1, 2, 4, 8
 
 # forecasts to race: the detector's, then the baselines
-BASELINES = (LAST_VALUE, SEASONAL, EWMA) = range(3)
+BASELINES = (LAST_VALUE, SEASONAL, EWMA, LINEAR) = range(4)
+N_BASELINES = len(BASELINES)
 COMPARED, WITHIN, AGAINST = 0, 1, 2  # counts of a channel; from AGAINST on one for each baseline
-COUNTS = AGAINST + len(BASELINES)
+COUNTS = AGAINST + N_BASELINES
 ERROR, OTHERS = 0, 1  # sums of a channel; from OTHERS on (baseline, forecast on the same records)
-SUMS = OTHERS + 2 * len(BASELINES)
+SUMS = OTHERS + 2 * N_BASELINES
 
 STRENGTH, SURPRISE = 0, 1  # the largest of a series
 
@@ -84,6 +86,8 @@ _LONGEST_STEP = 2**63 - 1
     TALLY_CHANNELS,
     TALLY_SEASON,  # slots
     TALLY_SEASONAL,  # series that have slots
+    TALLY_LINEAR_SERIES,  # series that have an autoregression
+    TALLY_LINEAR_CHANNELS,  # channels of them that have one
     TALLY_COUNTERS,  # int64 (COUNTERS)
     TALLY_LARGEST,  # float64 (2)
     TALLY_COUNTS,  # int64 (channels, COUNTS)
@@ -93,8 +97,10 @@ _LONGEST_STEP = 2**63 - 1
     TALLY_STEP_SUMS,  # float64 (BINS), ns
     TALLY_SLOTS,  # int64 (season): number of each slot
     TALLY_SLOT_VALUES,  # float64 (season, channels): the last season
+    TALLY_LINEAR,  # float64 (linear channels, linear.STATE)
+    TALLY_LINEAR_ROOM,  # float64 (1, linear.ROOM), of all series
     TALLY_SIZE,
-) = range(13)
+) = range(17)
 
 # addresses and sizes of a batch and of what was found in it; (n,) where no shape is said
 (
@@ -116,8 +122,10 @@ _LONGEST_STEP = 2**63 - 1
     COLUMN_LEVEL,
     COLUMN_STRENGTH,
     COLUMN_ALERT_LEVEL,
+    COLUMN_ERRORS,  # float64 (n, channels, baselines), written: value less forecast; NaN: none
+    COLUMN_SCORE,  # float64, written by baselines that race for alarms
     COLUMN_SIZE,
-) = range(19)
+) = range(21)
 
 
 @inlined
@@ -133,12 +141,14 @@ def real(columns, which, i):
 
 
 @inlined
-def _whole_row(tallies, which, s, width):
+def whole_row(tallies, which, s, width):
+    """The part of series ``s`` of an int64 array whose rows have ``width`` elements."""
     return shift(int64_at(load(int64_at(tallies), which)), s * width)
 
 
 @inlined
-def _real_row(tallies, which, s, width):
+def real_row(tallies, which, s, width):
+    """The same of a float64 array."""
     return shift(float64_at(load(int64_at(tallies), which)), s * width)
 
 
@@ -176,8 +186,8 @@ def _observe_time(tallies, counters, s, time, in_order):
     fits = newest >= 0 or time <= newest + _LONGEST_STEP
     step = time - newest if fits else _LONGEST_STEP
     place = step_bin(step)
-    _add(_whole_row(tallies, TALLY_STEPS, s, BINS), place, 1)
-    _add(_real_row(tallies, TALLY_STEP_SUMS, s, BINS), place, float(step))
+    _add(whole_row(tallies, TALLY_STEPS, s, BINS), place, 1)
+    _add(real_row(tallies, TALLY_STEP_SUMS, s, BINS), place, float(step))
     if step > load(counters, LONGEST):
         store(counters, LONGEST, step)
         store(counters, LONGEST_START, newest)
@@ -193,33 +203,44 @@ def _slot_of(tallies, counters, s, time, slot_ns):
 
 
 @inlined
-def _race(counts, sums, which, other, value, error):
-    """Add a baseline's error, and the forecast's on the same record."""
-    if not isnan(other):
-        _add(counts, AGAINST + which, 1)
-        _add(sums, OTHERS + 2 * which, abs(value - other))
-        _add(sums, OTHERS + 2 * which + 1, error)
+def _linear_error(tallies, s, d, value):
+    """The error of the autoregression of a channel, which then learns the value; NaN: there is none."""
+    table = int64_at(tallies)
+    channels = load(table, TALLY_LINEAR_CHANNELS)
+    if s >= load(table, TALLY_LINEAR_SERIES) or d >= channels:
+        return nan
+    state = real_row(tallies, TALLY_LINEAR, s * channels + d, linear.STATE)
+    return linear.error_of(state, float64_at(load(table, TALLY_LINEAR_ROOM)), value)
 
 
 @kernel
 def _compare_channel(tallies, columns, i, place, scored, season_ago):
     """Forecast and baselines against a value; ``place`` is that of the channel in the tallies."""
-    d = place % load(int64_at(columns), COLUMN_CHANNELS)
-    at = i * load(int64_at(columns), COLUMN_CHANNELS) + d
+    channels = load(int64_at(columns), COLUMN_CHANNELS)
+    d = place % channels
+    at = i * channels + d
     value, yhat = real(columns, COLUMN_VALUES, at), real(columns, COLUMN_YHAT, at)
-    before = _real_row(tallies, TALLY_BEFORE, place, 2)
+    before = real_row(tallies, TALLY_BEFORE, place, 2)
     last, smooth = load(before, 0), load(before, 1)
+    errors = shift(float64_at(load(int64_at(columns), COLUMN_ERRORS)), at * N_BASELINES)
+    store(errors, LAST_VALUE, value - last)
+    store(errors, SEASONAL, value - season_ago)
+    store(errors, EWMA, value - smooth)
+    store(errors, LINEAR, _linear_error(tallies, place // channels, d, value))
     if scored and usable(yhat):
-        counts = _whole_row(tallies, TALLY_COUNTS, place, COUNTS)
-        sums = _real_row(tallies, TALLY_SUMS, place, SUMS)
+        counts = whole_row(tallies, TALLY_COUNTS, place, COUNTS)
+        sums = real_row(tallies, TALLY_SUMS, place, SUMS)
         error = abs(value - yhat)
         inside = real(columns, COLUMN_LOWER, at) <= value <= real(columns, COLUMN_UPPER, at)
         _add(counts, COMPARED, 1)
         _add(counts, WITHIN, 1 if inside else 0)
         _add(sums, ERROR, error)
-        _race(counts, sums, LAST_VALUE, last, value, error)
-        _race(counts, sums, SEASONAL, season_ago, value, error)
-        _race(counts, sums, EWMA, smooth, value, error)
+        for which in range(N_BASELINES):
+            other = load(errors, which)
+            if not isnan(other):
+                _add(counts, AGAINST + which, 1)
+                _add(sums, OTHERS + 2 * which, abs(other))
+                _add(sums, OTHERS + 2 * which + 1, error)
     store(before, 0, value)
     store(before, 1, value if isnan(smooth) else smooth + SMOOTHING * (value - smooth))
 
@@ -228,11 +249,11 @@ def _compare_channel(tallies, columns, i, place, scored, season_ago):
 def _compare(tallies, columns, i, s, scored, slot_ns):
     """Compare the values of a record in order; then the baselines learn it."""
     channels, season = load(int64_at(tallies), TALLY_CHANNELS), load(int64_at(tallies), TALLY_SEASON)
-    counters = _whole_row(tallies, TALLY_COUNTERS, s, COUNTERS)
+    counters = whole_row(tallies, TALLY_COUNTERS, s, COUNTERS)
     slot = _slot_of(tallies, counters, s, whole(columns, COLUMN_TIMES, i), slot_ns)
     place = slot % season if slot >= 0 else 0
-    slots = _whole_row(tallies, TALLY_SLOTS, s, season)
-    values = _real_row(tallies, TALLY_SLOT_VALUES, s * season + place, channels)
+    slots = whole_row(tallies, TALLY_SLOTS, s, season)
+    values = real_row(tallies, TALLY_SLOT_VALUES, s * season + place, channels)
     held = load(slots, place) if slot >= 0 else plan.NO_TIME
     if slot >= 0:
         store(slots, place, slot)
@@ -248,7 +269,7 @@ def _compare(tallies, columns, i, s, scored, slot_ns):
 
 
 @kernel
-def _count_event(columns, counters, i):
+def count_event(columns, counters, i):
     """Count the record's event; whether the record is a loud one of an alert."""
     partition, offset = whole(columns, COLUMN_EVENT_PARTITION, i), whole(columns, COLUMN_EVENT_OFFSET, i)
     if offset < 0:
@@ -282,8 +303,22 @@ def _count_event(columns, counters, i):
     return loud and (flags & _REACHED) != 0
 
 
+@inlined
+def has_reached(counters):
+    """Whether the newest event has reached the alert level."""
+    return (load(counters, EVENT_FLAGS) & _REACHED) != 0
+
+
+@inlined
+def is_first(counters, flag):
+    """Whether the newest event lacked a flag until now; it gets it."""
+    flags = load(counters, EVENT_FLAGS)
+    store(counters, EVENT_FLAGS, flags | flag)
+    return (flags & flag) == 0
+
+
 @kernel
-def _count_label(columns, counters, i, scored, alerted):
+def count_label(columns, counters, i, scored, alerted):
     """Count a labelled window, or a record without a label."""
     hit, time = whole(columns, COLUMN_HIT, i), whole(columns, COLUMN_TIMES, i)
     if not whole(columns, COLUMN_LABEL, i):
@@ -334,7 +369,7 @@ def _count_status(tallies, columns, counters, i, s, scored):
         _mark(counters, SCORED, offset, time)
     if status == plan.CALIBRATED and load(counters, SURE) < 0:
         _mark(counters, SURE, offset, time)
-    largest = _real_row(tallies, TALLY_LARGEST, s, 2)
+    largest = real_row(tallies, TALLY_LARGEST, s, 2)
     strength, surprise = real(columns, COLUMN_STRENGTH, i), real(columns, COLUMN_SURPRISE, i)
     if strength > load(largest, STRENGTH):
         store(largest, STRENGTH, strength)
@@ -352,7 +387,7 @@ def count_records(tallies, columns, slot_ns):
     """
     for i in range(load(int64_at(columns), COLUMN_RECORDS)):
         s, status = whole(columns, COLUMN_SERIES, i), whole(columns, COLUMN_STATUS, i)
-        counters = _whole_row(tallies, TALLY_COUNTERS, s, COUNTERS)
+        counters = whole_row(tallies, TALLY_COUNTERS, s, COUNTERS)
         in_order = status < plan.LATE
         scored = status == plan.PROVISIONAL or status == plan.CALIBRATED
         _count_status(tallies, columns, counters, i, s, scored)
@@ -360,5 +395,5 @@ def count_records(tallies, columns, slot_ns):
             _observe_time(tallies, counters, s, whole(columns, COLUMN_TIMES, i), in_order)
         if in_order:
             _compare(tallies, columns, i, s, scored, slot_ns)
-            alerted = _count_event(columns, counters, i)
-            _count_label(columns, counters, i, scored, alerted)
+            alerted = count_event(columns, counters, i)
+            count_label(columns, counters, i, scored, alerted)

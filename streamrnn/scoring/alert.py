@@ -8,7 +8,9 @@ the largest of the last min(max(50, .04 t), 200) records and no alert was among 
 worsens.
 
 An event opens at a detection or at ``alert_strength`` >= .5 and ends after ``QUIET``
-records without either. It is an alert once ``alert_strength`` reaches the alert level:
+records without either in which nothing of it lasts: no flat line, no unrest, no level
+off the anchored one (``evidence.lasts``). What lasts for ``LASTING`` records is the new
+normal and holds no event open. It is an alert once ``alert_strength`` reaches the alert level:
 .5, or more while a budget is overrun or the series is young.
 
 With a budget of events, two levels are steered so that in the long run there are as
@@ -31,9 +33,12 @@ _PEAKS = 8  # a queue of strengths that nothing later exceeds: they, then when t
 LONGEST = 200
 STATE = _PEAKS + 2 * (LONGEST + 1)
 (OPEN, PARTITION, OFFSET, CALM, REACHED, SINCE, RECORDS, HEAD, HELD) = range(9)  # int64
-EVENT_STATE = 9
+# of the open event: its records, how many with which evidence, and what it looks like (``kinds.py``)
+(AGE, FLAT_FOR, RESTLESS_FOR, KIND) = range(9, 13)
+EVENT_STATE = 13
 
 QUIET = 20  # records without a detection that end an event
+LASTING = 500
 PAUSE = 20  # records after an alert in which there is no other
 SHORTEST = 50
 _GROWTH = 0.04
@@ -109,12 +114,13 @@ def is_peak(state, event, u):
 
 
 @kernel
-def judge_event(state, event, detection, asked, allowed, position):
-    """alert_strength of a scored record; opens and ends the series' event.
+def judge_event(state, event, detection, asked, allowed, position, lasts):
+    """alert_strength of a scored record; opens the series' event, or keeps it open.
 
     ``asked`` is what its evidence asks for; ``position`` = (partition, offset) of the
-    record becomes the event's name.
+    record becomes the event's name; ``lasts``: whether what began goes on.
     """
+    store(event, AGE, load(event, AGE) + 1)
     alert_level = alert_level_now(state, event)
     store(state, RECENT, load(state, RECENT) * _FORGET)
     if allowed > 0.0:
@@ -132,13 +138,15 @@ def judge_event(state, event, detection, asked, allowed, position):
         store(event, PARTITION, position[0])
         store(event, OFFSET, position[1])
         store(event, REACHED, 0)
+        store(event, AGE, 0)
         if detection and allowed > 0.0:
             store(state, STEER, max(load(state, STEER) - STEP, _STEER_BOUNDS[0]))
     if strength >= alert_level and not load(event, REACHED):
         store(event, REACHED, 1)
         if allowed > 0.0:
             store(state, RAISED, min(load(state, RAISED) + STEP, _MOST_RAISED))
-    store(event, CALM, 0 if detection or strength >= 0.5 else load(event, CALM) + 1)
+    held = detection or strength >= 0.5 or (lasts and load(event, AGE) < LASTING)
+    store(event, CALM, 0 if held else load(event, CALM) + 1)
     if not detection:
         store(state, NORMAL, load(state, NORMAL) + 1.0)
     return strength

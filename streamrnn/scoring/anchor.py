@@ -16,7 +16,8 @@ from streamrnn.kernels.vector import load, store
 
 # float64
 (WEIGHT, MEAN, VARIANCE, COUNT, OPEN, CALM, SUPPRESSED, OTHER_MEAN, OTHER_VARIANCE, RECORDS) = range(10)
-STATE = 10
+SHUT_FOR = 10  # records since the gate shut
+STATE = 11
 
 ADOPTED = 10_000.0
 _FULL, _LEAST, _LEAST_WEIGHT = 0.5, 2.0, 0.01
@@ -55,7 +56,9 @@ def move(state, anchored, learning):
             if z > _SHUT:
                 store(state, OPEN, 1.0)
                 store(state, CALM, 0.0)
+                store(state, SHUT_FOR, 0.0)
         else:
+            store(state, SHUT_FOR, load(state, SHUT_FOR) + 1.0)
             store(state, CALM, load(state, CALM) + 1.0 if z < _OPENS_BELOW else 0.0)
             if load(state, CALM) >= _IN_A_ROW:
                 store(state, OPEN, 0.0)

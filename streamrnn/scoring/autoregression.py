@@ -56,8 +56,10 @@ _FORGETTING = 0.9995
 _TRACE_BOUND = 1e4
 _ERROR_GAIN = 0.001
 _MEAN_GAIN = 0.0005
-_SMALLEST_ERROR = 1e-6
+SMALLEST_ERROR = 1e-6
 _LARGEST_ERROR = 100.0  # times the usual square
+_CLIP = 30.0  # usual errors: beyond, an error moves the weights no further
+_ABSURD = 1e4  # usual squares: beyond, the anchored copy's regression does not learn it
 _STUDENT = 4.0
 _ROBUST_FROM = 100
 _FLOOR = 1e-9  # of the largest magnitude
@@ -70,6 +72,12 @@ def initial_copy() -> list[float]:
     for k in range(TERMS):
         state[INVERSE + k * STRIDE + k] = PRIOR
     return state
+
+
+@inlined
+def deviation_of(copy, magnitude):
+    """The unit of a channel's values and errors here, sensor units."""
+    return square_root(load(copy, VARIANCE)) + _FLOOR * magnitude
 
 
 @inlined
@@ -98,7 +106,7 @@ def assess(copy, scratch, past, value, magnitude):
         store(scratch, SCRATCH_ERROR, 0.0)
         store(scratch, SCRATCH_Y, 0.0)
         return 0.0
-    deviation = square_root(load(copy, VARIANCE)) + _FLOOR * magnitude
+    deviation = deviation_of(copy, magnitude)
     y = (value - mean) / deviation
     store(scratch, SCRATCH_Y, y)
     if count < ORDER:
@@ -115,7 +123,7 @@ def assess(copy, scratch, past, value, magnitude):
         forecast = load(scratch, 0)
     error = y - forecast
     store(scratch, SCRATCH_ERROR, error)
-    return error * error / (load(copy, ERROR) + _SMALLEST_ERROR)
+    return error * error / (load(copy, ERROR) + SMALLEST_ERROR)
 
 
 @inlined
@@ -149,13 +157,15 @@ def learn(copy, scratch, value, weight, robust):
         squared = error * error
         of_error = 1.0
         if robust and count > _ROBUST_FROM:
-            of_error = min(1.0, (_STUDENT + 1.0) / (_STUDENT + squared / (usual + _SMALLEST_ERROR)))
+            of_error = min(1.0, (_STUDENT + 1.0) / (_STUDENT + squared / (usual + SMALLEST_ERROR)))
             of_value = min(1.0, (_STUDENT + 1.0) / (_STUDENT + y * y))
         elif not robust:
             squared = min(squared, _LARGEST_ERROR * usual + 1e-3)
         gain = max(_ERROR_GAIN, 1.0 / (count - ORDER + 1.0)) * weight
         store(copy, ERROR, usual + gain * of_error * (squared - usual))
-        forget = 1.0 - (1.0 - _FORGETTING) * weight
+        absurd = squared > _ABSURD * (usual + SMALLEST_ERROR)
+        used = weight * of_error if absurd else weight
+        forget = 1.0 - (1.0 - _FORGETTING) * used
         gains = shift(scratch, _GAIN)
         update_inverse(
             shift(copy, INVERSE),
@@ -163,11 +173,12 @@ def learn(copy, scratch, value, weight, robust):
             gains,
             shift(scratch, _PRODUCT),
             (TERMS, STRIDE),
-            weight,
+            used,
             (forget, _TRACE_BOUND, PRIOR),
         )
         weights = shift(copy, WEIGHTS)
-        factor = splat(weights, min(max(error, -FARTHEST), FARTHEST))
+        most = _CLIP * square_root(usual + SMALLEST_ERROR)
+        factor = splat(weights, min(max(error, -most), most))
         for j in range(0, STRIDE, lanes(weights)):
             store_vector(weights, j, fma(factor, load_vector(gains, j), load_vector(weights, j)))
     _learn_mean(copy, value, weight, of_value)

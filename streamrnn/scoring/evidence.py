@@ -6,16 +6,29 @@ then do the models learn it, with the weights that the decision and the gate all
 
 from __future__ import annotations
 
+from math import sqrt as square_root
+
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, kernel, woven
 from streamrnn.kernels.scalar import log, log1p
 from streamrnn.kernels.scaler import scale_of, usable
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
-from streamrnn.scoring import anchor, autoregression, fusion, hotelling, novelty
+from streamrnn.scoring import (
+    alert,
+    anchor,
+    autoregression,
+    flatline,
+    fusion,
+    hotelling,
+    novelty,
+    tail,
+    unrest,
+)
 
 FIRST = hotelling.FIRST  # records with values before there is a score
 _KEEP = 0.9995001249791693  # exp(-1 / 2000): of the count of recent novelties
 _LEAST_NOVELTY = 1e-3
+_MOST = 30.0  # of a kind of evidence: a constant channel that moves is infinitely odd
 _LEAST_WEIGHT = 0.001  # with which the learning copy of T2 learns what is odd
 
 
@@ -82,13 +95,16 @@ def clean(model, row, scratch, values):
 
 @kernel
 def _assess_autoregression(model, row, scratch, values, which, inflation):
-    """Mean evidence of one copy over the channels that have a value; adds each channel's to its part."""
+    """(mean evidence of one copy over the channels that have a value, largest unrest of the learning one).
+
+    Adds each channel's evidence to its part.
+    """
     channels = load(int64_at(model), plan.MODEL_CHANNELS)
     cleaned = _at(model, scratch, plan.MODEL_CLEAN)
     magnitudes = _at(model, scratch, plan.MODEL_CLEAN_MAGNITUDES)
     past = _at(model, row, plan.MODEL_PAST)
     parts = _at(model, scratch, plan.MODEL_SURPRISES)
-    total, present = 0.0, 0
+    total, present, unsettled = 0.0, 0, 0.0
     for d in range(channels):
         if not usable(load(values, d)):
             continue
@@ -99,11 +115,18 @@ def _assess_autoregression(model, row, scratch, values, which, inflation):
             load(cleaned, d),
             load(magnitudes, d),
         )
-        part = log1p(relative / inflation)
+        part = min(log1p(relative / inflation), _MOST)
+        if which == 0:
+            error = load(_room(model, scratch, 0, d), autoregression.SCRATCH_ERROR)
+            deviation = autoregression.deviation_of(_copy(model, row, 0, d), load(magnitudes, d))
+            kept = shift(_at(model, row, plan.MODEL_UNREST), d * unrest.STATE)
+            error *= deviation / square_root(inflation)
+            found = unrest.observe(kept, error, deviation, channels)
+            unsettled = max(unsettled, found)
         store(parts, d, load(parts, d) + part)
         total += part
         present += 1
-    return total / present
+    return total / present, unsettled
 
 
 @kernel
@@ -145,6 +168,19 @@ def _assess_novelty(model, row, scratch, values, counts):
 
 
 @woven
+def _assess_runs(model, row, scratch, values):
+    """Largest evidence of a flat line over the channels."""
+    cleaned, past = _at(model, scratch, plan.MODEL_CLEAN), _at(model, row, plan.MODEL_PAST)
+    largest = 0.0
+    for d in range(load(int64_at(model), plan.MODEL_CHANNELS)):
+        if usable(load(values, d)):
+            kept = shift(_at(model, row, plan.MODEL_FLAT), d * flatline.STATE)
+            last = load(past, d * autoregression.STRIDE)
+            largest = max(largest, flatline.observe(kept, load(cleaned, d), last))
+    return largest
+
+
+@woven
 def assess(model, row, scratch, values, inflation):
     """(records before, novelty of the first channel's value); evidence and shares go to the scratch.
 
@@ -159,14 +195,38 @@ def assess(model, row, scratch, values, inflation):
     found = _at(model, scratch, plan.MODEL_FOUND)
     t_squared = _at(model, scratch, plan.MODEL_T_SQUARED)
     for which in range(2):
-        residual = _assess_autoregression(model, row, scratch, values, which, inflation)
+        residual, unsettled = _assess_autoregression(model, row, scratch, values, which, inflation)
         store(found, 2 * which, residual)
+        if which == 0:
+            store(found, fusion.UNREST, unsettled)
         store(t_squared, which, _assess_levels(model, row, scratch, which))
-        store(found, 2 * which + 1, log1p(load(t_squared, which)))
+        store(found, 2 * which + 1, min(log1p(load(t_squared, which)), _MOST))
     before = records_assessed(model, row)
     largest, first = _assess_novelty(model, row, scratch, values, before >= FIRST)
     store(found, fusion.NOVELTY, log(largest + _LEAST_NOVELTY))
+    store(found, fusion.FLAT, _assess_runs(model, row, scratch, values))
     return before, first
+
+
+@inlined
+def lasts(model, row, scratch):
+    """Whether the record goes on with what began: a flat line, unrest, or a level off the anchored one."""
+    found, gate = _at(model, scratch, plan.MODEL_FOUND), _at(model, row, plan.MODEL_ANCHOR)
+    goes_on = load(gate, anchor.OPEN) > 0.0 and load(gate, anchor.SHUT_FOR) < alert.LASTING
+    goes_on = goes_on or load(found, fusion.FLAT) > 0.0
+    for d in range(load(int64_at(model), plan.MODEL_CHANNELS)):
+        goes_on = goes_on or unrest.is_raised(shift(_at(model, row, plan.MODEL_UNREST), d * unrest.STATE))
+    return goes_on
+
+
+@kernel
+def adopt(model, row):
+    """What lasts is normal: for p-values at once, for the anchored copies when their time comes."""
+    tail.doubt(_at(model, row, plan.MODEL_TAIL))
+    store(_at(model, row, plan.MODEL_ALERT), alert.WITHHELD, alert.MOST_WITHHELD)
+    for d in range(load(int64_at(model), plan.MODEL_CHANNELS)):
+        unrest.adopt(shift(_at(model, row, plan.MODEL_UNREST), d * unrest.STATE))
+        flatline.accept(shift(_at(model, row, plan.MODEL_FLAT), d * flatline.STATE))
 
 
 @kernel

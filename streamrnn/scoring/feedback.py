@@ -206,9 +206,9 @@ def _is_quiet(head, dismissed, asked):
 
 @kernel
 def _judge_told(model, row, entry, call, i, demand, position):
-    """alert_strength of a record as the told copy has it; ``demand`` = (detection, asked, allowed)."""
+    """alert_strength of a record as the told copy has it; ``demand`` as ``weigh`` has it."""
     table = int64_at(model)
-    detection, asked, allowed = demand
+    detection, asked, allowed, lasts = demand
     state = float64_at(row + load(table, plan.MODEL_TOLD))
     event = int64_at(row + load(table, plan.MODEL_TOLD_EVENT))
     alert.end_if_calm(event)
@@ -222,7 +222,7 @@ def _judge_told(model, row, entry, call, i, demand, position):
         asked = 0.0
     level = alert.alert_level_now(state, event)
     store(float64_at(load(int64_at(call), plan.CALL_ALERT_LEVEL)), i, level)
-    return alert.judge_event(state, event, detection, asked, allowed, position)
+    return alert.judge_event(state, event, detection, asked, allowed, position, lasts)
 
 
 @kernel
@@ -245,7 +245,7 @@ def weigh(model, row, scratch, call, i, verdict, demand, position):
     ----------
     verdict : (strength, surprise)
         Of the first copy of the alert layer.
-    demand : (detection, asked, allowed)
+    demand : (detection, asked, allowed, lasts)
         As ``alert.judge_event`` has them.
     position : (partition, offset)
     """

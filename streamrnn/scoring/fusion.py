@@ -1,10 +1,10 @@
 """From kinds of evidence to one score.
 
-Five kinds, all logarithms: autoregression and T2 of the learning copies, of the
-anchored copies, and the novelty of the values. Each is averaged over two spans. The
-score is, summed over the spans, the first four averages and the largest of the five
-in units of its own running mean and deviation (at most 20): a sum ranks what many kinds
-see a little, a maximum what one of them sees clearly.
+Seven kinds, all logarithms: autoregression and T2 of the learning copies, of the
+anchored copies, the novelty of the values, unrest, and flat lines. Each is averaged over
+two spans. The score is, summed over the spans, the first four averages and the largest
+of the seven in units of its own running mean and deviation (at most 20): a sum ranks what
+many kinds see a little, a maximum what one of them sees clearly.
 
 The averages start as if ``_HELD`` records without any evidence had come before: what
 the models say first, they say of little knowledge.
@@ -17,8 +17,8 @@ from math import sqrt as square_root
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.vector import load, shift, store
 
-KINDS = 5
-(RESIDUAL, LEVEL, ANCHORED_RESIDUAL, ANCHORED_LEVEL, NOVELTY) = range(KINDS)
+KINDS = 7
+(RESIDUAL, LEVEL, ANCHORED_RESIDUAL, ANCHORED_LEVEL, NOVELTY, UNREST, FLAT) = range(KINDS)
 SPANS = (25.0, 100.0)
 # float64: how many records, the averages' own weights, then for each span averages, means, variances
 (COUNT, WEIGHT) = (0, 1)
@@ -29,6 +29,7 @@ STATE = AVERAGES + len(SPANS) * _SPAN_STATE
 _LARGEST = 20.0
 _GAIN = 0.0002
 _FLOOR = 0.03
+_RARE_FLOOR = 2.0  # of evidence that is 0 until it is some 3 to 12
 _HELD = 100
 _FIRST = 21.0  # records before a deviation says something
 
@@ -52,6 +53,12 @@ def momentary(evidence):
     return total
 
 
+@inlined
+def is_of_itself(evidence):
+    """Whether a record has evidence that a normal one never has."""
+    return load(evidence, UNREST) > 0.0 or load(evidence, FLAT) > 0.0
+
+
 @kernel
 def combine(state, evidence):
     """The score of a record, 0 and up, from its ``KINDS`` kinds of evidence; learns the averages."""
@@ -68,12 +75,13 @@ def combine(state, evidence):
         for i in range(KINDS):
             average = load(part, i) + (load(evidence, i) - load(part, i)) / weight
             store(part, i, average)
-            if i != NOVELTY:
+            if i < NOVELTY:
                 score += average
             mean, variance = load(part, KINDS + i), load(part, 2 * KINDS + i)
             distance = average - mean
             if count > _FIRST:
-                largest = max(largest, distance / (square_root(variance) + _FLOOR))
+                floor = _FLOOR if i < UNREST else _RARE_FLOOR
+                largest = max(largest, distance / (square_root(variance) + floor))
             store(part, KINDS + i, mean + gain * distance)
             store(part, 2 * KINDS + i, (1.0 - gain) * (variance + gain * distance * distance))
         score += min(largest, _LARGEST)

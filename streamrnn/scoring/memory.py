@@ -9,7 +9,7 @@ Three kinds of novelty, of which the alert is made (``alert.py``):
   a little for long.
 
 Strength is max(B sqrt(P) / ``_OF_PAIR``, C / ``_OF_ERROR``): a value that was never seen
-counts as far as it also was unexpected.
+counts as far as it also was unexpected. Without networks there is no C and P is at its least.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def strength(model, row, scratch, before, of_value):
     networks = load(table, plan.MODEL_NETWORKS)
     if isnan(actual):
         return 0.0
+    if networks == 0:
+        return of_value * square_root(_LEAST_PAIR) / _OF_PAIR
     context = float64_at(row + load(table, plan.MODEL_CONTEXT))
     heard = before >= _HEARD
     logs, error = 0.0, 0.0

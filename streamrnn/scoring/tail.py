@@ -27,7 +27,8 @@ MEMORY = 2000.0
 HISTOGRAM = 4
 _MEASURE = HISTOGRAM + BINS
 LEVELS = 2 * _MEASURE
-STATE = LEVELS + 3
+KEPT = LEVELS + 3  # the trackers before the open event
+STATE = KEPT + 3
 
 _LOW, _WIDTH = -4.0, 0.15
 _PRIOR_SCORE, _PRIOR_VARIANCE, _PRIOR_COUNT = 1.25, 0.6, 20.0  # of the score where errors are normal
@@ -35,6 +36,7 @@ _PRIOR = 50.0  # counts of a normal distribution that the histogram starts from
 _TAIL = 0.03
 _PRIOR_EXCESSES, _PRIOR_MEAN = 3.0, 0.35
 _WINSOR = 6.0  # deviations: beyond, a score moves mean and deviation no further
+_FLOOR = 0.05  # a stream without any evidence has a deviation of 0
 _LOG10 = 2.302585092994046
 _SMALLEST = 1e-300
 _RATES = (0.01, 0.05, 0.2)  # of the trackers: rarer levels see fewer hits and need longer steps
@@ -50,7 +52,7 @@ def initial_state() -> list[float]:
         round(_PRIOR * _WIDTH * 0.3989422804014327 * 2.718281828459045 ** (-0.5 * z * z), 9) for z in middles
     ]
     measure = [_PRIOR_SCORE, _PRIOR_VARIANCE, _PRIOR_COUNT, sum(counts), *counts]
-    return [*measure, *measure, 1.0, 2.0, 3.0]
+    return [*measure, *measure, *(1.0, 2.0, 3.0) * 2]
 
 
 @inlined
@@ -111,8 +113,22 @@ def _track(state, raw):
 
 
 @inlined
+def keep_trackers(state):
+    """An event begins."""
+    for i in range(3):
+        store(state, KEPT + i, load(state, LEVELS + i))
+
+
+@inlined
+def put_trackers_back(state):
+    """An event is over that says nothing of what is normal."""
+    for i in range(3):
+        store(state, LEVELS + i, load(state, KEPT + i))
+
+
+@inlined
 def _standardise(state, score):
-    return (score - load(state, MEAN)) / (square_root(load(state, VARIANCE)) + 1e-3)
+    return (score - load(state, MEAN)) / (square_root(load(state, VARIANCE)) + _FLOOR)
 
 
 @kernel
@@ -141,7 +157,7 @@ def _learn(state, value):
     store(counts, b, load(counts, b) + 1.0)
     store(state, TOTAL, load(state, TOTAL) + 1.0)
     mean, variance, count = load(state, MEAN), load(state, VARIANCE), load(state, COUNT) + 1.0
-    distance = min(value - mean, _WINSOR * (square_root(variance) + 1e-3))
+    distance = min(value - mean, _WINSOR * (square_root(variance) + _FLOOR))
     gain = 1.0 / min(count, MEMORY)
     store(state, COUNT, count)
     store(state, MEAN, mean + gain * distance)
@@ -153,6 +169,20 @@ def learn(state, score, evidence):
     """Take a record for a normal one."""
     _learn(state, score)
     _learn(shift(state, _MEASURE), evidence)
+
+
+@inlined
+def is_usual(state, evidence):
+    """Whether a record's own evidence is within a deviation of the mean, or under it."""
+    return _standardise(shift(state, _MEASURE), evidence) < 1.0
+
+
+@inlined
+def doubt(state):
+    """Forget how sure mean and deviation are of themselves: the next records move them fast."""
+    for measure in range(2):
+        count = measure * _MEASURE + COUNT
+        store(state, count, min(load(state, count), _PRIOR_COUNT))
 
 
 @inlined

@@ -258,7 +258,7 @@ def test_the_time_of_a_record_can_be_a_feature(kind):
 @pytest.mark.parametrize(
     ("kind", "settings", "words"),
     [
-        (RNNDetector, {"hidden": 0}, "hidden is 0"),
+        (RNNDetector, {"hidden": -1}, "hidden is -1"),
         (RNNDetector, {"score": "odd"}, "score is 'odd'; give one of anomaly_score, surprise, probability"),
         (RNNRegressor, {"gather": 0}, "gather is 0; give a whole number from 1 to 1000"),
         (RNNForecaster, {"horizon": 0}, "horizon is 0; give a whole number from 1 to 1000"),

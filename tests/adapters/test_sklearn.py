@@ -144,7 +144,7 @@ def test_it_works_in_a_pipeline_and_with_the_numbers_of_a_search():
     [
         ({"false_alarms": "1/week"}, "give a share of rows such as 0.01"),
         ({"false_alarms": None}, "give a share of rows such as 0.01"),
-        ({"hidden": 0}, "hidden is 0"),
+        ({"hidden": -1}, "hidden is -1"),
     ],
 )
 def test_a_wrong_setting_is_refused_when_fitted(settings, words):

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+CONTROLS = ("default", "frozen", "no-forecaster")
 
 
 def run(script, *options):
@@ -42,12 +43,12 @@ def nab_folder(tmp_path):
 
 def test_nab_scores_the_files_that_are_there_and_writes_its_layout(nab_folder, tmp_path):
     figures, results = tmp_path / "nab.json", tmp_path / "results"
-    options = ("--seeds", 2, "--control", "frozen", "--json", figures, "--results", results, "--each")
+    options = ("--seeds", 2, "--control", *CONTROLS[1:], "--json", figures, "--results", results, "--each")
     printed = run("nab.py", nab_folder, *options)
     found = json.loads(figures.read_text())
     assert (found["files"], found["windows"], found["seeds"]) == (2, 1, 2)
     keys = ("optimised", "optimised_sd", "shipped", "shipped_sd", "threshold", "found", "false")
-    for row in (f"{c}/{p}" for c in ("default", "frozen") for p in ("standard", "low_fp", "low_fn")):
+    for row in (f"{c}/{p}" for c in CONTROLS for p in ("standard", "low_fp", "low_fn")):
         assert all(math.isfinite(found[f"{row}/{key}"]) for key in keys)
         assert found[f"{row}/shipped"] <= found[f"{row}/optimised"] <= 100.0
     written = pd.read_csv(results / "streamrnn" / "real" / "streamrnn_fault.csv")

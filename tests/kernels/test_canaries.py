@@ -22,7 +22,7 @@ from streamrnn.settings import Settings
 
 BAD = (np.nan, np.inf, -np.inf, 1e308, -1e308, 1e100, 5e-324, 0.0)
 EDGES = (plan.NO_TIME, plan.NO_TIME + 1, -1, 0, 2**63 - 1)
-NETWORKS = [(name,) for name in CELLS] + [("lstm", "gru")]
+NETWORKS = [("none",), *((name,) for name in CELLS), ("lstm", "gru")]
 
 
 @st.composite
@@ -31,7 +31,7 @@ def models(draw):
     k2 = draw(st.integers(1, 20))
     return {
         "channels": [f"c{i}" for i in range(draw(st.integers(1, 5)))],
-        "hidden": draw(st.one_of(st.integers(1, 40), st.sampled_from([64, 100, 130]))),
+        "hidden": draw(st.one_of(st.integers(0, 40), st.sampled_from([64, 100, 130]))),
         "lags": 8 * draw(st.integers(1, 4)),
         "k1": draw(st.integers(1, k2)),
         "k2": k2,

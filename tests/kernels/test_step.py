@@ -19,16 +19,19 @@ CASES = {
         "channels": ["a"], "networks": ["gru"], "horizons": [1, 2],
         "learn_anomalies": False, "false_alarms": 0.01,
     },
+    "no network": {"channels": ["a"], "networks": "none"},
+    "readout alone": {"channels": ["a"], "networks": ["gru"], "hidden": 0},
 }  # fmt: skip
 
 
 def records(channels, n=520, times=True):
-    """Waves with noise, spikes, a step, holes, a gap, a late record and a duplicate."""
+    """Waves with noise, spikes, a step, holes, a gap, a stuck value, a late record and a duplicate."""
     rng = np.random.default_rng(0)
     t = np.arange(n)[:, None]
     values = np.sin(t * [0.21, 0.13][:channels]) + 0.2 * rng.normal(size=(n, channels))
     values[250], values[300:310] = 6.0, values[300:310] + 3.0
     values[360:] *= 2.0
+    values[480:500, 0] = values[480, 0]
     values[rng.random(n) < 0.04, 0] = np.nan
     values[[120, 121]] = np.nan
     values[200, 0] = np.inf
@@ -73,4 +76,5 @@ def test_every_output_equals_that_of_the_twin(name, times):
     np.testing.assert_allclose(found.share, column("share", np.full(len(settings.channels), np.nan)), **close)
     assert np.array_equal(found.is_anomaly, column("detection", False))
     assert np.array_equal(found.event_offset, column("event", -1))
+    assert np.array_equal(found.event_kind, column("kind", 0))
     assert found.alert_strength.any()

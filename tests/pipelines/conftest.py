@@ -70,6 +70,7 @@ def _results_of(n, channels=1, **columns):
         "status": np.full(n, CALIBRATED, np.int8),
         "event_partition": np.full(n, -1, np.int32),
         "event_offset": np.full(n, -1, np.int64),
+        "event_kind": np.zeros(n, np.int8),
     }
     return Results(**{**made, **columns})
 

@@ -147,7 +147,7 @@ def test_fail_on_anomaly_is_the_only_way_to_exit_with_1(run, table):
         (["replay", "TABLE", "-o", "none/out.csv"], "in a folder that does not exist"),
         (["replay", "TABLE", "--plot", "picture.bmp"], "give a name that ends in .png"),
         (["replay", "TABLE", "--rejects", "x.png", "--plot", "x.png"], "give two names"),
-        (["replay", "TABLE", "--hidden", "0"], "hidden is 0; give a whole number from 1 to 512"),
+        (["replay", "TABLE", "--hidden", "513"], "hidden is 513; give a whole number from 0 to 512"),
         (["replay", "TABLE", "--false-alarms", "often"], "false_alarms is 'often'; give a budget"),
         (["replay", "TABLE", "--networks", "transformer"], "networks has 'transformer'"),
         (["replay", "TABLE", "--horizons", "1,x"], "'1,x' is no list of whole numbers"),

@@ -20,8 +20,8 @@ SECOND = 10**9
 class Plain:
     """One record at a time, as the module's first page says it."""
 
-    def __init__(self, limit_of, one_stream=False):
-        self.limit_of, self.one_stream = limit_of, one_stream
+    def __init__(self, limit_of, one_stream=False, looks_back=False):
+        self.limit_of, self.one_stream, self.looks_back = limit_of, one_stream, looks_back
         self.clocks, self.series = {}, {}
 
     def add(self, code, time, partition, offset):
@@ -34,6 +34,9 @@ class Plain:
         limit = self.limit_of(steps)
         if known and known["silent"]:
             gaps.append(Gap(code, known["partition"], known["offset"], before, time, True))
+        elif known and self.looks_back and 0 < limit < time - before:
+            last = (code, known["partition"], known["offset"], before)
+            gaps += [Gap(*last, time, False), Gap(*last, time, True)]
         moves = known is not None and limit > 0 and time - before <= limit
         if known and time > before:
             steps.append(time - before)
@@ -109,16 +112,17 @@ LIMITS = {"3x": by_steps(3), "2.5x": by_steps(2.5), "20s": lambda steps: 20 * SE
     streams(),
     st.sampled_from(list(LIMITS)),
     st.booleans(),
+    st.booleans(),
     st.lists(st.tuples(st.integers(0, 500), st.booleans()), max_size=8),
 )
-def test_silence_is_what_the_plain_twin_says_whatever_the_cuts_and_restarts(records, limit, one, cuts):
-    plain = Plain(LIMITS[limit], one)
+def test_silence_is_what_the_plain_twin_says_whatever_the_cuts_and_restarts(records, limit, one, back, cuts):
+    plain, how = Plain(LIMITS[limit], one, back), {"one_stream": one, "looks_back": back}
     expected = [gap for i, record in enumerate(records) for gap in plain.add(*record, i)]
-    batch, silence, found, start = read_of(records), Silence(limit, one_stream=one), [], 0
+    batch, silence, found, start = read_of(records), Silence(limit, **how), [], 0
     for cut, restarts in [*sorted(cuts), (len(records), False)]:
         found += silence.add(batch.some(slice(start, cut)))
         start = max(start, cut)
-        silence = Silence("7x", one_stream=one, state=silence.to_bytes()) if restarts else silence
+        silence = Silence("7x", **how, state=silence.to_bytes()) if restarts else silence
     assert sorted(found) == sorted(expected)
     assert silence.silent == sum(known["silent"] for known in plain.series.values())
 

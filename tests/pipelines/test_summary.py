@@ -155,7 +155,7 @@ def test_the_race_is_said_of_one_channel_with_its_season(ran):
     text = summary_text(ran(1, channels=("a",), n=300))
     assert "of last value, " in text
     assert "of seasonal naive (1 d), " in text
-    assert "of EWMA: better than all of them" in text
+    assert "of linear AR: better than all of them" in text
 
 
 def test_of_many_channels_those_with_the_largest_part_in_alerts_are_shown(ran):

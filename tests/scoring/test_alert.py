@@ -15,7 +15,7 @@ from streamrnn.scoring import alert
 @test_kernel
 def _judge(state, event, columns, allowed, fixed):
     """Judge every surprise as ``step.py`` does; columns: surprises, then what is written."""
-    surprises, detected, strengths, opened, normal, levels, raised, n = columns
+    surprises, lasting, detected, strengths, opened, normal, levels, raised, n = columns
     for i in range(n):
         surprise = load(float64_at(surprises), i)
         alert.end_if_calm(int64_at(event))
@@ -25,7 +25,13 @@ def _judge(state, event, columns, allowed, fixed):
         detection = surprise >= limit
         store(float64_at(raised), i, alert.alert_level_now(float64_at(state), int64_at(event)))
         strength = alert.judge_event(
-            float64_at(state), int64_at(event), detection, surprise / 3.0, allowed, (7, i)
+            float64_at(state),
+            int64_at(event),
+            detection,
+            surprise / 3.0,
+            allowed,
+            (7, i),
+            load(int64_at(lasting), i) > 0,
         )
         store(int64_at(detected), i, detection)
         store(float64_at(strengths), i, strength)
@@ -41,12 +47,17 @@ class Judge:
         self.state, self.event = np.zeros(alert.STATE), np.array(alert.initial_event())
         self.allowed, self.fixed = allowed, fixed
 
-    def __call__(self, surprises):
+    def __call__(self, surprises, lasting=()):
         surprises = np.ascontiguousarray(surprises, np.float64)
         n = surprises.size
+        goes_on = np.zeros(n, np.int64)
+        goes_on[list(lasting)] = 1
         self.detected, self.opened, self.normal = (np.empty(n, np.int64) for _ in range(3))
         self.strength, self.level, self.raised = np.empty(n), np.empty(n), np.empty(n)
-        columns = (surprises, self.detected, self.strength, self.opened, self.normal, self.level, self.raised)
+        columns = (
+            surprises, goes_on, self.detected, self.strength, self.opened, self.normal, self.level,
+            self.raised,
+        )  # fmt: skip
         addresses = tuple(column.ctypes.data for column in columns)
         _judge(self.state.ctypes.data, self.event.ctypes.data, (*addresses, n), self.allowed, self.fixed)
         return self
@@ -238,3 +249,16 @@ def test_a_fixed_level_is_never_steered():
     judge = Judge(fixed=2e-3)(normal_surprises(20_000, 7, 3.0))
     assert np.all(judge.level == 2e-3)
     assert judge.state[alert.STEER] == 0.0
+
+
+def test_what_goes_on_holds_its_event_open_but_not_for_ever():
+    surprises = np.zeros(1000)
+    surprises[100] = 6.0
+    held = np.flatnonzero(Judge()(surprises, lasting=range(100, 250)).opened >= 0)
+    assert (held[0], held[-1]) == (100, 249 + alert.QUIET)
+    held = np.flatnonzero(Judge()(surprises, lasting=range(100, 1000)).opened >= 0)
+    assert (held[0], held[-1]) == (100, 100 + alert.LASTING - 1 + alert.QUIET)
+
+
+def test_what_goes_on_opens_no_event():
+    assert not Judge()(np.zeros(300), lasting=range(300)).events

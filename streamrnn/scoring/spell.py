@@ -1,0 +1,69 @@
+"""Spells of detections, and what the tail makes of them.
+
+A spell begins at a detection and ends after ``alert.QUIET`` records without one in which
+nothing of it lasts (``evidence.lasts``). From its ``alert.QUIET``-th record on the tail
+learns only records that look usual by themselves: a long fault must not become what is
+normal. A spell of ``alert.LASTING`` records is the new normal, and is adopted.
+
+A rare spell, fewer than ``_RARE`` in some 1000 records, says nothing of what is normal:
+when it is over and a record is no odder than most, the tail's trackers are as they were
+before it. Frequent ones are how the stream is.
+
+Unlike events (``alert.py``) spells hear no network, and so neither do p-values.
+"""
+
+from __future__ import annotations
+
+from streamrnn.kernels.compiling import inlined, kernel
+from streamrnn.kernels.vector import load, store
+from streamrnn.scoring import alert
+
+(AGE, CALM, SPELLS, RECOVERS) = range(4)  # float64; AGE: 0 where there is none, 1 at its first record
+STATE = 4
+
+_RARE = 4.0
+_USUAL = 1.0  # surprise of a record that may look so odd
+_FORGET = 0.9990004998333750  # exp(-1 / 1000)
+
+
+@inlined
+def end_if_calm(state):
+    """End the spell after enough quiet; called before a record is judged."""
+    store(state, SPELLS, load(state, SPELLS) * _FORGET)
+    if load(state, AGE) == 0.0 or load(state, CALM) < alert.QUIET:
+        return
+    store(state, SPELLS, load(state, SPELLS) + 1.0)
+    rare = load(state, SPELLS) < _RARE and load(state, AGE) < alert.LASTING
+    store(state, RECOVERS, 1.0 if rare else 0.0)
+    store(state, AGE, 0.0)
+
+
+@inlined
+def recovers(state, surprise):
+    """Whether the trackers go back at this record to where they were before the spell."""
+    if load(state, RECOVERS) == 0.0 or load(state, AGE) > 0.0 or surprise >= _USUAL:
+        return False
+    store(state, RECOVERS, 0.0)
+    return True
+
+
+@inlined
+def may_be_normal(state, usual):
+    """Whether the tail may learn a record; ``usual``: it looks so by itself."""
+    age = load(state, AGE)
+    return usual or age <= alert.QUIET or age >= alert.LASTING
+
+
+@kernel
+def go_on(state, detection, lasts):
+    """(whether a spell begins from which the trackers are to go back, whether it is to be adopted)."""
+    age = load(state, AGE)
+    if age == 0.0 and not detection:
+        return False, False
+    begins = age == 0.0 and load(state, RECOVERS) == 0.0
+    if age == 0.0:
+        store(state, RECOVERS, 0.0)
+    store(state, AGE, age + 1.0)
+    held = detection or (lasts and age < alert.LASTING)
+    store(state, CALM, 0.0 if held else load(state, CALM) + 1.0)
+    return begins, age + 1.0 == alert.LASTING
