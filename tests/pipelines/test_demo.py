@@ -38,6 +38,7 @@ EVENT = Event(
     strength=0.6,
     alert=True,
     calibrated=False,
+    kind="spike",
     surprise=4.0,
     peak=13,
     parts=(Part(0, 1.0, actual=1.0, yhat=0.0, yhat_lower=-1.0, yhat_upper=1.0),),
