@@ -224,7 +224,8 @@ _HAND = {
     "events[].start": "time of the record that opened it",
     "events[].end": "time of its last detection; null: none yet",
     "events[].channels[].channel": "name of one of the three channels with the largest shares at the peak",
-    "events[].kind": "gap: 20 typical steps and more without a record, an event without a row",
+    "events[].kind": "what it looks like: spike, dip, level shift, drift, variance change, flat line or "
+    "pattern; gap: more than 20 typical steps without a record, an event without a row",
     "events[].duration_s": "from its first to its last detection, seconds",
     "forecast[].key": "name of the series; the first 100 series are listed",
     "forecast[].times[]": "when the records to come are due; null where there are no times",

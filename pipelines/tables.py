@@ -177,7 +177,8 @@ def _gap_row(gap: GapEvent, summary: Summary, header: list[str]) -> list[str]:
         "start": moment(gap.start),
         "end": moment(gap.end),
         "lasted": duration(gap.end - gap.start) if over else "to the end",
-        "actual": "gap",
+        "kind": "gap",
+        "actual": "none",
         "expected": "records",
     }
     return [cells.get(name, "") for name in header]

@@ -276,12 +276,13 @@ class Gate:
     calm: int = 0
     suppressed: float = 0.0
     shut_for: int = 0
+    off: float = 0.0
     other: list[float] = field(default_factory=lambda: [0.0, 0.0])
     records: int = 0
 
     def move(self, anchored: float, learning: float) -> bool:
         """Set the weight; whether to adopt."""
-        weight, adopts = 1.0, False
+        weight, adopts, z = 1.0, False, 0.0
         if self.count > anchor._FIRST:
             z = (anchored - self.mean) / (np.sqrt(self.variance) + anchor._FLOOR)
             weight = np.clip((anchor._LEAST - z) / (anchor._LEAST - anchor._FULL), anchor._LEAST_WEIGHT, 1.0)
@@ -313,7 +314,7 @@ class Gate:
             self.other[0] + gain * distance,
             (1.0 - gain) * (self.other[1] + gain * distance**2),
         ]
-        self.weight = float(weight)
+        self.weight, self.off = float(weight), float(z)
         return bool(adopts)
 
 
@@ -409,7 +410,8 @@ class Evidence:
     @property
     def lasts(self) -> bool:
         """Whether what began goes on."""
-        off = self.gate.open and self.gate.shut_for < alert.LASTING
+        gate = self.gate
+        off = gate.open and gate.off > anchor._OFF and gate.shut_for < alert.LASTING
         raised = any(one.excursion.raised for one in self.unrest)
         return bool(off or self.kinds[fusion.FLAT] > 0.0 or raised)
 

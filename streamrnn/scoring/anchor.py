@@ -16,12 +16,13 @@ from streamrnn.kernels.vector import load, store
 
 # float64
 (WEIGHT, MEAN, VARIANCE, COUNT, OPEN, CALM, SUPPRESSED, OTHER_MEAN, OTHER_VARIANCE, RECORDS) = range(10)
-SHUT_FOR = 10  # records since the gate shut
-STATE = 11
+(SHUT_FOR, OFF) = (10, 11)  # records since the gate shut; z of the newest record
+STATE = 12
 
 ADOPTED = 10_000.0
 _FULL, _LEAST, _LEAST_WEIGHT = 0.5, 2.0, 0.01
 _SHUT, _OPENS_BELOW, _IN_A_ROW = 4.0, 2.0, 10
+_OFF = 3.0  # between both: a gate may stay shut a little over the one
 _FLOOR = 0.05
 _FIRST = 50  # scored records before the gate moves
 _GAIN = 0.0005
@@ -48,7 +49,7 @@ def _learn(state, mean, variance, gain, value):
 def move(state, anchored, learning):
     """Set the weight for the next record from both copies' averaged evidence; whether to adopt now."""
     count = load(state, COUNT)
-    weight, adopts = 1.0, False
+    weight, adopts, z = 1.0, False, 0.0
     if count > _FIRST:
         z = (anchored - load(state, MEAN)) / (square_root(load(state, VARIANCE)) + _FLOOR)
         weight = min(1.0, max(_LEAST_WEIGHT, (_LEAST - z) / (_LEAST - _FULL)))
@@ -81,4 +82,11 @@ def move(state, anchored, learning):
     store(state, RECORDS, load(state, RECORDS) + 1.0)
     _learn(state, OTHER_MEAN, OTHER_VARIANCE, max(_OTHER_GAIN, 1.0 / load(state, RECORDS)), learning)
     store(state, WEIGHT, weight)
+    store(state, OFF, z)
     return adopts
+
+
+@inlined
+def is_off(state, longest):
+    """Whether the stream is off the anchored normal, and has not been for so many records."""
+    return load(state, OPEN) > 0.0 and load(state, OFF) > _OFF and load(state, SHUT_FOR) < longest

@@ -212,8 +212,7 @@ def assess(model, row, scratch, values, inflation):
 def lasts(model, row, scratch):
     """Whether the record goes on with what began: a flat line, unrest, or a level off the anchored one."""
     found, gate = _at(model, scratch, plan.MODEL_FOUND), _at(model, row, plan.MODEL_ANCHOR)
-    goes_on = load(gate, anchor.OPEN) > 0.0 and load(gate, anchor.SHUT_FOR) < alert.LASTING
-    goes_on = goes_on or load(found, fusion.FLAT) > 0.0
+    goes_on = anchor.is_off(gate, alert.LASTING) or load(found, fusion.FLAT) > 0.0
     for d in range(load(int64_at(model), plan.MODEL_CHANNELS)):
         goes_on = goes_on or unrest.is_raised(shift(_at(model, row, plan.MODEL_UNREST), d * unrest.STATE))
     return goes_on
