@@ -378,7 +378,7 @@ def test_alerts_say_why(world):
         "site": "north",
     }
     said = alert.annotations
-    assert said["summary"] == "pump-0: temp is 20, expected 18"
+    assert said["summary"] == "pump-0: temp is 20, expected 18 (spike)"
     assert (said["expected"], said["actual"]) == ("temp 18 (17 to 19)", "temp 20")
     assert said["why"] == "normal records look so odd about once in 10 weeks; would be normal at temp <= 19"
     assert said["description"] == "since 2023-11-14 22:14:20 UTC; 1 detection in 1 event; warning"
