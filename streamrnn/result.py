@@ -86,8 +86,8 @@ class Result:
     is_anomaly : bool
         Whether the p-value is at or under what ``false_alarms`` stands for.
     alert_strength : float
-        0 to 1; 0 except where an event opens or clearly worsens. A detection of
-        .5 and up is worth an alert.
+        0 to 1; not 0 only where the evidence is the strongest for a while. An event that
+        reaches .5 is worth an alert, one of a young series only at more.
     event_id : str or None
         The event that the record belongs to: the id of the record that opened it.
     event_kind : str

@@ -29,7 +29,7 @@ STATE = AVERAGES + len(SPANS) * _SPAN_STATE
 _LARGEST = 20.0
 _GAIN = 0.0002
 _FLOOR = 0.03
-_RARE_FLOOR = 2.0  # of evidence that is 0 until it is some 3 to 12
+_RARE_FLOOR = 2.0  # of evidence that is 0 or some 3 to 20
 _HELD = 100
 _FIRST = 21.0  # records before a deviation says something
 

@@ -27,7 +27,7 @@ MEMORY = 2000.0
 HISTOGRAM = 4
 _MEASURE = HISTOGRAM + BINS
 LEVELS = 2 * _MEASURE
-KEPT = LEVELS + 3  # the trackers before the open event
+KEPT = LEVELS + 3  # the trackers before the spell that goes on (``spell.py``)
 STATE = KEPT + 3
 
 _LOW, _WIDTH = -4.0, 0.15
@@ -114,14 +114,14 @@ def _track(state, raw):
 
 @inlined
 def keep_trackers(state):
-    """An event begins."""
+    """A spell begins."""
     for i in range(3):
         store(state, KEPT + i, load(state, LEVELS + i))
 
 
 @inlined
 def put_trackers_back(state):
-    """An event is over that says nothing of what is normal."""
+    """A spell is over that says nothing of what is normal."""
     for i in range(3):
         store(state, LEVELS + i, load(state, KEPT + i))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import naive_evidence
+import naive_lasting
 import numpy as np
 import pytest
 from support import test_kernel
@@ -55,7 +55,7 @@ def stuck(decimals, at=3000, n=200):
     "values", [stuck(2), stuck(0), np.zeros(500), stuck(2) * 1e80, np.r_[stuck(2), stuck(1)]]
 )
 def test_evidence_of_a_flat_line_equals_the_twins(values):
-    twin = naive_evidence.FlatLine()
+    twin = naive_lasting.FlatLine()
     expected = [
         twin.observe(value, last) for value, last in zip(values, np.r_[0.0, values[:-1]], strict=True)
     ]
@@ -69,7 +69,7 @@ def test_evidence_of_unrest_equals_the_twins(scale, channels):
     errors[2500:2800] *= 3.0
     errors[4000:] *= 0.3
     errors[2000] *= 1e6
-    twin = naive_evidence.Unrest()
+    twin = naive_lasting.Unrest()
     expected = [twin.observe(error, 1.0, channels) for error in errors]
     found = restless(errors, channels)
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12)
@@ -119,7 +119,7 @@ def test_a_variance_that_always_changes_and_a_spike_are_no_evidence():
 
 
 def test_an_excursion_is_remembered_when_it_is_over_and_fades():
-    twin = naive_evidence.Excursion()
+    twin = naive_lasting.Excursion()
     assert [twin.observe(value, 6.0) > 0 for value in (5.0, 20.0, 4.0, 2.0)] == [False, True, True, False]
     twin.observe(0.0, 6.0)
     assert twin.remembered == pytest.approx(6.0, rel=1e-2)
