@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.kernels.plan import NO_TIME
+from streamrnn.kernels.tally import LOUD
 from streamrnn.pipelines.events import Part, parts_of
 from streamrnn.pipelines.incident import GAP, Change, Incident, Peak
 from streamrnn.pipelines.rules import SEVERITIES, Rules
@@ -148,7 +149,7 @@ class Incidents:
     def _walk(self, of: _Rows, rows: NDArray[np.int64]) -> Iterator[Change]:
         """The changes that rows bring, sorted by series; only those that matter are looked at one by one."""
         series, times = of.batch.series[rows], of.batch.times[rows]
-        loud = of.found.is_anomaly[rows]
+        loud = of.found.is_anomaly[rows] | (of.found.alert_strength[rows] >= LOUD)
         # What came before a silence, and is only scored now, does not speak of what came after.
         scored = np.isin(of.found.status[rows], _SCORED) & (
             (times > self._heard[series]) | (times == NO_TIME)

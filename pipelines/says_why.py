@@ -14,6 +14,7 @@ from streamrnn.pipelines.words import count, duration, moment, number, percent
 
 __all__ = ["Why", "once_in", "why"]
 
+_RARE = 2.0  # -log10 p: what is less odd than one record in a hundred alerts by the memories alone
 _YEAR_NS = 365.25 * 86_400e9
 _UNITS = (
     ("year", _YEAR_NS),
@@ -121,7 +122,9 @@ def normal_if(channel: str, part: Part) -> str:
 
 def _reasons(incident: Incident, named: Sequence[tuple[str, Part]], step_ns: float) -> list[str]:
     reasons = []
-    if once := once_in(incident.peak.p_value, step_ns):
+    if incident.peak.surprise < _RARE:
+        reasons.append("it looks like nothing that came before, beside what was expected")
+    elif once := once_in(incident.peak.p_value, step_ns):
         reasons.append(f"normal records look so odd {once}")
     if len(named) > 1:
         shares = ", ".join(f"{channel} {percent(part.share)}" for channel, part in named)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,6 +34,14 @@ def test_a_detection_at_the_alert_level_opens_an_incident_under_the_id_of_its_ev
         START + 40 * MINUTE,
     )
     assert change.incident.peak.parts[0][:4] == (0, 1.0, 20.0, 18.0)
+
+
+def test_an_alert_that_is_no_detection_opens_one_too_and_holds_it_open():
+    batch, found = story(200, [40, 90])
+    found = replace(found, is_anomaly=np.zeros(200, bool))
+    opened, resolved = told(batch, found)
+    assert (opened.what, opened.incident.id) == ("opened", "pumps-40")
+    assert (resolved.what, resolved.incident.end) == ("resolved", START + 90 * MINUTE)
 
 
 def test_an_event_below_the_alert_level_opens_none():
