@@ -209,8 +209,8 @@ class Model:
         if self.spell.recovers(surprise):
             self.tail.put_trackers_back()
         odd = bool((self.evidence.kinds[fusion.UNREST :] > 0.0).any())
-        may_learn = not odd and self.spell.may_be_normal(self.tail.is_usual(scores[1]))
-        if may_learn and self.alerts.is_normal(surprise, surprise_of(level)):
+        may_learn = self.spell.may_be_normal(self.tail.is_usual(scores[1]))
+        if may_learn and self.alerts.is_normal(surprise, surprise_of(level), odd):
             self.tail.learn(*scores)
         expected = self.level if self.alerts.allowed == 0.0 else min(self.alerts.allowed, alert.LARGEST_LEVEL)
         sure = self.alerts.normal >= alert.CALIBRATED_AFTER / expected

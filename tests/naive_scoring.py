@@ -222,10 +222,10 @@ class Alerts:
     def end_if_calm(self) -> None:
         self.open = self.open and self.calm < alert.QUIET
 
-    def is_normal(self, surprise: float, level_surprise: float) -> bool:
+    def is_normal(self, surprise: float, level_surprise: float, odd: bool = False) -> bool:
         """Whether the tail learns a record: not what is clearly odd, unless much is."""
         self.withheld *= exp(-1.0 / 1000.0)
-        clearly_odd = surprise >= max(level_surprise, 3.0) + alert.CLEARLY
+        clearly_odd = odd or surprise >= max(level_surprise, 3.0) + alert.CLEARLY
         if clearly_odd and self.withheld < alert.MOST_WITHHELD:
             self.withheld += 1.0
             return False
@@ -280,7 +280,7 @@ class Spell:
         self.spells *= exp(-1.0 / 1000.0)
         if self.age and self.calm >= alert.QUIET:
             self.spells += 1.0
-            self.recovering = self.spells < spell._RARE and self.age < alert.LASTING
+            self.recovering = self.spells < spell._RARE and spell._LONG <= self.age < alert.LASTING
             self.age = 0
 
     def recovers(self, surprise: float) -> bool:
@@ -289,7 +289,7 @@ class Spell:
         return now
 
     def may_be_normal(self, usual: bool) -> bool:
-        return usual or self.age <= alert.QUIET or self.age >= alert.LASTING
+        return usual or self.age < spell._LONG or self.age >= alert.LASTING
 
     def go_on(self, detection: bool, lasts: bool) -> tuple[bool, bool]:
         """(whether the trackers are to be kept, whether the spell is to be adopted)."""

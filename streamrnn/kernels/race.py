@@ -141,7 +141,7 @@ def _judge(race, side, i, place, surprise, lasts):
     allowed = load(float64_at(model), plan.MODEL_BUDGET) * typical_step(model, clock)
     level = alert.level_now(state, load(float64_at(model), plan.MODEL_LEVEL), allowed)
     level_surprise = -log(level) / _LOG10
-    normal = alert.is_normal(state, surprise, level_surprise)
+    normal = alert.is_normal(state, surprise, level_surprise, False)
     hit = surprise >= level_surprise
     _write(side, tally.COLUMN_HIT, i, 1 if hit else 0)
     _write_real(side, tally.COLUMN_ALERT_LEVEL, i, alert.alert_level_now(state, event))

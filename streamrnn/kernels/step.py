@@ -163,8 +163,8 @@ def _judge(model, row, scratch, values, call, i, odd_step):
     if spells.recovers(spell, surprise):
         tail.put_trackers_back(state_of_tail)
     odd = fusion.is_of_itself(float64_at(scratch + load(table, plan.MODEL_FOUND)))
-    may_learn = not odd and spells.may_be_normal(spell, tail.is_usual(state_of_tail, momentary))
-    if may_learn and alert.is_normal(state, surprise, level_surprise):
+    may_learn = spells.may_be_normal(spell, tail.is_usual(state_of_tail, momentary))
+    if may_learn and alert.is_normal(state, surprise, level_surprise, odd):
         tail.learn(state_of_tail, score, momentary)
     position = (
         load(int64_at(load(columns, plan.CALL_PARTITIONS)), i),

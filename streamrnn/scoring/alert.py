@@ -153,16 +153,17 @@ def judge_event(state, event, detection, asked, allowed, position, lasts):
 
 
 @inlined
-def is_normal(state, surprise, level_surprise):
+def is_normal(state, surprise, level_surprise, odd):
     """Whether the tail may take a record for a normal one.
 
     p-values speak of a normal stream, so what is clearly not normal stays out:
     a long fault would otherwise teach the tail that faults are common. But not
     more than ``MOST_WITHHELD`` records in some 1000: where all is odd, odd is
-    the new normal. The margin keeps the tail of a normal stream in.
+    the new normal. The margin keeps the tail of a normal stream in. ``odd``: it has
+    evidence that normal records of most streams never have.
     """
     withheld = load(state, WITHHELD) * _FORGET
-    clear = surprise >= max(level_surprise, 3.0) + CLEARLY
+    clear = odd or surprise >= max(level_surprise, 3.0) + CLEARLY
     if clear and withheld < MOST_WITHHELD:
         store(state, WITHHELD, withheld + 1.0)
         return False

@@ -1,13 +1,14 @@
 """Spells of detections, and what the tail makes of them.
 
 A spell begins at a detection and ends after ``alert.QUIET`` records without one in which
-nothing of it lasts (``evidence.lasts``). From its ``alert.QUIET``-th record on the tail
+nothing of it lasts (``evidence.lasts``). From its ``_LONG``-th record on the tail
 learns only records that look usual by themselves: a long fault must not become what is
 normal. A spell of ``alert.LASTING`` records is the new normal, and is adopted.
 
-A rare spell, fewer than ``_RARE`` in some 1000 records, says nothing of what is normal:
-when it is over and a record is no odder than most, the tail's trackers are as they were
-before it. Frequent ones are how the stream is.
+A long spell, of ``_LONG`` records or more, says nothing of what is normal where spells are
+rare, fewer than ``_RARE`` in some 1000 records: when it is over and a record is no odder than
+most, the tail's trackers are as they were before it. Short ones and frequent ones are how
+the stream is.
 
 Unlike events (``alert.py``) spells hear no network, and so neither do p-values.
 """
@@ -21,7 +22,7 @@ from streamrnn.scoring import alert
 (AGE, CALM, SPELLS, RECOVERS) = range(4)  # float64; AGE: 0 where there is none, 1 at its first record
 STATE = 4
 
-_RARE = 4.0
+_LONG, _RARE = 100.0, 3.0
 _USUAL = 1.0  # surprise of a record that may look so odd
 _FORGET = 0.9990004998333750  # exp(-1 / 1000)
 
@@ -33,8 +34,8 @@ def end_if_calm(state):
     if load(state, AGE) == 0.0 or load(state, CALM) < alert.QUIET:
         return
     store(state, SPELLS, load(state, SPELLS) + 1.0)
-    rare = load(state, SPELLS) < _RARE and load(state, AGE) < alert.LASTING
-    store(state, RECOVERS, 1.0 if rare else 0.0)
+    is_fault = _LONG <= load(state, AGE) < alert.LASTING and load(state, SPELLS) < _RARE
+    store(state, RECOVERS, 1.0 if is_fault else 0.0)
     store(state, AGE, 0.0)
 
 
@@ -51,7 +52,7 @@ def recovers(state, surprise):
 def may_be_normal(state, usual):
     """Whether the tail may learn a record; ``usual``: it looks so by itself."""
     age = load(state, AGE)
-    return usual or age <= alert.QUIET or age >= alert.LASTING
+    return usual or age < _LONG or age >= alert.LASTING
 
 
 @kernel

@@ -21,7 +21,7 @@ def _judge(state, event, columns, allowed, fixed):
         alert.end_if_calm(int64_at(event))
         level = alert.level_now(float64_at(state), fixed, allowed)
         limit = -log(level) / 2.302585092994046
-        store(int64_at(normal), i, alert.is_normal(float64_at(state), surprise, limit))
+        store(int64_at(normal), i, alert.is_normal(float64_at(state), surprise, limit, False))
         detection = surprise >= limit
         store(float64_at(raised), i, alert.alert_level_now(float64_at(state), int64_at(event)))
         strength = alert.judge_event(
