@@ -16,7 +16,7 @@ from streamrnn.feedback import Signature
 from streamrnn.initial import initial_parameters
 from streamrnn.kernels import clock, features, plan, residuals, scaler, step
 from streamrnn.layout import FORGETTING, INNOVATION_CLIP, PRIOR, ModelLayout, Training
-from streamrnn.scoring import alert, evidence, fusion
+from streamrnn.scoring import alert, evidence, fusion, tail
 from streamrnn.settings import Settings
 
 Arrays = dict[str, np.ndarray]
@@ -191,7 +191,7 @@ class Model:
         if scored:
             score = self.evidence.fusion.combine(self.evidence.kinds)
             momentary = self.evidence.kinds.sum()
-            scored = self.evidence.fusion.count > step._TAIL_AFTER
+            scored = self.evidence.fusion.count > tail.FIRST
             if scored:
                 detection = self._say(out, values, (score, momentary), asked)
             else:
@@ -202,7 +202,7 @@ class Model:
     def _say(self, out: dict, values: np.ndarray, scores: tuple[float, float], asked: float) -> bool:
         surprise = self.tail.judge(*scores)
         one = len(self.scalers) == 1
-        asked = max(asked, surprise / (step._SURPRISE_OF_ONE if one else step._SURPRISE_OF_MANY))
+        asked = max(asked, surprise / (step._SURPRISE_OF_ONE if one else alert.SURPRISE))
         asked = max(asked, self.evidence.kinds[fusion.FLAT] / step._OF_FLAT)
         self.alerts.allowed = self.budget * self.clock.typical
         level = self.alerts.level(self.level)

@@ -11,7 +11,7 @@ from naive_scoring import Alerts, Tail, surprise_of
 from streamrnn.kernels import race
 from streamrnn.kernels.plan import CALIBRATED, LATE, PROVISIONAL
 from streamrnn.kernels.residuals import _MOST_INFLATION
-from streamrnn.scoring import fusion
+from streamrnn.scoring import alert, fusion, tail
 
 
 class Racer:
@@ -43,7 +43,7 @@ class Racer:
         level = surprise_of(self.alerts.level(self.level))
         normal = self.alerts.is_normal(surprise, level)
         alert_level, hit = self.alerts.alert_level, surprise >= level
-        strength = self.alerts.judge(hit, surprise / race._SURPRISE, (0, len(self.alerts.before)), lasts)
+        strength = self.alerts.judge(hit, surprise / alert.SURPRISE, (0, len(self.alerts.before)), lasts)
         if normal and not np.isnan(score):
             self.tail.learn(score, evidence)
         return score, strength, alert_level, hit, self.alerts.open
@@ -64,7 +64,7 @@ class Racer:
         self.averages += 2.0 / (np.array(fusion.SPANS) + 1.0) * (evidence - self.averages)
         self.seen += 1
         score = float(self.averages.sum())
-        if scored and self.seen > race._TAIL_AFTER:
+        if scored and self.seen > tail.FIRST:
             return score, self.tail.judge(score, evidence)
         self.tail.learn(score, evidence)
         return nan, nan

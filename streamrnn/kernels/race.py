@@ -35,8 +35,6 @@ SIDES = 1 + tally.N_BASELINES  # the detector, then all baselines
 (USUAL, COUNT, MAGNITUDE, ERRORS) = range(4)  # float64 of one baseline on one channel
 CLOCK = plan.STEP_SIZE  # of the clock: counters as int64, then this float64
 
-_SURPRISE = 3.0  # -log10 p that asks for an alert, as of the detector where it hears no networks
-_TAIL_AFTER = 50.0  # as in ``step.py``
 _ERROR_GAIN = 0.001
 _LARGEST_ERROR = 100.0  # times the usual square
 _FLOOR = 1e-9  # of the largest magnitude
@@ -101,7 +99,7 @@ def _surprise(race, s, which, evidence, scored):
         score += average
     seen = load(means, SEEN) + 1.0
     store(means, SEEN, seen)
-    if seen <= _TAIL_AFTER or not scored:
+    if seen <= tail.FIRST or not scored:
         tail.learn(state, score, evidence)
         return nan, nan
     return score, tail.judge(state, score, evidence)
@@ -146,7 +144,7 @@ def _judge(race, side, i, place, surprise, lasts):
     _write(side, tally.COLUMN_HIT, i, 1 if hit else 0)
     _write_real(side, tally.COLUMN_ALERT_LEVEL, i, alert.alert_level_now(state, event))
     name = (0, load(event, alert.RECORDS))  # whatever is another for each event
-    strength = alert.judge_event(state, event, hit, surprise / _SURPRISE, allowed, name, lasts)
+    strength = alert.judge_event(state, event, hit, surprise / alert.SURPRISE, allowed, name, lasts)
     _write_real(side, tally.COLUMN_STRENGTH, i, strength)
     return normal
 

@@ -30,9 +30,7 @@ from streamrnn.scoring import spell as spells
 
 _MOST_LATE = 20
 _LOG10 = 2.302585092994046
-_TAIL_AFTER = 50.0  # scores that the tail learns before it judges
-# -log10 p at which the score alone asks for an alert: with one channel the memories hear most of it.
-_SURPRISE_OF_ONE, _SURPRISE_OF_MANY = 8.0, 3.0
+_SURPRISE_OF_ONE = 8.0  # for ``alert.SURPRISE`` with one channel, where the memories hear most
 _OF_FLAT = 10.0  # evidence of a flat line that asks for an alert by itself
 
 
@@ -133,11 +131,11 @@ def _score(model, row, scratch, before, of_value):
     found = float64_at(scratch + load(table, plan.MODEL_FOUND))
     score, momentary = fusion.combine(fused, found), fusion.momentary(found)
     state_of_tail = float64_at(row + load(table, plan.MODEL_TAIL))
-    if load(fused, fusion.COUNT) <= _TAIL_AFTER:
+    if load(fused, fusion.COUNT) <= tail.FIRST:
         tail.learn(state_of_tail, score, momentary)
         return nan, nan, nan, 0.0
     surprise = tail.judge(state_of_tail, score, momentary)
-    asked = max(asked, surprise / (_SURPRISE_OF_ONE if channels == 1 else _SURPRISE_OF_MANY))
+    asked = max(asked, surprise / (_SURPRISE_OF_ONE if channels == 1 else alert.SURPRISE))
     asked = max(asked, load(found, fusion.FLAT) / _OF_FLAT)
     return score, momentary, surprise, asked
 

@@ -44,6 +44,7 @@ SHORTEST = 50
 _GROWTH = 0.04
 _FAINT = 0.25  # u under which nothing is said
 CLEARLY = 0.5
+SURPRISE = 3.0  # -log10 p that asks for an alert where no network is heard
 MOST_WITHHELD = 50.0
 STEP = 0.3
 _STEER_BOUNDS = (-3.4, 0.7)  # a thirtieth to twice the first guess

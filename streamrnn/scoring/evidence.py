@@ -253,7 +253,7 @@ def _learn_copy(model, row, scratch, values, which, weight):
 
 
 @kernel
-def _adopt(model, row):
+def _anchor_anew(model, row):
     """The anchored copies become what the learning copies are."""
     table = int64_at(model)
     size = load(table, plan.MODEL_CHANNELS) * autoregression.COPY
@@ -281,7 +281,7 @@ def learn(model, row, scratch, values, scored, may_learn):
         anchored = load(averages, fusion.ANCHORED_RESIDUAL) + load(averages, fusion.ANCHORED_LEVEL)
         learning = load(averages, fusion.RESIDUAL) + load(averages, fusion.LEVEL)
         if anchor.move(gate, anchored, learning):
-            _adopt(model, row)
+            _anchor_anew(model, row)
     past = _at(model, row, plan.MODEL_PAST)
     cleaned = _at(model, scratch, plan.MODEL_CLEAN)
     for d in range(load(int64_at(model), plan.MODEL_CHANNELS)):

@@ -22,6 +22,7 @@ from streamrnn.kernels.vector import load, never_inline, shift, store
 
 BINS = 80
 MEMORY = 2000.0
+FIRST = 50.0  # scores that it learns before it judges
 # float64 of one measure's tail: these, then the bins
 (MEAN, VARIANCE, COUNT, TOTAL) = range(4)
 HISTOGRAM = 4
