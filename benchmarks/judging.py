@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from streamrnn import Batch, Fleet
 from streamrnn.kernels import plan
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
-from streamrnn.layout import address, aligned_bytes
 from streamrnn.scoring import alert, memory, tail
+from streamrnn.space import address, aligned_bytes
 
 _BEFORE = 10_000  # records: the memories are heard
 _RATE = 1e-3

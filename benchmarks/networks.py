@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from streamrnn.initial import fill_network
 from streamrnn.kernels.compiling import bind
 from streamrnn.kernels.run import run_network, run_one
-from streamrnn.layout import NetworkShape, Space, Training, aligned_bytes, network_table
+from streamrnn.space import Space, aligned_bytes
+from streamrnn.tables import NetworkShape, Training, network_table
 
 CELLS = ("lstm", "gru")
 K1, K2 = 8, 32  # what the peers run too

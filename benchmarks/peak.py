@@ -7,7 +7,7 @@ from common import Contender
 from numpy import float32
 
 from streamrnn.kernels.vector import float32_at, fma, load_vector, store_vector
-from streamrnn.layout import aligned_bytes
+from streamrnn.space import aligned_bytes
 
 CHAINS = 12  # independent sums: 2 units of 4 cycles latency need 8, with some to spare
 LANES = 16

@@ -7,9 +7,10 @@ import numpy as np
 from common import Contender
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.readout import predict, update_gains, update_weights
+from streamrnn.kernels.readout import find_errors, predict, update_gains, update_weights
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift
-from streamrnn.layout import PRIOR, NetworkShape, Space, aligned_bytes, read_table
+from streamrnn.space import Space, aligned_bytes
+from streamrnn.tables import PRIOR, ReadoutShape, read_table
 
 CHANNELS = (1, 8, 38)
 HIDDEN, LAGS, RECORDS = 12, 8, 1000
@@ -31,7 +32,8 @@ def run_readout(read, row, scratch, h, columns, n):  # noqa: ANN001, ANN201
     for t in range(n):
         record = shift(data, t * (width + channels))
         update_gains(read, row, scratch, 0, shift(record, width))
-        update_weights(read, row, scratch, 0, 0, shift(record, width))
+        find_errors(read, row, scratch, 0, 0, shift(record, width))
+        update_weights(read, row, scratch, 0, 0)
         predict(read, row, 0, shift(states, t * load(table, plan.READ_HIDDEN)), record, shift(record, width))
 
 
@@ -42,8 +44,8 @@ def contenders() -> list[Contender]:
 
 def _readout(channels: int) -> Contender:
     row, scratch = Space(), Space()
-    shape = NetworkShape("lstm", HIDDEN, 1, channels, 1, 1)
-    table = read_table(shape, LAGS, (1,), row, scratch, "r").copy()
+    shape = ReadoutShape(HIDDEN, channels, LAGS, (1,))
+    table = read_table(shape, row, scratch, "r").copy()
     memory, room = aligned_bytes(row.size), aligned_bytes(scratch.size)
     for name, size, blocks in (("shared", HIDDEN + 1, 1), ("own", LAGS, channels)):
         offset, count = row.segments[f"r.{name}"]

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from streamrnn.kernels import thinning
-from streamrnn.layout import address
 from streamrnn.pipelines.kernel_columns import KernelColumns
 from streamrnn.records import Batch, Float64Array, Int64Array, Results
+from streamrnn.space import address
 
 __all__ = ["CHANNELS", "KeptRows", "SeriesRows"]
 

@@ -9,11 +9,11 @@ import numpy as np
 from streamrnn.kernels import plan
 from streamrnn.kernels import race as kernel
 from streamrnn.kernels import tally as columns_kernel
-from streamrnn.layout import address
 from streamrnn.pipelines.kernel_columns import KernelColumns
 from streamrnn.records import Float64Array, Int64Array
 from streamrnn.scoring import alert, tail
 from streamrnn.settings import Settings
+from streamrnn.space import address
 
 __all__ = ["RACED_CHANNELS", "Race"]
 

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from streamrnn.kernels import tally as kernel
 from streamrnn.kernels.plan import NO_TIME
-from streamrnn.layout import address
 from streamrnn.pipelines.events import EventLog
 from streamrnn.pipelines.kernel_columns import KernelColumns
 from streamrnn.pipelines.race import RACED_CHANNELS, Race
 from streamrnn.records import STATUSES, Batch, Float64Array, Int64Array, Results
 from streamrnn.scoring import linear
 from streamrnn.settings import Settings
+from streamrnn.space import address
 
 __all__ = ["Counts", "Moment", "Tally"]
 

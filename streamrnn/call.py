@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.kernels import plan
-from streamrnn.layout import address
 from streamrnn.records import Batch, Results
+from streamrnn.space import address
 
 
 class Call:

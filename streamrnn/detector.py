@@ -13,10 +13,11 @@ from streamrnn.errors import DataError, SettingsError
 from streamrnn.feedback import Feedback, Position
 from streamrnn.fleet import Fleet
 from streamrnn.kernels import plan
-from streamrnn.layout import ModelLayout, aligned_bytes
+from streamrnn.layout import ModelLayout
 from streamrnn.records import KINDS, STATUSES, Batch
 from streamrnn.result import Expectation, Forecast, Result
 from streamrnn.settings import Settings
+from streamrnn.space import aligned_bytes
 from streamrnn.state import SavedState, decode, encode, merge_settings
 from streamrnn.values import channels_of, frame_columns, frame_of, nanoseconds, values_of
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.errors import DataError
-from streamrnn.layout import ModelLayout, address
+from streamrnn.layout import ModelLayout
 from streamrnn.scoring import feedback as kernel
+from streamrnn.space import address
 
 __all__ = [
     "CONFIRMED",

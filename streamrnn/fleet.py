@@ -16,9 +16,10 @@ from streamrnn.initial import initial_row
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import bind
 from streamrnn.kernels.step import newest_forecasts, process_batch
-from streamrnn.layout import ModelLayout, address, aligned_bytes
+from streamrnn.layout import ModelLayout
 from streamrnn.records import Batch, Results
 from streamrnn.settings import Settings
+from streamrnn.space import address, aligned_bytes
 from streamrnn.state import SavedState, check_rows, decode, encode, merge_settings
 
 __all__ = ["Fleet"]
@@ -55,8 +56,8 @@ class Fleet:
         self._slab = aligned_bytes(0)
         self._scratch = aligned_bytes(self.layout.scratch.size)
         self._scratch_address, self._table_address = address(self._scratch), address(self.layout.table)
-        self._cells = self.layout.cells
-        self._process = bind(process_batch, self._cells, 0, 0)
+        self._tags = self.layout.tags
+        self._process = bind(process_batch, self._tags, 0, 0)
         self._filled = 0
 
     @staticmethod
@@ -124,7 +125,7 @@ class Fleet:
         """Process a call's records on the fleet's states, or on other ``rows`` of them."""
         call.table[plan.CALL_ROWS] = address(self._slab if rows is None else rows)
         call.table[plan.CALL_SCRATCH] = self._scratch_address
-        self._process(self._cells, self._table_address, call.address)
+        self._process(self._tags, self._table_address, call.address)
 
     def score(self, batch: Batch) -> Results:
         """What ``process`` would say of a batch, changing nothing."""

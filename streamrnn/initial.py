@@ -8,10 +8,15 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn.groups import FAST_FORGETTING, GroupShape
 from streamrnn.kernels import plan
+from streamrnn.kernels.kalman import PRIOR as FILTER_PRIOR
+from streamrnn.kernels.kalman import triangle
 from streamrnn.kernels.scaler import REACH
-from streamrnn.layout import PRIOR, ModelLayout, NetworkShape, aligned_bytes
+from streamrnn.layout import ModelLayout
 from streamrnn.scoring import alert, anchor, autoregression, fusion, novelty, tail
+from streamrnn.space import ALIGNMENT, aligned_bytes
+from streamrnn.tables import PRIOR, NetworkShape
 
 _HEAD_SCALE = 0.3  # a head that starts small starts near the last value
 
@@ -31,18 +36,17 @@ def uniform(seed: int, n: int) -> NDArray[np.float64]:
 
 
 def initial_parameters(shape: NetworkShape, seed: int) -> NDArray[np.float64]:
-    """Weights from U(±1/sqrt H), biases 0 but where the cell says otherwise; padding 0."""
+    """Weights from U(±1/sqrt H) or the cell's bound, biases 0 but where the cell says else; padding 0."""
     hidden, gates = shape.hidden, len(shape.spec.gates)
-    bound = 1.0 / sqrt(max(hidden, 1))
+    bound = shape.spec.bound or 1.0 / sqrt(max(hidden, 1))
     cell = np.zeros((shape.rows, gates, shape.padded))
     head = np.zeros((shape.outputs, shape.padded))
-    draws = 2.0 * uniform(seed, (hidden + shape.inputs) * gates * hidden + shape.outputs * hidden) - 1.0
-    draws *= bound
-    cut = (hidden + shape.inputs) * gates * hidden
-    weights = draws[:cut].reshape(hidden + shape.inputs, gates, hidden)
-    first_input = shape.padded + 1
-    cell[:hidden, :, :hidden] = weights[:hidden]
-    cell[first_input : first_input + shape.inputs, :, :hidden] = weights[hidden:]
+    own = 1 if shape.spec.diagonal else hidden  # rows of weights of h
+    cut = (own + shape.inputs) * gates * hidden
+    draws = (2.0 * uniform(seed, cut + shape.outputs * hidden) - 1.0) * bound
+    weights = draws[:cut].reshape(own + shape.inputs, gates, hidden)
+    cell[:own, :, :hidden] = weights[:own]
+    cell[-1 - shape.inputs : -1, :, :hidden] = weights[own:]
     for gate, value in shape.spec.bias.items():
         cell[-1, shape.spec.gates.index(gate), :hidden] = value
     head[:, :hidden] = draws[cut:].reshape(shape.outputs, hidden) * _HEAD_SCALE
@@ -57,7 +61,7 @@ def fill_network(shape: NetworkShape, segments: dict[str, NDArray[np.generic]], 
     segments["weights"][:] = initial_parameters(shape, seed)
     v = segments["v"].reshape(shape.k2 + 1, -1)
     v[:, shape.padded] = 1.0  # what the two biases multiply
-    v[:, shape.rows - 1] = 1.0
+    v[:, shape.reads - 1] = 1.0
     segments["powers"][:] = 1.0
     segments["target"][:] = np.nan
 
@@ -84,19 +88,51 @@ def initial_row(layout: ModelLayout) -> NDArray[np.uint8]:
         pairs = layout.segment(row, "pairs", np.float64).reshape(-1, novelty.PAIRS)
         pairs[:, novelty.CODES :].view(np.float32)[:] = novelty.NOWHERE
     for i, shape in enumerate(layout.networks):
-        dtypes: dict[str, type[np.generic]] = {
-            "weights": shape.dtype, "v": shape.dtype, "target": shape.dtype, "powers": np.float64,
-        }  # fmt: skip
-        segments = {name: layout.segment(row, f"network{i}.{name}", dtype) for name, dtype in dtypes.items()}
-        fill_network(shape, segments, settings.seed + i)
-        _fill_readout(layout, row, i)
+        _fill_network(layout, row, f"network{i}", shape, settings.seed + i)
+        _fill_readout(layout, row, f"readout{i}", (shape.hidden, shape.outputs, settings.lags))
+    if layout.groups:
+        for d in range(channels):
+            _fill_forecaster(layout, row, d)
     return row
 
 
-def _fill_readout(layout: ModelLayout, row: NDArray[np.uint8], i: int) -> None:
-    shape, lags = layout.networks[i], layout.settings.lags
-    terms = shape.hidden + 1
-    shared = layout.segment(row, f"readout{i}.shared", np.float64).reshape(terms, -1)
+def _fill_network(
+    layout: ModelLayout, row: NDArray[np.uint8], name: str, shape: NetworkShape, seed: int
+) -> None:
+    dtypes: dict[str, type[np.generic]] = {
+        "weights": shape.dtype, "v": shape.dtype, "target": shape.dtype, "powers": np.float64,
+    }  # fmt: skip
+    segments = {part: layout.segment(row, f"{name}.{part}", dtype) for part, dtype in dtypes.items()}
+    fill_network(shape, segments, seed)
+
+
+def _fill_readout(
+    layout: ModelLayout, row: NDArray[np.uint8], name: str, sizes: tuple[int, int, int]
+) -> None:
+    hidden, channels, lags = sizes
+    shared = layout.segment(row, f"{name}.shared", np.float64).reshape(hidden + 1, -1)
     np.fill_diagonal(shared, PRIOR)
-    own = layout.segment(row, f"readout{i}.own", np.float64).reshape(shape.outputs, lags, lags)
+    own = layout.segment(row, f"{name}.own", np.float64).reshape(channels, lags, lags)
     own[:, range(lags), range(lags)] = PRIOR
+
+
+def _fill_forecaster(layout: ModelLayout, row: NDArray[np.uint8], d: int) -> None:
+    """Channel ``d``'s forecaster, whose networks start as every other channel's do."""
+    experts = len(layout.groups) * len(FAST_FORGETTING) + 1
+    shares = layout.segment(row, f"channel{d}.shares", np.float64)
+    shares.reshape(len(layout.settings.horizons), -1)[:, :experts] = 1.0 / experts
+    for i, group in enumerate(layout.groups):
+        net, name = group.network, f"channel{d}.group{i}"
+        _fill_network(layout, row, name, net, layout.settings.seed + len(layout.networks) + i)
+        for e in range(len(FAST_FORGETTING)):
+            _fill_readout(layout, row, f"{name}.head{e}", (net.hidden, 1, group.regressors))
+        if group.training == "kalman":
+            _fill_filter(layout, row, name, group)
+
+
+def _fill_filter(layout: ModelLayout, row: NDArray[np.uint8], name: str, group: GroupShape) -> None:
+    size, dtype = group.elements // group.blocks, group.network.dtype
+    lanes = ALIGNMENT // np.dtype(dtype).itemsize
+    covariance = layout.segment(row, f"{name}.covariance", dtype).reshape(-1, triangle(size), lanes)
+    covariance[:, [triangle(i + 1) - 1 for i in range(size)]] = FILTER_PRIOR
+    layout.segment(row, f"{name}.error_power", np.float64)[:] = 1.0

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from streamrnn.errors import SettingsError
+from streamrnn.networks import NetworkSpec, parse
 
 __all__ = ["Settings"]
 
@@ -25,7 +26,6 @@ _PERIODS_NS = {
 }
 _DEFAULT_BUDGET = "1/week"
 _DEFAULT_RATE = 1e-3
-_CELL_NAMES = ("lstm", "gru")
 _NO_NETWORKS = ("none",)
 _OF_ONE, _OF_MANY = ("lstm", "lstm", "gru"), ("lstm",)  # networks for one channel, and for several
 _LAG_UNIT = 8  # lags fill whole vectors of float64
@@ -107,9 +107,7 @@ class Settings:
         _set(self, "networks", _names("networks", self.networks or default))
         if len(set(self.channels)) != len(self.channels):
             raise SettingsError(f"channels names one channel twice: {list(self.channels)}")
-        for cell in self.cells:
-            if cell not in _CELL_NAMES:
-                raise SettingsError(f"networks has {cell!r}; give cells of {', '.join(_CELL_NAMES)}")
+        _ = self.specs
         _whole("hidden", self.hidden, 0, 512)
         _whole("k2", self.k2, 1, 4096)
         _whole("k1", self.k1, 1, self.k2)
@@ -129,9 +127,9 @@ class Settings:
         self.alarm_rate()
 
     @property
-    def cells(self) -> tuple[str, ...]:
-        """The cell of each network that there is."""
-        return () if self.networks == _NO_NETWORKS else self.networks
+    def specs(self) -> tuple[NetworkSpec, ...]:
+        """Each network that there is."""
+        return () if self.networks == _NO_NETWORKS else tuple(map(parse, self.networks))
 
     def alarm_rate(self) -> tuple[float, float]:
         """(p-value that alarms, events a nanosecond) that ``false_alarms`` asks for.

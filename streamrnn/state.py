@@ -155,6 +155,14 @@ def _indices(layout: ModelLayout) -> list[tuple[str, Any, int, type[np.generic]]
             (f"network{i}.counters", plan.COUNT_SINCE, settings.k1),
             (f"network{i}.mask", everywhere, 1),
         ]
+    for d in range(len(settings.channels) if layout.groups else 0):
+        for i in range(len(layout.groups)):
+            whole += [
+                (f"channel{d}.group{i}.counters", plan.COUNT_SLOT, 1),
+                (f"channel{d}.group{i}.counters", plan.COUNT_FILLED, 1),
+                (f"channel{d}.group{i}.counters", plan.COUNT_SINCE, 1),
+                (f"channel{d}.group{i}.mask", everywhere, 1),
+            ]
     memories = [("novelty", slice(novelty.COUNT, None, novelty.VALUES), novelty.VALUE_CODES)]
     if len(settings.channels) == 1:
         memories += [

@@ -19,8 +19,8 @@ from streamrnn.initial import uniform
 from streamrnn.kernels import scalar
 from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.vector import float64_at, lanes, load_vector, store_vector
-from streamrnn.layout import NetworkShape
 from streamrnn.pipelines.tally import Tally
+from streamrnn.tables import NetworkShape
 
 
 def records(n: int = 700) -> Batch:

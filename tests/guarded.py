@@ -10,11 +10,13 @@ import numpy as np
 from streamrnn.call import Call
 from streamrnn.initial import initial_row
 from streamrnn.kernels import plan
-from streamrnn.layout import ALIGNMENT, ModelLayout, Space, address, aligned_bytes
+from streamrnn.layout import ModelLayout
 from streamrnn.records import Batch, Results
 from streamrnn.settings import Settings
+from streamrnn.space import ALIGNMENT, Space, address, aligned_bytes
 
 CANARY = 0xFF  # not a number, as float32 and as float64; -1 as an integer
+EIGHT_BYTES = (".counters", ".powers", ".mask", ".error_power", ".variance")  # segments of a network
 _MARGIN = 4 * ALIGNMENT
 
 
@@ -94,14 +96,15 @@ class GuardedModel:
         for space, start, end in self.zones:
             if space is self.layout.scratch:
                 yield self.scratch.bytes[start:end]
-            else:
+            elif space is self.layout.row:
                 yield from (self.row(code)[start:end] for code in range(self.n_series))
 
     def state(self, code: int) -> dict[str, bytes]:
         """Every segment of a row, by name."""
         state = {}
         for name, (offset, count) in self.layout.row.segments.items():
-            whole = not name.startswith("network") or name.endswith(("counters", "powers", "mask"))
+            of_network = name.startswith("network") or (".group" in name and ".head" not in name)
+            whole = not of_network or name.endswith(EIGHT_BYTES)
             state[name] = self.row(code)[offset : offset + (8 if whole else 4) * count].tobytes()
         return state
 
@@ -117,7 +120,7 @@ class GuardedModel:
             call.table[i] = arenas[i].address
         call.table[plan.CALL_ROWS], call.table[plan.CALL_SCRATCH] = self.slab.address, self.scratch.address
         whole = Arena.of(call.table)
-        kernel(self.layout.cells, self.table.address, whole.address)
+        kernel(self.layout.tags, self.table.address, whole.address)
         self.check([*arenas.values(), whole])
         assert np.array_equal(whole.bytes.view(np.int64), call.table)
         inputs = (plan.CALL_SERIES, plan.CALL_TIMES, plan.CALL_PARTITIONS, plan.CALL_OFFSETS)

@@ -66,7 +66,17 @@ def _gru_activate(products: Tuple, state: Tuple) -> Tuple:
 
 
 # A new cell needs one line here: the conformance suite asks for it.
-CELLS = {"lstm": Cell(2, _lstm_products, _lstm_activate), "gru": Cell(1, _gru_products, _gru_activate)}
+def _diagonal_products(p: Arrays, x: np.ndarray, h: np.ndarray) -> Tuple:
+    """W_ih x + b_ih + w_hh h, a unit's own h only."""
+    of_gates = np.concatenate([h] * 4, axis=-1)
+    return (_affine(p, "weight_ih_l0", "bias_ih_l0", x) + p["weight_hh_l0"][..., 0] * of_gates,)
+
+
+CELLS = {
+    "lstm": Cell(2, _lstm_products, _lstm_activate),
+    "gru": Cell(1, _gru_products, _gru_activate),
+    "diagonal_lstm": Cell(2, _diagonal_products, _lstm_activate),
+}
 
 
 def _with_real_part(values: np.ndarray, real: np.ndarray) -> np.ndarray:
@@ -107,7 +117,7 @@ def zero_state(cell: Cell, hidden: int) -> Tuple:
 
 def sequence(cell: Cell, p: Arrays, inputs: np.ndarray, masks: np.ndarray | None = None) -> list[Step]:
     """Every step of a sequence from a state of zeros."""
-    state, steps = zero_state(cell, p["weight_hh_l0"].shape[-1]), []
+    state, steps = zero_state(cell, p["head_weight"].shape[-1]), []
     for t, x in enumerate(inputs):
         steps.append(step(cell, p, x, state, masks is not None and bool(masks[t])))
         state = steps[-1].state
@@ -232,7 +242,7 @@ class Learner:
         """State ``back`` steps ago."""
         if back < len(self.steps):
             return self.steps[len(self.steps) - 1 - back].state
-        return zero_state(self.cell, self.p["weight_hh_l0"].shape[-1])
+        return zero_state(self.cell, self.p["head_weight"].shape[-1])
 
     def _update(self) -> None:
         filled = min(len(self.steps), self.k2)

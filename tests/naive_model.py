@@ -15,9 +15,10 @@ from support import Network
 from streamrnn.feedback import Signature
 from streamrnn.initial import initial_parameters
 from streamrnn.kernels import clock, features, plan, residuals, scaler, step
-from streamrnn.layout import FORGETTING, INNOVATION_CLIP, PRIOR, ModelLayout, Training
+from streamrnn.layout import ModelLayout
 from streamrnn.scoring import alert, evidence, fusion, tail
 from streamrnn.settings import Settings
+from streamrnn.tables import FORGETTING, INNOVATION_CLIP, PRIOR, Training
 
 Arrays = dict[str, np.ndarray]
 

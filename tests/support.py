@@ -13,7 +13,8 @@ from streamrnn.kernels import network, plan
 from streamrnn.kernels.cells.protocol import cell_input_gradient
 from streamrnn.kernels.run import run_network, window_gradient
 from streamrnn.kernels.vector import int64_at, load, pointer_like, store
-from streamrnn.layout import NetworkShape, Space, Training, aligned_bytes, network_table
+from streamrnn.space import Space, aligned_bytes
+from streamrnn.tables import NetworkShape, Training, network_table
 
 GOLDEN = Path(__file__).parent / "golden" / "golden_rnn.npz"
 
@@ -93,11 +94,12 @@ class Network:
         hidden, padded, n_inputs = shape.hidden, shape.padded, shape.inputs
         cell = flat[: shape.head].reshape(shape.rows, len(shape.spec.gates), padded)[:, :, :hidden]
         bias = shape.head + shape.outputs * padded
+        own = 1 if shape.spec.diagonal else hidden
         return {
-            "weight_hh_l0": cell[:hidden],
-            "bias_hh_l0": cell[padded],
-            "weight_ih_l0": cell[padded + 1 : padded + 1 + n_inputs],
-            "bias_ih_l0": cell[padded + 1 + n_inputs],
+            "weight_hh_l0": cell[:own],
+            **({} if shape.spec.diagonal else {"bias_hh_l0": cell[padded]}),
+            "weight_ih_l0": cell[-1 - n_inputs : -1],
+            "bias_ih_l0": cell[-1],
             "head_weight": flat[shape.head : bias].reshape(shape.outputs, padded)[:, :hidden],
             "head_bias": flat[bias : bias + shape.outputs],
         }
@@ -190,9 +192,9 @@ def random_weights(shape: NetworkShape, rng: np.random.Generator, scale: float =
     columns, hidden = len(shape.spec.gates) * shape.hidden, shape.hidden
     sizes: dict[str, tuple[int, ...]] = {
         "weight_ih_l0": (columns, shape.inputs),
-        "weight_hh_l0": (columns, hidden),
+        "weight_hh_l0": (columns, 1 if shape.spec.diagonal else hidden),
         "bias_ih_l0": (columns,),
-        "bias_hh_l0": (columns,),
+        **({} if shape.spec.diagonal else {"bias_hh_l0": (columns,)}),
         "head_weight": (shape.outputs, hidden),
         "head_bias": (shape.outputs,),
     }

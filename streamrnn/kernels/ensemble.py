@@ -15,7 +15,7 @@ from numba.extending import overload
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, kernel, woven
 from streamrnn.kernels.network import due, go_back, hidden_address, input_address, open_window, step, update
-from streamrnn.kernels.readout import predict, update_gains, update_weights
+from streamrnn.kernels.readout import find_errors, predict, update_gains, update_weights
 from streamrnn.kernels.residuals import forecast_slot
 from streamrnn.kernels.slots import next_slot
 from streamrnn.kernels.vector import float64_at, int64_at, load, never_inline, pointer_like, shift, store
@@ -85,7 +85,8 @@ def teach_first(cell, i, model, row, scratch, places):
         update_gains(read, row, scratch, newest, changes)
     for k in range(load(table, plan.MODEL_HORIZONS)):
         slot = forecast_slot(newest, load(horizons, k), slots)
-        update_weights(read, row, scratch, slot, k, shift(changes, k * channels))
+        find_errors(read, row, scratch, slot, k, shift(changes, k * channels))
+        update_weights(read, row, scratch, slot, k)
     net_table = int64_at(net)
     now = load(int64_at(row + load(net_table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
     target = shift(target_ring(cell, row, net), now * channels)
@@ -128,15 +129,16 @@ def step_first(cell, i, model, row, scratch, places):
     values = float64_at(row + load(table, plan.MODEL_VALUE))
     lags = float64_at(row + load(table, plan.MODEL_LAG_VALUES))
     predict(read, row, slot, hidden_address(cell, net, row, now), lags, values)
+    if load(table, plan.MODEL_FORECASTER) > 0:
+        return 0  # it says what users read
     channels, horizons = load(table, plan.MODEL_CHANNELS), load(table, plan.MODEL_HORIZONS)
     made = float64_at(row + load(int64_at(read), plan.READ_FORECAST))
-    outputs = load(int64_at(read), plan.READ_OUTPUTS)
     ring = shift(float64_at(row + load(table, plan.MODEL_PAST_FORECAST)), slot * horizons * channels)
     share = 1.0 / load(table, plan.MODEL_NETWORKS)
     for k in range(horizons):
         for d in range(channels):
             before = load(ring, k * channels + d) if i > 0 else 0.0
-            store(ring, k * channels + d, before + share * load(made, k * outputs + d))
+            store(ring, k * channels + d, before + share * load(made, k * channels + d))
     return 0
 
 

@@ -19,6 +19,7 @@ from streamrnn.kernels.emit import CountedLoop, Emitter, index
 _COLUMN_BLOCKS = ((16, 1), (8, 2), (6, 2), (4, 4), (3, 4), (1, 4))  # (vectors, chains)
 # A GRU's rows are threes of vectors. 24 sums, 4 errors and a factor fit 32 registers.
 _GRADIENT_ROWS = {3: (8, 4, 1), 4: (6, 4, 1), 1: (4, 1)}
+_TRIANGLE_ROWS = (4, 1)
 
 
 @intrinsic
@@ -215,3 +216,95 @@ def _store_block(
             emitter.store(total, out, builder.add(at, index(emitter.lanes * n)))
             squares = emitter.fma(total, total, squares)
     return squares
+
+
+@intrinsic
+def downdate_and_multiply(
+    _t: Any,
+    matrix: Any,
+    before: Any,
+    factor: Any,
+    v: Any,
+    out: Any,
+    size: Any,
+    stride: Any,
+    raise_by: Any,
+    cap: Any,
+) -> Any:
+    """P <- P - f b b' + raise I, then out = P v, for a symmetric P in every lane.
+
+    ``matrix`` has the lower triangle by rows, element (i, k) a vector of lanes at
+    ``i (i + 1) / 2 + k``; element i of ``before`` (b), ``v`` and ``out`` is the vector at
+    ``i * stride``; ``factor`` (f) is one vector. Diagonal elements are held at ``cap``.
+    Each element is read and written once.
+    """
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        emitter = Emitter(builder, matrix.dtype)
+        f = builder.fmul(emitter.load(args[2], index(0)), emitter.constant(-1.0))
+        bounds = [
+            emitter.splat(context.cast(builder, x, kind, matrix.dtype))
+            for x, kind in zip(args[7:], sig.args[7:], strict=True)
+        ]
+        size_, stride_ = args[5:7]
+        row: Any = index(0)
+        for height in _TRIANGLE_ROWS:
+            stop = builder.sub(size_, index(height - 1))
+            with CountedLoop(builder, row, stop, height, []) as rows:
+                _triangle_rows(emitter, (*args[:2], f, *args[3:5], stride_), (rows.i, height), bounds)
+            row = rows.i
+        return context.get_dummy_value()
+
+    i = types.int64
+    return types.void(matrix, before, factor, v, out, i, i, raise_by, cap), emit
+
+
+def _triangle_rows(
+    emitter: Emitter, operands: Sequence[Any], tile: tuple[Any, int], bounds: Sequence[Any]
+) -> None:
+    """Rows ``tile[0]`` to ``tile[0] + tile[1]`` of ``downdate_and_multiply``: sums of as many chains."""
+    matrix, before, f, v, out, stride = operands
+    first, height = tile
+    builder = emitter.builder
+
+    def element(array: Any, i: Any) -> tuple[Any, Any]:
+        at = builder.mul(i, stride)
+        return at, emitter.load(array, at)
+
+    indices = [builder.add(first, index(n)) for n in range(height)]
+    starts = [
+        builder.mul(builder.sdiv(builder.mul(i, builder.add(i, index(1))), index(2)), index(emitter.lanes))
+        for i in indices
+    ]
+    of_v = [element(v, i)[1] for i in indices]
+    of_b = [element(before, i)[1] for i in indices]
+    taken = [builder.fmul(b, f) for b in of_b]
+
+    def lowered(at: Any, row: int, b: Any) -> tuple[Any, Any]:
+        place = builder.add(starts[row], at)
+        return place, emitter.fma(taken[row], b, emitter.load(matrix, place))
+
+    with CountedLoop(builder, index(0), first, 1, [emitter.zero] * height) as loop:
+        (at, s), (_, b), (_, total) = element(v, loop.i), element(before, loop.i), element(out, loop.i)
+        sums, column = list(loop.carried), builder.mul(loop.i, index(emitter.lanes))
+        for n in range(height):
+            place, p = lowered(column, n, b)
+            emitter.store(p, matrix, place)
+            sums[n] = emitter.fma(p, s, sums[n])
+            total = emitter.fma(p, of_v[n], total)
+        emitter.store(total, out, at)
+        loop.carry(sums)
+    sums = list(loop.carried)
+    corner = builder.mul(first, index(emitter.lanes))
+    for n in range(height):
+        for m in range(n + 1):
+            place, p = lowered(builder.add(corner, index(m * emitter.lanes)), n, of_b[m])
+            if m == n:
+                p = builder.fadd(p, bounds[0])
+                p = builder.select(builder.fcmp_ordered("<", p, bounds[1]), p, bounds[1])
+            else:
+                sums[m] = emitter.fma(p, of_v[n], sums[m])
+            emitter.store(p, matrix, place)
+            sums[n] = emitter.fma(p, of_v[m], sums[n])
+    for i, total in zip(indices, sums, strict=True):
+        emitter.store(total, out, builder.mul(i, stride))

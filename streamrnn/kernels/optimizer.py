@@ -49,11 +49,9 @@ def adam(cell, net, row, scratch, squares, losses):
     add_1, add_2 = splat(weights, 1.0 - beta_1), splat(weights, 1.0 - beta_2)
     epsilon = splat(weights, load(numbers, plan.NET_EPSILON))
     # Rows of units that only fill up a vector are 0, and so are their gradients and moments.
-    hidden, padded = load(table, plan.NET_HIDDEN), load(table, plan.NET_PADDED)
-    columns = load(table, plan.NET_HEAD) // (padded + load(table, plan.NET_INPUTS) + 2)
-    filling = (padded - hidden) * columns
+    full, filling = load(table, plan.NET_FULL), load(table, plan.NET_FILLING)
     for n in range(0, load(table, plan.NET_PARAMETERS) - filling, lanes(weights)):
-        i = n if n < hidden * columns else n + filling
+        i = n if n < full else n + filling
         g = load_vector(gradient, i) * scale
         m = fma(load_vector(first, i), keep_1, g * add_1)
         v = fma(load_vector(second, i), keep_2, g * g * add_2)

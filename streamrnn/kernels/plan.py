@@ -27,6 +27,8 @@ from __future__ import annotations
     NET_SAVED_STRIDE,  # elements that the cell saves in one slot
     NET_ERRORS_STRIDE,  # elements of dL/d(pre-activation) of one slot, in the scratch
     NET_PARAMETERS,  # elements of all parameters: cell, head, padding
+    NET_FULL,  # elements of the cell's weights before the rows that only fill up a vector
+    NET_FILLING,  # elements of those rows
     NET_HEAD,  # where the head starts in them: outputs rows of PADDED weights, then biases
     # byte offsets into the row
     NET_WEIGHTS,
@@ -52,7 +54,7 @@ from __future__ import annotations
     NET_CLIP,
     NET_HUBER,
     NET_SIZE,
-) = range(35)
+) = range(37)
 
 # a network's int64 counters, in its row
 (
@@ -70,30 +72,95 @@ from __future__ import annotations
     READ_CHANNELS,
     READ_LAGS,  # lags of one channel, rounded up to 8
     READ_WIDTH,  # channels x lags
-    READ_OUTPUTS,  # channels, rounded up to 8
     READ_HORIZONS,
     READ_SLOTS,  # the longest horizon
     # byte offsets into the row, all float64
     READ_SHARED,  # inverse correlation of the shared regressors (terms, stride)
     READ_CROSS,  # regression of the lags on the shared regressors (terms, width)
     READ_OWN,  # inverse correlation of what is left of each channel's lags (channels, lags, lags)
-    READ_SHARED_WEIGHTS,  # (horizons, terms, outputs)
-    READ_OWN_WEIGHTS,  # (horizons, width)
+    READ_SHARED_WEIGHTS,  # (horizons, channels, stride)
+    READ_OWN_WEIGHTS,  # (horizons, channels, lags)
     READ_X,  # ring of shared regressors (slots, stride)
     READ_REST,  # ring of what is left of the lags (slots, width)
     READ_SHARED_GAIN,  # ring of gains (slots, stride)
     READ_OWN_GAIN,  # (slots, width)
-    READ_FORECAST,  # (horizons, outputs): forecasts made at the newest record
+    READ_FORECAST,  # (horizons, channels): forecasts made at the newest record
+    READ_LEVERAGE,  # (slots, channels)
+    READ_SCALE,  # (horizons, channels): mean magnitude of recent errors, of a fast readout
+    READ_KNOWN,  # (horizons, channels): errors that entered it
     # byte offsets into the scratch
-    READ_PRODUCT,  # (stride)
-    READ_ERRORS,  # (outputs)
+    READ_PRODUCT,  # (stride or lags, what is longer)
+    READ_ERRORS,  # (horizons, channels)
+    READ_PARTS,  # (horizons, channels)
     # float64
     READ_FORGET,
     READ_CLIP,
+    READ_ROBUST,  # clip in units of the scale; 0: READ_CLIP itself
     READ_TRACE,  # bound on the mean diagonal of an inverse correlation
     READ_PRIOR,  # the diagonal that it starts from
     READ_SIZE,
-) = range(26)
+) = range(30)
+
+# a forecasting group: a network, its fast heads, and what its trainer keeps
+(
+    GROUP_HEADS,
+    GROUP_HORIZONS,
+    GROUP_SLOTS,  # the longest horizon
+    GROUP_STRIDE,  # channels of the model: from one horizon's change to the next one's
+    GROUP_HIDDEN,
+    GROUP_PADDED,
+    GROUP_FIRST,  # its first expert in the mixture
+    GROUP_LAGS,  # newest values that its heads see
+    GROUP_OTHER_LAGS,  # and of each of the other channels
+    # byte offsets from this table on
+    GROUP_NET,  # its network's table
+    GROUP_READS,  # READ_SIZE numbers a head
+    # the filter of a trained network
+    GROUP_BLOCKS,  # blocks of covariance of a unit
+    GROUP_BLOCK,  # weights of one
+    GROUP_APART,  # elements from one weight of a block to the next
+    GROUP_ELEMENTS,  # weights of a unit
+    # byte offsets into the row, of the network's element type
+    GROUP_COVARIANCE,  # (padded / lanes, blocks, triangle, lanes)
+    GROUP_OF_C,  # (elements, padded): sensitivities of c, and of h
+    GROUP_OF_H,
+    GROUP_PRODUCT,  # ring (slots, elements, padded): P S
+    GROUP_POWER,  # ring (slots, blocks, padded): S' P S
+    GROUP_BEFORE,  # (elements, padded): P S of the step before
+    GROUP_FACTOR,  # (blocks, padded): what of its outer product is still to be taken off P
+    GROUP_WEIGHT,  # (horizons, padded): how much the forecasts move with the units
+    # float64
+    GROUP_ERROR_POWER,  # (horizons): mean square error of the group's heads
+    GROUP_VARIANCE,  # (horizons): of a forecast's error; 0 before there was one
+    # byte offsets into the scratch, float64
+    GROUP_REGRESSORS,  # (width of its heads)
+    GROUP_WEIGHT_64,  # (padded)
+    GROUP_ROOM,  # (padded, lanes) and (padded)
+    GROUP_ONES,  # (lanes)
+    GROUP_SIZE,
+) = range(30)
+
+# what forecasts a channel: its groups and their mixture; every channel has one block of the row
+(
+    FORE_GROUPS,
+    FORE_EXPERTS,  # heads of all groups, and the last value
+    FORE_WIDTH,  # the same, rounded up to 8
+    FORE_BLOCK,  # bytes from one channel's state to the next one's
+    FORE_INPUTS,  # of each network
+    FORE_OTHERS,  # other channels that it sees
+    FORE_LAGS,  # newest values that are kept
+    FORE_GROUP_TABLES,  # byte offset of the first group's table from this one
+    FORE_GROUP_BYTES,  # from one group's table to the next one's
+    # byte offsets into the row, float64
+    FORE_PAST,  # (lags): newest scaled values, newest first
+    FORE_FARTHEST,  # (1): largest magnitude of a scaled value
+    FORE_SHARES,  # (horizons, width)
+    FORE_MIXING,  # (horizons, 2): spread, targets so far
+    FORE_SAID,  # ring (slots, horizons, width): what each expert said
+    # byte offset into the scratch, float64
+    FORE_X,  # the networks' inputs
+    FORE_SIZE,
+) = range(16)
 
 # the whole model
 (
@@ -107,6 +174,7 @@ from __future__ import annotations
     MODEL_HORIZON_LIST,  # int64, ascending, first 1
     MODEL_NETWORK_TABLES,  # NET_SIZE numbers a network
     MODEL_READ_TABLES,  # READ_SIZE numbers a network
+    MODEL_FORECASTER,  # FORE_SIZE numbers and those of the groups; 0: the networks' own readouts forecast
     # byte offsets into the row
     MODEL_COUNTERS,  # int64, see below
     MODEL_CLOCK,  # float64, see below
@@ -169,7 +237,7 @@ from __future__ import annotations
     MODEL_LEVEL,  # false alarms as a p-value; 0: by the budget
     MODEL_BUDGET,  # false alarms a nanosecond; 0: by the level
     MODEL_SIZE,
-) = range(67)
+) = range(68)
 
 # a model's int64 counters, in its row
 (

@@ -14,15 +14,16 @@ recursive least squares on all regressors together, whose cost grows with
 (H + lags)^2 a channel, to rounding.
 
 Updates per record, in multiply-adds: 2 (H+1)^2 + D (2 L (H+1) + 2 L^2) and
-D (2 (H+1) + 2 L) for each horizon. Errors are clipped at ``plan.READ_CLIP`` (Huber
-1964). float64, since the recursion loses positive definiteness in float32
-within 60,000 records; P stays symmetric to the bit, because element (i, j) and
-(j, i) see the same operations.
+D (2 (H+1) + 2 L) for each horizon. Errors are clipped (Huber 1964): those of a slow
+readout at ``plan.READ_CLIP``; those of a fast one, which follows what changes, at
+``plan.READ_ROBUST`` times their own mean magnitude. float64, since the recursion loses
+positive definiteness in float32 within 60,000 records; P stays symmetric to the bit,
+because element (i, j) and (j, i) see the same operations.
 """
 
 from __future__ import annotations
 
-from math import isfinite, isnan
+from math import isfinite, isnan, nan
 
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, kernel
@@ -41,6 +42,9 @@ from streamrnn.kernels.vector import (
     store_vector,
     vector_sum,
 )
+
+_SCALE_GAIN = 0.01  # of a fast readout's mean error
+_LEAST_SCALE = 1e-6  # what a mean of 0 may grow by
 
 
 @inlined
@@ -119,6 +123,7 @@ def update_inverse(inverse, x, gain, product, shape, weight, constants):
 def update_gains(read, row, scratch, slot, targets):
     """Learn from the regressors of ``slot``: both inverse correlations and the gains.
 
+    Also keeps each channel's leverage z' P z there, z all its regressors, P as it was before.
     ``targets`` (channels): channels whose value is NaN are left as they are.
     """
     table, numbers = int64_at(read), float64_at(read)
@@ -137,6 +142,7 @@ def update_gains(read, row, scratch, slot, targets):
     own = float64_at(row + load(table, plan.READ_OWN))
     product = float64_at(scratch + load(table, plan.READ_PRODUCT))
     shared = float64_at(row + load(table, plan.READ_SHARED))
+    leverage = float64_at(row + load(table, plan.READ_LEVERAGE))
     remains = update_inverse(shared, x, gain, product, (terms, stride), 1.0, constants)
     for d in range(load(table, plan.READ_CHANNELS)):
         at = d * lags
@@ -144,7 +150,7 @@ def update_gains(read, row, scratch, slot, targets):
             continue
         for k in range(terms):
             _add_scaled(shift(cross, k * width + at), load(gain, k), shift(rest, at), lags)
-        update_inverse(
+        left = update_inverse(
             shift(own, at * lags),
             shift(rest, at),
             shift(own_gain, at),
@@ -153,45 +159,77 @@ def update_gains(read, row, scratch, slot, targets):
             remains,
             constants,
         )
+        power = constants[0] * (1.0 / (remains * left) - 1.0)
+        store(leverage, slot * load(table, plan.READ_CHANNELS) + d, power)
+
+
+@inlined
+def _robust_clip(read, row, at, error):
+    """The clip of a fast readout's error ``at`` (horizon x channels + channel), whose scale learns it.
+
+    The scale is the mean magnitude of recent errors; no error counts as more than five times it.
+    """
+    table, numbers = int64_at(read), float64_at(read)
+    scale = float64_at(row + load(table, plan.READ_SCALE))
+    known = float64_at(row + load(table, plan.READ_KNOWN))
+    now, size = load(scale, at), abs(error)
+    size = min(size, 5.0 * now + _LEAST_SCALE) if now > 0.0 else min(size, load(numbers, plan.READ_CLIP))
+    store(known, at, load(known, at) + 1.0)
+    now += max(_SCALE_GAIN, 1.0 / load(known, at)) * (size - now)
+    store(scale, at, now)
+    return load(numbers, plan.READ_ROBUST) * now
 
 
 @kernel
-def update_weights(read, row, scratch, slot, horizon, targets):
-    """Move the weights of one horizon towards the changes that came true.
+def find_errors(read, row, scratch, slot, horizon, targets):
+    """What one horizon's present weights would have missed of the changes that came true.
 
-    ``slot`` held the regressors, ``targets`` (channels) the changes, NaN where
-    none is known.
+    ``slot`` held the regressors, ``targets`` (channels) the changes, NaN where none is known.
+    Writes clipped errors, NaN where unknown, and the lags' parts of the forecasts to the scratch.
     """
     table, numbers = int64_at(read), float64_at(read)
-    terms, stride = load(table, plan.READ_TERMS), load(table, plan.READ_STRIDE)
-    lags, width, outputs = (
-        load(table, plan.READ_LAGS),
-        load(table, plan.READ_WIDTH),
-        load(table, plan.READ_OUTPUTS),
-    )
+    stride, channels = load(table, plan.READ_STRIDE), load(table, plan.READ_CHANNELS)
+    lags, width = load(table, plan.READ_LAGS), load(table, plan.READ_WIDTH)
     x = shift(float64_at(row + load(table, plan.READ_X)), slot * stride)
-    gain = shift(float64_at(row + load(table, plan.READ_SHARED_GAIN)), slot * stride)
     rest = shift(float64_at(row + load(table, plan.READ_REST)), slot * width)
-    own_gain = shift(float64_at(row + load(table, plan.READ_OWN_GAIN)), slot * width)
-    shared_weights = shift(float64_at(row + load(table, plan.READ_SHARED_WEIGHTS)), horizon * terms * outputs)
+    first = horizon * channels
+    shared_weights = shift(float64_at(row + load(table, plan.READ_SHARED_WEIGHTS)), first * stride)
     own_weights = shift(float64_at(row + load(table, plan.READ_OWN_WEIGHTS)), horizon * width)
-    errors = float64_at(scratch + load(table, plan.READ_ERRORS))
-    clip = load(numbers, plan.READ_CLIP)
-    _product(shared_weights, outputs, x, terms, errors)
-    for d in range(outputs):
-        target = load(targets, d) if d < load(table, plan.READ_CHANNELS) else 0.0
-        if d >= load(table, plan.READ_CHANNELS) or isnan(target):
-            store(errors, d, 0.0)
+    errors = shift(float64_at(scratch + load(table, plan.READ_ERRORS)), first)
+    parts = shift(float64_at(scratch + load(table, plan.READ_PARTS)), first)
+    for d in range(channels):
+        target = load(targets, d)
+        if isnan(target):
+            store(errors, d, nan)
             continue
-        at = d * lags
-        partial = dot(shift(own_weights, at), shift(rest, at), lags)
-        error = target - load(errors, d) - partial
-        error = min(max(error, -clip), clip)
-        # As if the target had been the forecast plus the clipped error.
-        store(errors, d, error + partial)
-        _add_scaled(shift(own_weights, at), error, shift(own_gain, at), lags)
-    for k in range(terms):
-        _add_scaled(shift(shared_weights, k * outputs), load(gain, k), errors, outputs)
+        part = dot(shift(own_weights, d * lags), shift(rest, d * lags), lags)
+        error = target - dot(shift(shared_weights, d * stride), x, stride) - part
+        clip = load(numbers, plan.READ_CLIP)
+        if load(numbers, plan.READ_ROBUST) > 0.0:
+            clip = _robust_clip(read, row, first + d, error)
+        store(errors, d, min(max(error, -clip), clip))
+        store(parts, d, part)
+
+
+@kernel
+def update_weights(read, row, scratch, slot, horizon):
+    """Move the weights of one horizon by the errors that ``find_errors`` left; ``slot`` held the gains."""
+    table = int64_at(read)
+    stride, channels = load(table, plan.READ_STRIDE), load(table, plan.READ_CHANNELS)
+    lags, width = load(table, plan.READ_LAGS), load(table, plan.READ_WIDTH)
+    gain = shift(float64_at(row + load(table, plan.READ_SHARED_GAIN)), slot * stride)
+    own_gain = shift(float64_at(row + load(table, plan.READ_OWN_GAIN)), slot * width)
+    first = horizon * channels
+    shared_weights = shift(float64_at(row + load(table, plan.READ_SHARED_WEIGHTS)), first * stride)
+    own_weights = shift(float64_at(row + load(table, plan.READ_OWN_WEIGHTS)), horizon * width)
+    errors = shift(float64_at(scratch + load(table, plan.READ_ERRORS)), first)
+    parts = shift(float64_at(scratch + load(table, plan.READ_PARTS)), first)
+    for d in range(channels):
+        error = load(errors, d)
+        if not isnan(error):
+            # As if the target had been the forecast plus the clipped error.
+            _add_scaled(shift(shared_weights, d * stride), error + load(parts, d), gain, stride)
+            _add_scaled(shift(own_weights, d * lags), error, shift(own_gain, d * lags), lags)
 
 
 @kernel
@@ -207,10 +245,10 @@ def predict(read, row, slot, h, lag_values, values):
         load(table, plan.READ_STRIDE),
         load(table, plan.READ_HIDDEN),
     )
-    lags, width, outputs = (
+    lags, width, channels = (
         load(table, plan.READ_LAGS),
         load(table, plan.READ_WIDTH),
-        load(table, plan.READ_OUTPUTS),
+        load(table, plan.READ_CHANNELS),
     )
     x = shift(float64_at(row + load(table, plan.READ_X)), slot * stride)
     rest = shift(float64_at(row + load(table, plan.READ_REST)), slot * width)
@@ -223,12 +261,12 @@ def predict(read, row, slot, h, lag_values, values):
     _product(float64_at(row + load(table, plan.READ_CROSS)), width, x, terms, rest)
     for j in range(0, width, lanes(rest)):
         store_vector(rest, j, load_vector(lag_values, j) - load_vector(rest, j))
+    forecast = float64_at(row + load(table, plan.READ_FORECAST))
+    shared_weights = float64_at(row + load(table, plan.READ_SHARED_WEIGHTS))
+    own_weights = float64_at(row + load(table, plan.READ_OWN_WEIGHTS))
     for k in range(load(table, plan.READ_HORIZONS)):
-        shared_weights = shift(float64_at(row + load(table, plan.READ_SHARED_WEIGHTS)), k * terms * outputs)
-        own_weights = shift(float64_at(row + load(table, plan.READ_OWN_WEIGHTS)), k * width)
-        forecast = shift(float64_at(row + load(table, plan.READ_FORECAST)), k * outputs)
-        _product(shared_weights, outputs, x, terms, forecast)
-        for d in range(load(table, plan.READ_CHANNELS)):
-            own = dot(shift(own_weights, d * lags), shift(rest, d * lags), lags)
-            change = load(forecast, d) + own
-            store(forecast, d, (change if isfinite(change) else 0.0) + load(values, d))
+        for d in range(channels):
+            at = k * channels + d
+            change = dot(shift(shared_weights, at * stride), x, stride)
+            change += dot(shift(own_weights, at * lags), shift(rest, d * lags), lags)
+            store(forecast, at, (change if isfinite(change) else 0.0) + load(values, d))

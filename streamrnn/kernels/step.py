@@ -14,6 +14,7 @@ from streamrnn.kernels.clock import observe_time, typical_step
 from streamrnn.kernels.compiling import entry_point, inlined, kernel, woven
 from streamrnn.kernels.ensemble import learn_all, step_all
 from streamrnn.kernels.features import remember, write_shared
+from streamrnn.kernels.forecaster import learn_forecasts, make_forecasts
 from streamrnn.kernels.residuals import (
     compare,
     gap_inflation,
@@ -219,13 +220,15 @@ def _write_event(model, row, call, i):
 
 
 @woven
-def _learn(cells, model, row, scratch, values, known):
-    """Learn the record: errors, readouts, networks, scales."""
+def _learn(tags, model, row, scratch, values, known):
+    """Learn the record: errors, readouts, networks, forecasters, scales."""
     table = int64_at(model)
     newest = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_SLOT)
     learn_errors(model, row, scratch)
     horizons = int64_at(model + load(table, plan.MODEL_HORIZON_LIST))
-    learn_all(cells, model, row, scratch, (newest, known, horizons, load(table, plan.MODEL_SLOTS)))
+    learn_all(tags[0], model, row, scratch, (newest, known, horizons, load(table, plan.MODEL_SLOTS)))
+    if len(tags[1]) > 0:
+        learn_forecasts(tags[1], model, row, scratch)
     for d in range(load(table, plan.MODEL_CHANNELS)):
         if usable(load(values, d)):
             learn_scale(model, row, d, load(values, d))
@@ -257,7 +260,7 @@ def _take_in(model, row, scratch, values, time, odd_step):
 
 
 @woven
-def process_record(cells, model, call, row, i):
+def process_record(tags, model, call, row, i):
     """Record ``i`` of a call through the model in ``row``."""
     table, columns = int64_at(model), int64_at(call)
     scratch = load(columns, plan.CALL_SCRATCH)
@@ -284,24 +287,27 @@ def process_record(cells, model, call, row, i):
         evidence.learn(model, row, scratch, values, scored, may_learn)
     _write_event(model, row, call, i)
     if not detection or load(table, plan.MODEL_LEARN_ANOMALIES):
-        _learn(cells, model, row, scratch, values, known)
+        _learn(tags, model, row, scratch, values, known)
     _take_in(model, row, scratch, values, time, odd_step)
-    step_all(cells, 0, model, row, scratch, (open_slot(model, row), absent))
+    slot = open_slot(model, row)
+    step_all(tags[0], 0, model, row, scratch, (slot, absent))
+    if len(tags[1]) > 0:
+        make_forecasts(tags[1], model, row, scratch, slot, absent)
     _write_ahead(model, row, call, i)
 
 
 @entry_point
-def process_batch(cells, model, call):
+def process_batch(tags, model, call):
     """Every record of a call, in order, each through the row of its series.
 
-    ``cells`` is the tuple of the networks' tags; ``model`` and ``call`` are the
+    ``tags`` are those of the networks and of the forecasting groups; ``model`` and ``call`` are the
     addresses of the tables of ``plan.py``.
     """
     columns = int64_at(call)
     rows, size = load(columns, plan.CALL_ROWS), load(int64_at(model), plan.MODEL_ROW_BYTES)
     series = int64_at(load(columns, plan.CALL_SERIES))
     for i in range(load(columns, plan.CALL_RECORDS)):
-        process_record(cells, model, call, rows + load(series, i) * size, i)
+        process_record(tags, model, call, rows + load(series, i) * size, i)
 
 
 @entry_point

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from guarded import CANARY, Arena, GuardedModel, red_zones
+from guarded import CANARY, EIGHT_BYTES, Arena, GuardedModel, red_zones
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import Network
@@ -16,13 +16,18 @@ from streamrnn.kernels import plan
 from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.compiling import bind
 from streamrnn.kernels.step import newest_forecasts, process_batch
-from streamrnn.layout import NetworkShape
 from streamrnn.records import Batch
 from streamrnn.settings import Settings
+from streamrnn.tables import NetworkShape
 
 BAD = (np.nan, np.inf, -np.inf, 1e308, -1e308, 1e100, 5e-324, 0.0)
 EDGES = (plan.NO_TIME, plan.NO_TIME + 1, -1, 0, 2**63 - 1)
-NETWORKS = [("none",), *((name,) for name in CELLS), ("lstm", "gru")]
+NETWORKS = [
+    ("none",),
+    *((name,) for name in CELLS),
+    ("lstm", "gru"),
+    ("lstm", "diagonal_lstm:7", "diagonal_lstm:20:frozen", "ar:16"),
+]
 
 
 @st.composite
@@ -59,7 +64,7 @@ def random_batch(rng: np.random.Generator, n: int, n_series: int, channels: int)
 
 
 def process(model: GuardedModel, batch: Batch):
-    return model.process(batch, bind(process_batch, model.layout.cells, 0, 0))
+    return model.process(batch, bind(process_batch, model.layout.tags, 0, 0))
 
 
 def assert_no_segment_is_poisoned(model: GuardedModel):
@@ -73,6 +78,11 @@ def assert_no_segment_is_poisoned(model: GuardedModel):
                 assert np.isfinite(numbers).all(), (name, code)
             for name in ("shared", "cross", "own", "shared_weights", "own_weights", "x", "rest"):
                 assert np.isfinite(model.layout.segment(row, f"readout{i}.{name}", np.float64)).all(), name
+        for name in model.layout.row.segments:
+            if name.startswith("channel") and not name.endswith(("counters", "mask", "target")):
+                of_network = ".group" in name and ".head" not in name and not name.endswith(EIGHT_BYTES)
+                dtype = np.float32 if of_network else np.float64
+                assert np.isfinite(model.layout.segment(row, name, dtype)).all(), name
         for name in ("variance", "magnitude", "value", "slow", "lag_values", "spread", "quantile", "tail"):
             assert np.isfinite(model.layout.segment(row, name, np.float64)).all(), name
 

@@ -16,7 +16,7 @@ from support import Arrays, Network, golden, random_weights, relative_error
 
 from streamrnn.kernels import plan
 from streamrnn.kernels.cells import CELLS
-from streamrnn.layout import NetworkShape, Training
+from streamrnn.tables import NetworkShape, Training
 
 each_cell = pytest.mark.parametrize("cell", sorted(CELLS))
 each_golden = pytest.mark.parametrize(

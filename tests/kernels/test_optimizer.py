@@ -8,7 +8,7 @@ import pytest
 from support import Network, random_weights, relative_error, test_kernel
 
 from streamrnn.kernels.optimizer import adam
-from streamrnn.layout import NetworkShape, Training
+from streamrnn.tables import NetworkShape, Training
 
 
 @test_kernel

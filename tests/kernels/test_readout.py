@@ -8,10 +8,11 @@ import pytest
 from support import test_kernel
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.readout import predict, update_gains, update_weights
+from streamrnn.kernels.readout import find_errors, predict, update_gains, update_weights
 from streamrnn.kernels.residuals import forecast_slot
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
-from streamrnn.layout import PRIOR, NetworkShape, Space, aligned_bytes, read_table
+from streamrnn.space import Space, aligned_bytes
+from streamrnn.tables import PRIOR, ReadoutShape, read_table
 
 
 @test_kernel
@@ -35,12 +36,13 @@ def _run(read, row, scratch, columns, counts):
                 update_gains(read, row, scratch, newest, true)
             for k in range(horizons):
                 slot = forecast_slot(newest, load(int64_at(counts[2]), k), slots)
-                update_weights(read, row, scratch, slot, k, shift(true, k * channels))
+                find_errors(read, row, scratch, slot, k, shift(true, k * channels))
+                update_weights(read, row, scratch, slot, k)
         place = shift(h, t * load(table, plan.READ_HIDDEN))
         predict(read, row, t % slots, place, shift(lags, t * width), shift(values, t * channels))
         for k in range(horizons):
             for d in range(channels):
-                forecast = load(made, k * load(table, plan.READ_OUTPUTS) + d)
+                forecast = load(made, k * channels + d)
                 store(out, (t * horizons + k) * channels + d, forecast)
 
 
@@ -48,10 +50,10 @@ class Readout:
     """A readout by itself, with a row of its own."""
 
     def __init__(self, hidden=5, channels=2, lags=8, horizons=(1,), forget=0.995, clip=1.5):
-        shape = NetworkShape("lstm", hidden, 1, channels, 1, 2)
+        shape = ReadoutShape(hidden, channels, lags, horizons)
         self.sizes, self.horizons = (hidden, channels, lags), np.array(horizons, np.int64)
         self.space, scratch = Space(), Space()
-        table = read_table(shape, lags, horizons, self.space, scratch, "r")
+        table = read_table(shape, self.space, scratch, "r")
         numbers = table.view(np.float64)
         numbers[plan.READ_FORGET], numbers[plan.READ_CLIP] = forget, clip
         self.table = table.copy()
@@ -154,7 +156,7 @@ def test_the_weights_of_longer_horizons_equal_delayed_joint_least_squares():
         readout.run(data, first=t, n=1)
         crosses.append(readout.part("cross").reshape(hidden + 1, 8).copy())
     own = readout.part("own_weights").reshape(3, 8)
-    shared = readout.part("shared_weights").reshape(3, hidden + 1, 8)[:, :, 0]
+    shared = readout.part("shared_weights").reshape(3, -1)[:, : hidden + 1]
     for k, horizon in enumerate(readout.horizons):
         # a - G' b, with the G that the horizon's newest regressors had learned
         then = crosses[n - horizon]
@@ -202,25 +204,20 @@ def test_a_missing_channel_stays_as_it_was_and_the_others_go_on():
         each.run(data, 0, 200)
     names = ("own", "own_weights")
     before = {name: readout.part(name).copy() for name in names}
-    weights_before = readout.part("shared_weights").reshape(2, 6, 8).copy()
+    weights_before = readout.part("shared_weights").reshape(2, 3, 8).copy()
     data[3][200:, :, 1] = np.nan
     readout.run(data, 200, 50)
     assert np.array_equal(readout.part("own").reshape(3, -1)[1], before["own"].reshape(3, -1)[1])
     own = readout.part("own_weights").reshape(2, 3, 8)
     assert np.array_equal(own[:, 1], before["own_weights"].reshape(2, 3, 8)[:, 1])
-    shared = readout.part("shared_weights").reshape(2, 6, 8)
-    assert np.array_equal(shared[:, :, 1], weights_before[:, :, 1])
+    shared = readout.part("shared_weights").reshape(2, 3, 8)
+    assert np.array_equal(shared[:, 1], weights_before[:, 1])
     # The others see the same bits as if it were not missing.
     full = stream(other, 300)
     other.run(full, 200, 50)
-    for name, axes in (("own_weights", (2, 3, 8)), ("shared_weights", (2, 6, 8))):
-        mine, theirs = readout.part(name).reshape(axes), other.part(name).reshape(axes)
-        left = (
-            (mine[:, [0, 2]], theirs[:, [0, 2]])
-            if name == "own_weights"
-            else (mine[..., [0, 2]], theirs[..., [0, 2]])
-        )
-        assert np.array_equal(*left), name
+    for name in ("own_weights", "shared_weights"):
+        mine, theirs = (each.part(name).reshape(2, 3, 8) for each in (readout, other))
+        assert np.array_equal(mine[:, [0, 2]], theirs[:, [0, 2]]), name
 
 
 def test_forecasts_stay_sane_while_targets_come_and_go():

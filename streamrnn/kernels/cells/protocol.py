@@ -45,6 +45,11 @@ class CellSpec:
         Initial value of a gate's input bias, where it is not 0.
     feedback : bool
         Whether a step reads the head's outputs of the step before.
+    diagonal : bool
+        Whether a unit sees no other unit: its weights of h are one row, it has no second
+        bias, and it offers ``cell_sensitivities``.
+    bound : float or None
+        Initial weights are uniform within it; None is 1/sqrt(units).
     """
 
     name: str
@@ -55,6 +60,8 @@ class CellSpec:
     state: tuple[int, ...]
     bias: dict[str, float]
     feedback: bool = False
+    diagonal: bool = False
+    bound: float | None = None
 
 
 def cell_forward(cell: Any, net: int, row: int, slot: int) -> None:
@@ -74,6 +81,13 @@ def cell_backward(cell: Any, net: int, row: int, scratch: int, slot: int, last: 
 
 def cell_gradient(cell: Any, net: int, row: int, scratch: int, first: int, steps: int) -> Any:
     """Gradient of the cell's weights over ``steps`` slots from ``first`` on; sum of squares."""
+
+
+def cell_sensitivities(cell: Any, net: int, row: int, slot: int, of_c: Any, of_h: Any) -> None:
+    """Of a diagonal cell: derivatives of its state by its weights, one step further.
+
+    ``of_c`` and ``of_h`` (rows, gates, padded), as the weights lie, are read and written.
+    """
 
 
 def cell_input_gradient(cell: Any, net: int, row: int, scratch: int, slot: int, out: Any) -> None:

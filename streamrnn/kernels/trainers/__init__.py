@@ -1,0 +1,8 @@
+"""How a forecasting group's network learns, by the name that settings give it."""
+
+from __future__ import annotations
+
+from streamrnn.kernels.trainers.frozen import Frozen
+from streamrnn.kernels.trainers.kalman import RealTime
+
+__all__ = ["Frozen", "RealTime"]

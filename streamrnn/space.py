@@ -1,0 +1,47 @@
+"""Aligned memory: segments by name, and the arrays that hold them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALIGNMENT = 64
+UNIT = 16  # hidden sizes are rounded up to this, a vector of float32
+LANES = 8  # and float64 rows to this
+
+Int64Array = NDArray[np.int64]
+
+
+def round_up(n: int, unit: int) -> int:
+    """The smallest multiple of ``unit`` that is at least ``n``."""
+    return -(-n // unit) * unit
+
+
+@dataclass
+class Space:
+    """Hands out aligned segments of a row or of the scratch, by name."""
+
+    size: int = 0
+    segments: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def take(self, name: str, count: int, item_bytes: int = 8) -> int:
+        """Reserve ``count`` items and return their byte offset."""
+        offset = self.size
+        self.segments[name] = (offset, count)
+        self.size += round_up(max(count, 1) * item_bytes, ALIGNMENT)
+        return offset
+
+
+def address(array: NDArray[Any]) -> int:
+    """Where an array's memory starts; keep the array alive while a kernel uses it."""
+    return int(array.__array_interface__["data"][0])
+
+
+def aligned_bytes(size: int) -> NDArray[np.uint8]:
+    """Zeroed bytes that start at a multiple of 64; slices keep the memory alive."""
+    memory = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -address(memory) % ALIGNMENT
+    return memory[start : start + size]
