@@ -14,7 +14,7 @@ import numpy as np
 from mase import HORIZONS, Array
 
 HIDDEN, WINDOW = 12, 40  # the window: 16 steps before the oldest output that has a loss
-RATE, CLIP = 3e-3, 1.0  # of 1.5e-3, 3e-3 and 1e-2 the best
+RATE, CLIP = 1e-2, 1.0  # of 1.5e-3, 3e-3, 1e-2 and 3e-2 the best
 
 
 def with_torch(u: Array, truth: Array, seed: int) -> Array:
