@@ -5,7 +5,8 @@ one or several. Each forecaster makes one causal pass over each series, with one
 mean absolute ones from record 24 on, divided by last value's on the same rows; a group's figure is the mean
 over its series, *real* that over the real groups; with several seeds the mean over them, with the standard
 deviation of one run (``_std``) beside. Slow forecasters see the first records of one series a group, and
-``subset`` sets the others beside them there.
+``subset`` sets the others beside them there. Linear forecasters, River's and other libraries' LSTMs see the
+channel that they forecast alone; detectors also see the others, and the time of day.
 
     python benchmarks/forecast.py NAB_DIR SETS_DIR --seeds 5 --json forecast.json
 """
@@ -17,6 +18,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,8 +68,9 @@ def measured(task: Task) -> list[Row]:
     found = FORECASTERS[name].forecast(series, seed)
     rows: list[Row] = []
     for channel, forecasts in zip(series.targets, found, strict=True):
-        label = series.channels[channel] if len(series.targets) > 1 else series.name
-        figures = figures_of_one(series, series.values[:, channel], forecasts, in_subset)
+        label = f"{series.name}.{series.channels[channel]}" if len(series.targets) > 1 else series.name
+        first = in_subset and channel == series.targets[0]
+        figures = figures_of_one(series, series.values[:, channel], forecasts, first)
         if FORECASTERS[name].slow:
             figures = {figure: value for figure, value in figures.items() if figure.startswith("subset")}
         rows += [(name, seed, series.group, label, figure, value) for figure, value in figures.items()]
@@ -106,7 +109,8 @@ def tasks_of(names: Iterable[str], series: Sequence[Series], seeds: int) -> list
                 if not forecaster.slow:
                     tasks.append((name, seed, one, first))
                 elif first:
-                    tasks.append((name, seed, one.start(SUBSET_RECORDS), True))
+                    start = replace(one.start(SUBSET_RECORDS), targets=one.targets[:1])
+                    tasks.append((name, seed, start, True))
     return tasks
 
 
@@ -247,6 +251,8 @@ def main(options: Namespace) -> int:
     series = chosen_series(options)
     tasks = tasks_of(names, series, seeds)
     rows = [row for found in in_processes(tasks, options.jobs) for row in found]
+    if options.each is not None:
+        pd.DataFrame(rows, columns=_ROW).to_csv(options.each, index=False)
     report = Report({"seeds": seeds, **figures_of(rows)})
     times = in_turn([FORECASTERS[name].timed(name) for name in names], rounds=1 if options.quick else ROUNDS)
     report.figures |= {f"us/{name}": time * 1e-3 for name, time in times.items()}
@@ -263,5 +269,6 @@ if __name__ == "__main__":
         "--seeds", type=int, default=1, metavar="N", help="runs with seeds 0 to N - 1 (default: 1)"
     )
     parser.add_argument("--only", nargs="+", choices=FORECASTERS, metavar="NAME", help=", ".join(FORECASTERS))
+    parser.add_argument("--each", type=Path, metavar="FILE", help="write the figures of each series, as CSV")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default: 1)")
     sys.exit(main(parser.parse_args()))

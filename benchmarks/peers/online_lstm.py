@@ -7,7 +7,7 @@ Both libraries do the same with weights of their own.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -51,10 +51,23 @@ def with_jax(u: Array, truth: Array, seed: int) -> Array:
     """(n, horizons) forecasts made at each record; the whole stream in one compiled call."""
     import jax
 
-    np_ = jax.numpy
-    inputs, wanted = _padded(u), (truth - u[:, None]).astype(np.float32)
-    n = len(u)
-    step = partial(_jax_step, jax)
+    n, inputs, wanted = len(u), _padded(u), (truth - u[:, None]).astype(np.float32)
+    p = _jax_parameters(jax.numpy, seed)
+    nothing, ring = jax.tree.map(jax.numpy.zeros_like, p), jax.numpy.zeros((WINDOW + 1, HIDDEN))
+    windows = np.lib.stride_tricks.sliding_window_view(inputs, WINDOW)[:n]
+    known = np.column_stack([np.roll(wanted[:, k], h) for k, h in enumerate(HORIZONS)])
+    steps = np.arange(n) - HORIZONS[-1] + 1  # of Adam: below 1 not every horizon has a truth
+    data = tuple(map(jax.numpy.asarray, (steps, windows, inputs[WINDOW:], known)))
+    outputs = _jax_stream()((p, nothing, nothing, (ring, ring)), data)
+    return u[:, None] + np.asarray(outputs, np.float64)  # type: ignore[no-any-return]
+
+
+@cache
+def _jax_stream() -> Any:
+    """The compiled pass over a stream, made once."""
+    import jax
+
+    step, np_ = partial(_jax_step, jax), jax.numpy
     back, columns = np.array([WINDOW - h for h in HORIZONS]), np.arange(len(HORIZONS))
 
     def loss(p: Any, start: Any, window: Any, known: Any) -> Any:
@@ -65,22 +78,13 @@ def with_jax(u: Array, truth: Array, seed: int) -> Array:
     def record(carry: Any, data: Any) -> tuple[Any, Any]:
         p, m, v, ring = carry
         t, window, newest, known = data
-        start = jax.tree.map(lambda states: states[0], ring)
-        gradient = jax.grad(loss)(p, start, window, known)
+        gradient = jax.grad(loss)(p, jax.tree.map(lambda states: states[0], ring), window, known)
         p, m, v = _jax_adam(jax, p, m, v, gradient, t)
         state, output = step(p, jax.tree.map(lambda states: states[-1], ring), newest)
         ring = jax.tree.map(lambda states, now: np_.concatenate([states[1:], now[None]]), ring, state)
         return (p, m, v, ring), output
 
-    p = _jax_parameters(np_, seed)
-    nothing, ring = jax.tree.map(np_.zeros_like, p), np_.zeros((WINDOW + 1, HIDDEN))
-    windows = np.lib.stride_tricks.sliding_window_view(inputs, WINDOW)[:n]
-    # Before every horizon has a truth nothing is learned: rate 0 up to then.
-    known = np.column_stack([np.roll(wanted[:, k], h) for k, h in enumerate(HORIZONS)])
-    data = tuple(map(np_.asarray, (np.arange(n) - HORIZONS[-1] + 1, windows, inputs[WINDOW:], known)))
-    scan = jax.jit(lambda carry, data: jax.lax.scan(record, carry, data))
-    _, outputs = scan((p, nothing, nothing, (ring, ring)), data)
-    return u[:, None] + np.asarray(outputs, np.float64)  # type: ignore[no-any-return]
+    return jax.jit(lambda carry, data: jax.lax.scan(record, carry, data)[1])
 
 
 def _padded(u: Array) -> Any:

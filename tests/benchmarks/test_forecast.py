@@ -240,13 +240,16 @@ def test_starts_changes_and_simulated_series_have_figures_of_their_own(module):
 
 def test_slow_forecasters_see_the_start_of_the_first_series_of_each_group(module):
     forecast, series = module("forecast"), module("forecast_series").Series
-    values = np.zeros((5000, 1))
-    groups = [series(g, n, values) for g, n in (("nab", "a"), ("nab", "b"), ("asd", "c"), ("synthetic", "d"))]
+    values, of = np.zeros((5000, 2)), {"channels": ("x", "y"), "targets": (0, 1)}
+    groups = [
+        series(g, n, values, **of) for g, n in (("nab", "a"), ("nab", "b"), ("asd", "c"), ("synthetic", "d"))
+    ]
     names = ("ar", "adam", "snarimax")
     tasks = forecast.tasks_of(names, groups, seeds=2)
     ran = {name: [(t[1], t[2].name, len(t[2].values)) for t in tasks if t[0] == name] for name in names}
     assert ran["snarimax"] == [(0, "a", 3000), (0, "c", 3000)]
     assert [name for _, name, _ in ran["ar"]] == ["a", "b", "c", "d"]
+    assert next(t[2] for t in tasks if t[0] == "snarimax" and t[2].name == "c").targets == (0,)
     assert [seed for seed, _, _ in ran["adam"]] == [0] * 4 + [1] * 4
     assert [t[2].name for t in tasks if t[0] == "ar" and t[3]] == ["a", "c"]
 
