@@ -5,8 +5,8 @@ one or several. Each forecaster makes one causal pass over each series, with one
 mean absolute ones from record 24 on, divided by last value's on the same rows; a group's figure is the mean
 over its series, *real* that over the real groups; with several seeds the mean over them, with the standard
 deviation of one run (``_std``) beside. Slow forecasters see the first records of one series a group, and
-``subset`` sets the others beside them there. Linear forecasters, River's and other libraries' LSTMs see the
-channel that they forecast alone; detectors also see the others, and the time of day.
+``subset`` sets the others beside them there. Detectors and ``ar_mixture_all`` also see the other channels and
+the time of day; the rest see the channel that they forecast alone.
 
     python benchmarks/forecast.py NAB_DIR SETS_DIR --seeds 5 --json forecast.json
 """
@@ -45,6 +45,8 @@ RATIOS = (
     ("trained_pair", "ar_mixture"),
     ("forecast", LOSER),
     ("forecast", "ar_mixture"),
+    ("forecast", "ar_mixture_all"),
+    (WINNER, "ar_mixture_all"),
 )
 
 REQUIRED = (

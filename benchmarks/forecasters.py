@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from common import Contender, stream
 from forecast_series import Series
-from linear import ar_mixture, in_scaled_units, plain_ar
+from linear import ar_mixture, in_scaled_units, newest_of, plain_ar, time_of_day
 from mase import HORIZONS, Array, Forecasts, for_their_rows
 from peers import online_lstm, river_forecasts
 
@@ -62,7 +62,7 @@ class Forecaster:
         return None
 
     def timed(self, name: str) -> Contender:
-        """It at work on one channel: a detector without DataFrames, the others from the start of a stream."""
+        """Work on one channel: of a detector without DataFrames, the others from the start of a stream."""
         values = stream(TIMED_SLOW_RECORDS if self.slow else TIMED_RECORDS)
         if self.settings is not None:
             settings = Settings.from_dict(_detector_settings(self.settings))
@@ -114,15 +114,31 @@ def _naive(season: Callable[[Series], int]) -> Forecaster:
     return Forecaster(forecast)
 
 
-def _scaled(kernel: Callable[[Array, Array, int, int], Array], **options: Any) -> Forecaster:
-    """A forecaster of one scaled channel: kernel(u, truth, period, seed) as ``in_scaled_units`` wants it."""
+@dataclass(frozen=True)
+class _Scene:
+    """What a forecaster of one channel may know besides its values."""
+
+    series: Series
+    target: int
+    seed: int
+
+    def inputs(self) -> Array:
+        """(n, inputs): the time of day, where it is known, and the newest values of the other channels."""
+        series, n = self.series, len(self.series.values)
+        day = np.empty((n, 0)) if series.times is None else time_of_day(series.times)
+        others = np.delete(series.values, self.target, axis=1)
+        return np.column_stack([day, newest_of(others)]) if others.size else day
+
+
+def _scaled(kernel: Callable[[Array, Array, _Scene], Array], **options: Any) -> Forecaster:
+    """A forecaster of one scaled channel, as ``in_scaled_units`` wants it but for the scene."""
 
     def forecast(series: Series, seed: int) -> Found:
-        def run(u: Array, truth: Array) -> Array:
-            return kernel(u, truth, series.period, seed)
-
-        made = (in_scaled_units(series.values[:, d], run) for d in series.targets)
-        return [Forecasts(for_their_rows(forecasts)) for forecasts in made]
+        found = []
+        for d in series.targets:
+            run = partial(kernel, scene=_Scene(series, d, seed))
+            found.append(Forecasts(for_their_rows(in_scaled_units(series.values[:, d], run))))
+        return found
 
     return Forecaster(forecast, **options)
 
@@ -137,8 +153,9 @@ _LSTM: dict[str, Any] = {"slow": True, "seeded": True}
 FORECASTERS: dict[str, Forecaster] = {
     "last_value": _naive(lambda _: 1),
     "seasonal_naive": _naive(lambda series: series.period),
-    "ar": _scaled(lambda u, truth, _period, _seed: plain_ar(u, truth)),
-    "ar_mixture": _scaled(lambda u, truth, _period, _seed: ar_mixture(u, truth)),
+    "ar": _scaled(lambda u, truth, scene: plain_ar(u, truth)),
+    "ar_mixture": _scaled(lambda u, truth, scene: ar_mixture(u, truth)),
+    "ar_mixture_all": _scaled(lambda u, truth, scene: ar_mixture(u, truth, scene.inputs())),
     "adam": _detector(networks=("lstm",)),
     "ar_heads": _detector(networks=("ar:24",)),
     "echo": _detector(networks=("echo:48",)),
@@ -148,10 +165,12 @@ FORECASTERS: dict[str, Forecaster] = {
     "trained_pair": _detector(networks=("diagonal_lstm:12", "diagonal_lstm:12")),
     "forecast": _detector(preset="forecast"),
     "holt_winters": _scaled(
-        lambda u, _truth, period, _seed: river_forecasts.holt_winters(u, period), **_RIVER
+        lambda u, y, scene: river_forecasts.holt_winters(u, scene.series.period), **_RIVER
     ),
-    "snarimax": _scaled(lambda u, _truth, _period, _seed: river_forecasts.snarimax(u), **_RIVER),
-    "torch_lstm": _scaled(lambda u, y, _, seed: online_lstm.with_torch(u, y, seed), module="torch", **_LSTM),
-    "jax_lstm": _scaled(lambda u, y, _, seed: online_lstm.with_jax(u, y, seed), module="jax", **_LSTM),
+    "snarimax": _scaled(lambda u, y, scene: river_forecasts.snarimax(u), **_RIVER),
+    "torch_lstm": _scaled(
+        lambda u, y, scene: online_lstm.with_torch(u, y, scene.seed), module="torch", **_LSTM
+    ),
+    "jax_lstm": _scaled(lambda u, y, scene: online_lstm.with_jax(u, y, scene.seed), module="jax", **_LSTM),
 }
 """Every contender, by name: the one table to change."""

@@ -23,6 +23,7 @@ PLAIN_AR = (24, 0.9998)  # lags; forgetting factor
 EXPERTS = ((8, 0.99), (8, 0.998), (24, 0.99), (24, 0.998), (24, 0.9998))
 CLIP = 0.7 * 1.25  # of the mean absolute error; 1.25 makes it a standard deviation
 _NO_CLIP = np.inf
+OTHER_LAGS = 4  # of each other channel
 _BEYOND = 0.5  # how far outside of all values yet seen a forecast may be, in scaled units
 _AHEAD = np.array(HORIZONS)
 
@@ -50,14 +51,37 @@ def in_scaled_units(values: Array, forecast: Callable[[Array, Array], Array]) ->
 def plain_ar(u: Array, truth: Array) -> Array:
     """AR(24) by recursive least squares, as the textbooks have it."""
     lags, forgetting = PLAIN_AR
-    return _autoregression(u, truth, _AHEAD, lags, forgetting, _NO_CLIP)  # type: ignore[no-any-return]
+    return _autoregression(u, _nothing(u), truth, _AHEAD, lags, forgetting, _NO_CLIP)  # type: ignore[no-any-return]
 
 
-def ar_mixture(u: Array, truth: Array) -> Array:
-    """The mixture of the module's docstring."""
-    experts = [_autoregression(u, truth, _AHEAD, lags, forgetting, CLIP) for lags, forgetting in EXPERTS]
+def ar_mixture(u: Array, truth: Array, more: Array | None = None) -> Array:
+    """The mixture of the module's docstring; ``more`` (n, inputs) is what else is known at each row."""
+    inputs = _nothing(u) if more is None else more
+    experts = [
+        _autoregression(u, inputs, truth, _AHEAD, lags, forgetting, CLIP) for lags, forgetting in EXPERTS
+    ]
     last = np.repeat(u[:, None], len(HORIZONS), axis=1)
     return _mixed(np.stack([*experts, last]), truth, _AHEAD)  # type: ignore[no-any-return]
+
+
+def time_of_day(times: NDArray[np.datetime64]) -> Array:
+    """(n, 2): sine and cosine of the phase of the day."""
+    seconds = times.astype("datetime64[s]").astype(np.int64) % 86_400
+    return np.column_stack([part(seconds * (2.0 * np.pi / 86_400)) for part in (np.sin, np.cos)])
+
+
+def newest_of(values: Array) -> Array:
+    """(n, channels * OTHER_LAGS): the newest values of other channels, scaled as in ``in_scaled_units``."""
+    columns = []
+    for d in range(values.shape[1]):
+        mean, scale = _running(values[:, d], SPAN)
+        u = np.arcsinh((values[:, d] - mean) / scale)
+        columns += [u[np.maximum(np.arange(len(u)) - lag, 0)] for lag in range(OTHER_LAGS)]
+    return np.column_stack(columns)
+
+
+def _nothing(u: Array) -> Array:
+    return np.empty((len(u), 0))
 
 
 @njit(error_model="numpy")
@@ -97,9 +121,11 @@ def _gain(P: Array, x: Array, forgetting: float, gain: Array) -> None:
 
 
 @njit(error_model="numpy")
-def _autoregression(u: Array, truth: Array, ahead: Any, lags: int, forgetting: float, clip: float) -> Any:
-    """(n, horizons) forecasts from 1 and the newest lags; one gain serves every horizon."""
-    n, size = len(u), lags + 1
+def _autoregression(
+    u: Array, more: Array, truth: Array, ahead: Any, lags: int, forgetting: float, clip: float
+) -> Any:
+    """(n, horizons) forecasts from 1, the newest lags and (n, inputs) more; one gain serves every horizon."""
+    n, size = len(u), 1 + lags + more.shape[1]
     P, weights, spread = np.eye(size) * 0.1, np.zeros((len(ahead), size)), np.zeros(len(ahead))
     weights[:, 1] = 1.0  # last value, to begin with
     features, gains, made = np.ones((n, size)), np.empty((n, size)), np.zeros((n, len(ahead)))
@@ -119,6 +145,7 @@ def _autoregression(u: Array, truth: Array, ahead: Any, lags: int, forgetting: f
                 weights[k, i] += gains[s, i] * error
         for i in range(lags):
             features[t, 1 + i] = u[max(t - i, 0)]
+        features[t, 1 + lags :] = more[t]
         _gain(P, features[t], forgetting, gains[t])
         for k in range(len(ahead)):
             for i in range(size):

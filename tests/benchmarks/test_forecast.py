@@ -174,10 +174,37 @@ def test_the_mixture_shrugs_off_spikes_that_spoil_least_squares(module):
     assert found[0] < 0.9 * found[1]
 
 
-@pytest.mark.parametrize("name", ["last_value", "seasonal_naive", "ar", "ar_mixture", "adam", "snarimax"])
+def test_the_mixture_that_sees_all_uses_other_channels_and_the_time_of_day(module):
+    mase, series = module("mase"), module("forecast_series").Series
+    known, n = module("forecasters").FORECASTERS, 3000
+    rng = np.random.default_rng(0)
+
+    def gain(one):
+        """Its error divided by that of the mixture that sees the channel alone."""
+        errors = [
+            mase.scaled_errors(
+                one.values[:, 0], known[name].forecast(one, 0)[0].centre, mase.rows_from(n, 1000)
+            )
+            for name in ("ar_mixture_all", "ar_mixture")
+        ]
+        return errors[0] / errors[1]
+
+    # Another channel says what comes 4 records before; the time of day, where in a noisy wave it is.
+    drive = rng.normal(size=n)
+    late = np.column_stack([np.roll(drive, 4) + 0.3 * rng.normal(size=n), drive])
+    assert (gain(series("g", "s", late, ("a", "b")))[:2] < 0.7).all()
+    times = pd.date_range("2026-01-01", periods=n, freq="5min").to_numpy()
+    wave = np.sin(np.arange(n) * 2.0 * np.pi / 288) + rng.normal(size=n)
+    assert gain(series("g", "s", wave[:, None], times=times))[2] < 0.97
+
+
+@pytest.mark.parametrize("name", ["last_value", "seasonal_naive", "ar", "ar_mixture_all", "adam", "snarimax"])
 def test_a_prefix_gives_the_same_forecasts(module, name):
     forecasters, series = module("forecasters"), module("forecast_series").Series
-    whole = series("g", "s", autoregressive(300)[:, None])
+    values = np.column_stack([autoregressive(300), autoregressive(300, 1)])
+    whole = series(
+        "g", "s", values, ("a", "b"), times=pd.date_range("2026", periods=300, freq="h").to_numpy()
+    )
     forecaster = forecasters.FORECASTERS[name]
     long, short = (forecaster.forecast(one, 0)[0] for one in (whole, whole.start(200)))
     np.testing.assert_array_equal(long.centre[:200], short.centre)
