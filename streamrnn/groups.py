@@ -22,7 +22,7 @@ FAST_CLIP = 0.7 * 1.25
 MOST_OTHERS = 8  # other channels that a forecaster sees: the nearest ones before and after it
 OTHER_LAGS = 4  # newest values of each that the heads see
 
-_TRAINERS: dict[str, Any] = {"frozen": Frozen(), "kalman": RealTime()}
+_TRAINERS: dict[str, Any] = {"frozen": Frozen(), "kalman": RealTime(), "kalman_units": RealTime()}
 
 
 class Group(NamedTuple):
@@ -62,8 +62,8 @@ class GroupShape:
 
     @property
     def blocks(self) -> int:
-        """Blocks of a unit's covariance: one for each gate."""
-        return len(self.network.spec.gates)
+        """Blocks of a unit's covariance: one for each gate, or one."""
+        return 1 if self.training == "kalman_units" else len(self.network.spec.gates)
 
 
 def group_shape(spec: NetworkSpec, settings: Settings) -> GroupShape:
@@ -113,7 +113,7 @@ def _group_tables(
         (plan.GROUP_ELEMENTS, group.elements),
     ):
         table[index] = value
-    if group.training == "kalman":
+    if group.training != "frozen":
         _filter_segments(table, group, settings, row, name)
     for index, segment, count in (
         (plan.GROUP_REGRESSORS, "regressors", group.regressors),

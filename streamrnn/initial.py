@@ -126,7 +126,7 @@ def _fill_forecaster(layout: ModelLayout, row: NDArray[np.uint8], d: int) -> Non
         _fill_network(layout, row, name, net, layout.settings.seed + len(layout.networks) + i)
         for e in range(len(FAST_FORGETTING)):
             _fill_readout(layout, row, f"{name}.head{e}", (net.hidden, 1, group.regressors))
-        if group.training == "kalman":
+        if group.training != "frozen":
             _fill_filter(layout, row, name, group)
 
 

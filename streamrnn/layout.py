@@ -182,7 +182,7 @@ class ModelLayout:
             nets.append(network_table(shape, training, self.row, self.scratch, f"network{i}"))
             reads.append(
                 read_table(
-                    ReadoutShape(shape.hidden, shape.outputs, self.settings.lags, self.settings.horizons),
+                    ReadoutShape(shape.hidden, shape.outputs, self.settings.lags, self.settings.horizons, .998, .875),
                     self.row,
                     self.scratch,
                     f"readout{i}",

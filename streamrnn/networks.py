@@ -10,7 +10,7 @@ from streamrnn.errors import SettingsError
 CELLS = ("lstm", "gru", "diagonal_lstm")
 FORMS = "cell, cell:units, cell:units:training, or ar:lags"
 
-_TRAININGS = ("adam", "kalman", "frozen")
+_TRAININGS = ("adam", "kalman", "kalman_units", "frozen")
 _OF_CELL = {"diagonal_lstm": "kalman"}  # how a cell learns where nothing else is said; the others: Adam
 _MOST_UNITS, _MOST_LAGS = 512, 64
 
@@ -27,7 +27,8 @@ class NetworkSpec:
         None: the setting ``hidden``.
     training : str
         ``"adam"``: a network of the detector, with a head of its own and slow readouts.
-        ``"kalman"`` or ``"frozen"``: a network of each channel's forecaster, with fast heads.
+        The others: a network of each channel's forecaster, with fast heads. ``"kalman"``: a filter
+        with a block of covariance for each gate; ``"kalman_units"``: for each unit; ``"frozen"``: none.
     lags : int
         Newest values that the heads of an autoregression see; 0: the setting ``lags``.
     """
@@ -72,7 +73,7 @@ def parse(text: str) -> NetworkSpec:
     training = rest[1] if len(rest) == 2 else _OF_CELL.get(cell, "adam")
     if training not in _TRAININGS:
         raise SettingsError(f"networks has {text!r}; a network learns by {', '.join(_TRAININGS)}")
-    if training == "kalman" and cell != "diagonal_lstm":
+    if training.startswith("kalman") and cell != "diagonal_lstm":
         raise SettingsError(f"networks has {text!r}; the Kalman filter trains diagonal_lstm only")
     return NetworkSpec(cell, _number(text, rest[:1], _MOST_UNITS), training)
 
