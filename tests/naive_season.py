@@ -102,7 +102,7 @@ class Levels:
 
 
 def strength_of(values, p):
-    return max(Levels(values, 1, p).correlation(p), 0.0)
+    return max(Levels(values, 1, p).correlation(p), 0.0) if 2 * p <= len(values) else 0.0
 
 
 def locate(values, hint, scale):
@@ -180,27 +180,30 @@ class Season:
             u = self.values[-1] if self.values else 0.0
         self.values.append(float(np.float32(np.clip(u, -15.0, 15.0))))
         n, every = len(self.values), max(self.size, kernel.EVERY)
-        powers = [2**i for i in range(8, 40) if 2**i < every]
-        if n in powers or n % every == 0:
-            past = np.array(self.values[-self.size :])
+        early = [2**i for i in range(8, 40)] + [3 * 2**i for i in range(7, 40)]
+        if n % every == 0 or (n < every and n in early):
+            past = np.array(self.values[-(2 ** int(np.log2(min(n, self.size)))) :])
             if self.given:
-                self.strength = strength_of(past, self.period) if 2 * self.period <= len(past) else 0.0
+                self.strength = strength_of(past, self.period)
             else:
-                self._look(*search(past))
+                self._look(past)
 
-    def _look(self, evidence, found, strength):
+    def _look(self, past):
+        evidence, found, strength = search(past)
+        still = strength_of(past, self.period) if self.period else 0.0
+        missed = 0
         if agree(found, self.period):
-            self.period, self.missed = found if found == self.candidate else self.period, 0
+            self.period = found if found == self.candidate else self.period
         elif agree(found, self.candidate) or (found and not self.period and evidence >= kernel.SURE):
-            self.period, self.missed = found, 0
+            self.period = found
+        elif not found and still >= max(self.strength / 2, search_constants.WEAKEST):
+            strength = still
         else:
-            self.missed += 1
-            self.period = self.period if self.missed < 2 else 0
-        self.candidate = found
-        if not self.missed:
-            self.strength = strength
-        elif not self.period:
-            self.strength = 0.0
+            missed = self.missed + 1
+            self.period = self.period if missed < 2 else 0
+            strength = self.strength if self.period else 0.0
+        self.missed = missed
+        self.candidate, self.strength = found, strength
 
     def lag(self, ahead):
         if not self.period:

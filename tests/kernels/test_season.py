@@ -107,6 +107,11 @@ SEASONS = {  # period, records, made by
     ),
     "on a trend": (24, 1100, lambda rng, n: wave(n, 24) + 0.02 * np.arange(n) + 0.3 * rng.normal(size=n)),
     "on a random walk": (24, 1100, lambda rng, n: wave(n, 24) + np.cumsum(0.3 * rng.normal(size=n))),
+    "on a fifth of the time": (
+        288,
+        4200,
+        lambda rng, n: (place(n, 288) < 60) + 0.2 * rng.normal(size=n),
+    ),
     "among spikes": (
         24,
         2100,
@@ -203,6 +208,26 @@ def test_a_season_that_changes_is_followed_once_it_was_found_twice():
     found = Channel().observe(values)[:, 0]
     assert found[8192 + 4096] == 24.0
     assert found[-1] == 40.0
+
+
+def test_a_season_that_can_no_longer_be_proved_stays_while_half_of_its_strength_is_left():
+    rng, n = np.random.default_rng(0), 6 * 4096
+    values = (place(n, 288) < 60) + np.where(np.arange(n) < 8192, 0.3, 0.5) * rng.normal(size=n)
+    found = Channel().observe(values)
+    proved = [naive_season.search(part)[1] for part in values.reshape(-1, 4096)[2:, -2048:]]
+    assert 0 in proved
+    assert found[8192:, 0].min() > 280.0
+
+
+def test_seasons_change_only_after_the_stated_numbers_of_records():
+    early = {2**i for i in range(8, 13)} | {3 * 2**i for i in range(7, 12)}
+    rng = np.random.default_rng(7)
+    for size in (256, 2048, 8192):
+        every = max(size, season.EVERY)
+        due = {n for n in early if n < every} | set(range(every, 20481, every))
+        values = wave(20480, 24) + rng.normal(size=20480)
+        changes = np.flatnonzero(np.diff(Channel(size).observe(values)[:, 1])) + 2
+        assert set(changes) <= due and len(changes) > 2
 
 
 def test_strength_is_the_share_of_the_season_in_the_variance():
