@@ -24,17 +24,24 @@ def multiply_adds(channels: int, hidden: int = HIDDEN, lags: int = LAGS, horizon
 
 
 @numba.njit(error_model="numpy", nogil=True)
-def run_readout(read, row, scratch, h, columns, n):  # noqa: ANN001, ANN201
+def run_readout(read, row, scratch, states, columns, n):  # noqa: ANN001, ANN201
     """Learn and forecast n records; ``columns`` (n, channels, lags + 1): lags, then the change."""
     table = int64_at(read)
     width, channels = load(table, plan.READ_WIDTH), load(table, plan.READ_CHANNELS)
-    states, data = float64_at(h), float64_at(columns)
+    states, data = float64_at(states), float64_at(columns)
     for t in range(n):
         record = shift(data, t * (width + channels))
         update_gains(read, row, scratch, 0, shift(record, width))
         find_errors(read, row, scratch, 0, 0, shift(record, width))
         update_weights(read, row, scratch, 0, 0)
-        predict(read, row, 0, shift(states, t * load(table, plan.READ_HIDDEN)), record, shift(record, width))
+        predict(
+            read,
+            row,
+            0,
+            shift(states, t * load(table, plan.READ_HIDDEN)),
+            (record, record),
+            shift(record, width),
+        )
 
 
 def contenders() -> list[Contender]:

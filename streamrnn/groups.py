@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from streamrnn.kernels import plan
+from streamrnn.kernels import plan, season
 from streamrnn.kernels.forecaster import OF_CHANNEL, OF_TIME
 from streamrnn.kernels.kalman import triangle
+from streamrnn.kernels.periodicity import scratch_size
 from streamrnn.kernels.trainers import Frozen, RealTime
 from streamrnn.networks import NetworkSpec
 from streamrnn.settings import Settings
@@ -20,6 +21,7 @@ from streamrnn.tables import NetworkShape, ReadoutShape, Training, network_table
 FAST_FORGETTING = (0.99, 0.998, 0.9998)
 FAST_CLIP = 0.7 * 1.25
 MOST_OTHERS = 8  # other channels that a forecaster sees: the nearest ones before and after it
+SEASON_RING = 2048  # finds periods up to 682 records
 OTHER_LAGS = 4  # newest values of each that the heads see
 
 _TRAINERS: dict[str, Any] = {"frozen": Frozen(), "kalman": RealTime(), "kalman_units": RealTime()}
@@ -66,6 +68,20 @@ class GroupShape:
         return 1 if self.training == "kalman_units" else len(self.network.spec.gates)
 
 
+def season_ring(settings: Settings) -> int:
+    """Values in which a channel's season is looked for, or that hold a given one; 0: none."""
+    if settings.season == "off":
+        return 0
+    if settings.season == "auto":
+        return SEASON_RING
+    return max(season.FIRST, 1 << (int(settings.season) - 1).bit_length())
+
+
+def seasonal_terms(settings: Settings) -> int:
+    """Values one season ago that each head sees: one for each horizon."""
+    return len(settings.horizons) if season_ring(settings) else 0
+
+
 def group_shape(spec: NetworkSpec, settings: Settings) -> GroupShape:
     """The shape of one entry of ``networks`` that forecasts."""
     others = min(len(settings.channels) - 1, MOST_OTHERS)
@@ -91,7 +107,9 @@ def _group_tables(
     table = np.zeros(plan.GROUP_SIZE, np.int64)
     network = network_table(net, Training(), row, scratch, name)
     shapes = [
-        ReadoutShape(net.hidden, 1, group.regressors, horizons, forget, FAST_CLIP)
+        ReadoutShape(
+            net.hidden, 1, group.regressors, horizons, forget, FAST_CLIP, extra=seasonal_terms(settings)
+        )
         for forget in FAST_FORGETTING
     ]
     reads = [read_table(shape, row, scratch, f"{name}.head{e}") for e, shape in enumerate(shapes)]
@@ -167,7 +185,7 @@ def _channel_table(
     """One channel's forecaster."""
     row, scratch = spaces
     horizons, slots = len(settings.horizons), settings.horizons[-1]
-    experts = len(groups) * len(FAST_FORGETTING) + 1
+    experts, ring = len(groups) * len(FAST_FORGETTING) + 1, season_ring(settings)
     width, lags, inputs = (
         round_up(experts, LANES),
         max(group.lags for group in groups),
@@ -180,6 +198,8 @@ def _channel_table(
         (plan.FORE_SHARES, "shares", horizons * width),
         (plan.FORE_MIXING, "mixing", 2 * horizons),
         (plan.FORE_SAID, "said", slots * horizons * width),
+        (plan.FORE_SEASON, "season", season.state_size(ring) if ring else 0),
+        (plan.FORE_IN_SEASON, "in_season", 1),
     ):
         table[index] = row.take(f"channel{d}.{name}", count)
     parts = [
@@ -193,9 +213,12 @@ def _channel_table(
         (plan.FORE_INPUTS, inputs),
         (plan.FORE_OTHERS, groups[0].others),
         (plan.FORE_LAGS, lags),
+        (plan.FORE_RING, ring),
         (plan.FORE_GROUP_TABLES, 8 * plan.FORE_SIZE),
         (plan.FORE_GROUP_BYTES, parts[0].nbytes),
         (plan.FORE_X, scratch.take("forecaster.x", inputs)),
+        (plan.FORE_SEASONAL, scratch.take("forecaster.seasonal", horizons)),
+        (plan.FORE_SEARCH, scratch.take("forecaster.search", scratch_size(ring) if ring else 0)),
     ):
         table[index] = value
     return np.concatenate([table, *parts])

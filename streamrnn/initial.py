@@ -8,14 +8,14 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.groups import FAST_FORGETTING, GroupShape
-from streamrnn.kernels import plan
+from streamrnn.groups import FAST_FORGETTING, GroupShape, seasonal_terms
+from streamrnn.kernels import plan, season
 from streamrnn.kernels.kalman import PRIOR as FILTER_PRIOR
 from streamrnn.kernels.kalman import triangle
 from streamrnn.kernels.scaler import REACH
 from streamrnn.layout import ModelLayout
 from streamrnn.scoring import alert, anchor, autoregression, fusion, novelty, tail
-from streamrnn.space import ALIGNMENT, aligned_bytes
+from streamrnn.space import ALIGNMENT, LANES, aligned_bytes, round_up
 from streamrnn.tables import PRIOR, NetworkShape
 
 _HEAD_SCALE = 0.3  # a head that starts small starts near the last value
@@ -107,11 +107,12 @@ def _fill_network(
 
 
 def _fill_readout(
-    layout: ModelLayout, row: NDArray[np.uint8], name: str, sizes: tuple[int, int, int]
+    layout: ModelLayout, row: NDArray[np.uint8], name: str, sizes: tuple[int, int, int], extra: int = 0
 ) -> None:
     hidden, channels, lags = sizes
-    shared = layout.segment(row, f"{name}.shared", np.float64).reshape(hidden + 1, -1)
-    np.fill_diagonal(shared, PRIOR)
+    stride = round_up(hidden + 1 + extra, LANES)
+    shared = layout.segment(row, f"{name}.shared", np.float64).reshape(-1, stride)
+    shared[range(hidden + 1), range(hidden + 1)] = PRIOR
     own = layout.segment(row, f"{name}.own", np.float64).reshape(channels, lags, lags)
     own[:, range(lags), range(lags)] = PRIOR
 
@@ -125,9 +126,13 @@ def _fill_forecaster(layout: ModelLayout, row: NDArray[np.uint8], d: int) -> Non
         net, name = group.network, f"channel{d}.group{i}"
         _fill_network(layout, row, name, net, layout.settings.seed + len(layout.networks) + i)
         for e in range(len(FAST_FORGETTING)):
-            _fill_readout(layout, row, f"{name}.head{e}", (net.hidden, 1, group.regressors))
+            sizes = (net.hidden, 1, group.regressors)
+            _fill_readout(layout, row, f"{name}.head{e}", sizes, seasonal_terms(layout.settings))
         if group.training != "frozen":
             _fill_filter(layout, row, name, group)
+    if isinstance(layout.settings.season, int):
+        state = layout.segment(row, f"channel{d}.season", np.int64)
+        state[season.PERIOD], state[season.GIVEN] = layout.settings.season, 1
 
 
 def _fill_filter(layout: ModelLayout, row: NDArray[np.uint8], name: str, group: GroupShape) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.groups import forecaster_table, group_shape
+from streamrnn.groups import FAST_CLIP, FAST_FORGETTING, forecaster_table, group_shape
 from streamrnn.kernels import plan
 from streamrnn.kernels.features import PER_CHANNEL, SHARED
 from streamrnn.kernels.scaler import WINDOW
@@ -32,7 +32,7 @@ from streamrnn.scoring import (
 )
 from streamrnn.settings import Settings
 from streamrnn.space import LANES, Int64Array, Space, aligned_bytes, round_up
-from streamrnn.tables import NetworkShape, ReadoutShape, Training, network_table, read_table
+from streamrnn.tables import FORGETTING, NetworkShape, ReadoutShape, Training, network_table, read_table
 
 
 class ModelLayout:
@@ -178,16 +178,14 @@ class ModelLayout:
     def _network_segments(self) -> tuple[list[Int64Array], list[Int64Array]]:
         training = Training(rate=self.settings.learning_rate)
         nets, reads = [], []
+        # The alerts of one channel hear slow readouts; with several channels nothing does.
+        pace = (FORGETTING, 0.0) if len(self.settings.channels) == 1 else (FAST_FORGETTING[1], FAST_CLIP)
         for i, shape in enumerate(self.networks):
-            nets.append(network_table(shape, training, self.row, self.scratch, f"network{i}"))
-            reads.append(
-                read_table(
-                    ReadoutShape(shape.hidden, shape.outputs, self.settings.lags, self.settings.horizons, .998, .875),
-                    self.row,
-                    self.scratch,
-                    f"readout{i}",
-                )
+            read = ReadoutShape(
+                shape.hidden, shape.outputs, self.settings.lags, self.settings.horizons, *pace
             )
+            nets.append(network_table(shape, training, self.row, self.scratch, f"network{i}"))
+            reads.append(read_table(read, self.row, self.scratch, f"readout{i}"))
         return nets, reads
 
     def _assemble(self, model: Int64Array, *tables: list[Int64Array]) -> Int64Array:

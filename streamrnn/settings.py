@@ -28,8 +28,11 @@ _DEFAULT_BUDGET = "1/week"
 _DEFAULT_RATE = 1e-3
 _NO_NETWORKS = ("none",)
 _OF_ONE, _OF_MANY = ("lstm", "lstm", "gru"), ("lstm",)  # networks for one channel, and for several
+_LONGEST_SEASON = 65_536
 _LAG_UNIT = 8  # lags fill whole vectors of float64
-_STRUCTURAL = ("channels", "networks", "hidden", "k1", "k2", "recompute", "horizons", "lags", "seed")
+_STRUCTURAL = (
+    "channels", "networks", "hidden", "k1", "k2", "recompute", "horizons", "lags", "season", "seed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +62,9 @@ class Settings:
     lags : int
         Structural. Past values of its own channel that a readout sees; a
         multiple of 8, at most 64.
+    season : int or str
+        Structural. Records of a season, 2 to 65,536, whose values the forecasters see;
+        ``"auto"`` looks for one, up to 682 records, ``"off"`` does not.
     seed : int
         Structural. Seed of the initial weights, 0 to 2^63 - 1.
     false_alarms : str, float or None
@@ -95,6 +101,7 @@ class Settings:
     recompute: bool = False
     horizons: tuple[int, ...] = (1,)
     lags: int = 8
+    season: int | str = "auto"
     seed: int = 0
     false_alarms: str | float | None = None
     coverage: float = 0.95
@@ -115,6 +122,8 @@ class Settings:
         _whole("lags", self.lags, _LAG_UNIT, 64)
         if self.lags % _LAG_UNIT:
             raise SettingsError(f"lags is {self.lags}; give a multiple of {_LAG_UNIT}")
+        if self.season not in ("auto", "off"):
+            _whole("season", self.season, 2, _LONGEST_SEASON, "auto", "off")
         given = [self.horizons] if isinstance(self.horizons, int) else list(self.horizons)
         for horizon in given:
             _whole("horizons", horizon, 1, 100_000)
@@ -181,9 +190,10 @@ def _names(name: str, given: str | Iterable[str]) -> tuple[str, ...]:
     return values
 
 
-def _whole(name: str, value: object, low: int, high: int) -> None:
+def _whole(name: str, value: object, low: int, high: int, *words: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise SettingsError(f"{name} is {value!r}; give a whole number from {low} to {high}")
+        others = "".join(f", or {word!r}" for word in words)
+        raise SettingsError(f"{name} is {value!r}; give a whole number from {low} to {high}{others}")
 
 
 def _fraction(name: str, value: object, low: float, high: float) -> None:

@@ -148,11 +148,12 @@ class ReadoutShape:
     horizons: tuple[int, ...]
     forget: float = FORGETTING
     robust: float = 0.0
+    extra: int = 0  # shared regressors besides h and 1, silent until they are switched on
 
 
 def read_table(shape: ReadoutShape, row: Space, scratch: Space, name: str) -> Int64Array:
     """Reserve the segments of a readout and return its table."""
-    terms, lags, horizons = shape.hidden + 1, shape.lags, shape.horizons
+    terms, lags, horizons = shape.hidden + 1 + shape.extra, shape.lags, shape.horizons
     stride, outputs = round_up(terms, LANES), len(horizons) * shape.channels
     width, slots = shape.channels * lags, horizons[-1]
     table = np.zeros(plan.READ_SIZE, np.int64)
@@ -160,6 +161,7 @@ def read_table(shape: ReadoutShape, row: Space, scratch: Space, name: str) -> In
         (plan.READ_TERMS, terms),
         (plan.READ_STRIDE, stride),
         (plan.READ_HIDDEN, shape.hidden),
+        (plan.READ_EXTRA, shape.extra),
         (plan.READ_CHANNELS, shape.channels),
         (plan.READ_LAGS, lags),
         (plan.READ_WIDTH, width),

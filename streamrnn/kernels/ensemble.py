@@ -128,7 +128,7 @@ def step_first(cell, i, model, row, scratch, places):
     step(cell, net, row, masked)
     values = float64_at(row + load(table, plan.MODEL_VALUE))
     lags = float64_at(row + load(table, plan.MODEL_LAG_VALUES))
-    predict(read, row, slot, hidden_address(cell, net, row, now), lags, values)
+    predict(read, row, slot, hidden_address(cell, net, row, now), (lags, lags), values)
     if load(table, plan.MODEL_FORECASTER) > 0:
         return 0  # it says what users read
     channels, horizons = load(table, plan.MODEL_CHANNELS), load(table, plan.MODEL_HORIZONS)

@@ -18,8 +18,9 @@ from streamrnn.kernels.features import PER_CHANNEL
 from streamrnn.kernels.heads import find_all_errors, head_table, update_all_weights
 from streamrnn.kernels.mixture import learn_shares, mixed
 from streamrnn.kernels.network import hidden_address, input_address, step
-from streamrnn.kernels.readout import predict
+from streamrnn.kernels.readout import predict, switch_extra
 from streamrnn.kernels.residuals import forecast_slot
+from streamrnn.kernels.season import observe, seasonal_lag
 from streamrnn.kernels.slots import next_slot
 from streamrnn.kernels.trainers.protocol import trainer_follow, trainer_learn
 from streamrnn.kernels.vector import float64_at, int64_at, load, never_inline, shift, store
@@ -124,6 +125,32 @@ def _see(model, row, own, scratch, d):
     store(past, 0, u)
     farthest = float64_at(own + load(fore, plan.FORE_FARTHEST))
     store(farthest, 0, max(load(farthest, 0), abs(u)))
+    if load(fore, plan.FORE_RING) > 0:
+        _look_back(model, own, scratch, u)
+
+
+@kernel
+def _look_back(model, row, scratch, u):
+    """Watch for a season; write the values one season before each horizon, 0 while there is none."""
+    never_inline()
+    table, fore = int64_at(model), int64_at(_forecaster(model))
+    season, ring = row + load(fore, plan.FORE_SEASON), load(fore, plan.FORE_RING)
+    observe(season, scratch + load(fore, plan.FORE_SEARCH), ring, u)
+    horizons = int64_at(model + load(table, plan.MODEL_HORIZON_LIST))
+    seasonal = float64_at(scratch + load(fore, plan.FORE_SEASONAL))
+    known = True
+    for k in range(load(table, plan.MODEL_HORIZONS)):
+        before = seasonal_lag(season, ring, load(horizons, k))
+        known = known and not isnan(before)
+        store(seasonal, k, 0.0 if isnan(before) else before)
+    was = int64_at(row + load(fore, plan.FORE_IN_SEASON))
+    if known == (load(was, 0) == 1):
+        return
+    store(was, 0, 1 if known else 0)
+    for i in range(load(fore, plan.FORE_GROUPS)):
+        group = _group(model, i)
+        for e in range(load(int64_at(group), plan.GROUP_HEADS)):
+            switch_extra(head_table(group, e), row, known)
 
 
 @inlined
@@ -162,11 +189,12 @@ def step_first(group_tag, i, model, row, scratch, places):
     trainer_follow(group_tag.trainer, cell, group, own, (slot, masked))
     regressors = _write_regressors(model, group, row, own, scratch, d)
     values = shift(float64_at(row + load(table, plan.MODEL_VALUE)), d)
+    seasonal = float64_at(scratch + load(fore, plan.FORE_SEASONAL))
     count, width = load(table, plan.MODEL_HORIZONS), load(fore, plan.FORE_WIDTH)
     said = shift(float64_at(own + load(fore, plan.FORE_SAID)), slot * count * width)
     for e in range(load(int64_at(group), plan.GROUP_HEADS)):
         read = head_table(group, e)
-        predict(read, own, slot, hidden_address(cell, net, own, now), regressors, values)
+        predict(read, own, slot, hidden_address(cell, net, own, now), (regressors, seasonal), values)
         made = float64_at(own + load(int64_at(read), plan.READ_FORECAST))
         expert = load(int64_at(group), plan.GROUP_FIRST) + e
         for k in range(count):

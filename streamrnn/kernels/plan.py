@@ -66,9 +66,10 @@ from __future__ import annotations
 
 # a network's readout (recursive least squares, ``readout.py``), in the same kind of table
 (
-    READ_TERMS,  # shared regressors: h and 1
+    READ_TERMS,  # shared regressors: h, 1, and the extra ones
     READ_STRIDE,  # the same, rounded up to 8
     READ_HIDDEN,
+    READ_EXTRA,  # shared regressors behind the constant: values one season ago
     READ_CHANNELS,
     READ_LAGS,  # lags of one channel, rounded up to 8
     READ_WIDTH,  # channels x lags
@@ -99,7 +100,7 @@ from __future__ import annotations
     READ_TRACE,  # bound on the mean diagonal of an inverse correlation
     READ_PRIOR,  # the diagonal that it starts from
     READ_SIZE,
-) = range(30)
+) = range(31)
 
 # a forecasting group: a network, its fast heads, and what its trainer keeps
 (
@@ -149,6 +150,7 @@ from __future__ import annotations
     FORE_INPUTS,  # of each network
     FORE_OTHERS,  # other channels that it sees
     FORE_LAGS,  # newest values that are kept
+    FORE_RING,  # values in which a season is looked for; 0: in none
     FORE_GROUP_TABLES,  # byte offset of the first group's table from this one
     FORE_GROUP_BYTES,  # from one group's table to the next one's
     # byte offsets into the row, float64
@@ -157,10 +159,14 @@ from __future__ import annotations
     FORE_SHARES,  # (horizons, width)
     FORE_MIXING,  # (horizons, 2): spread, targets so far
     FORE_SAID,  # ring (slots, horizons, width): what each expert said
-    # byte offset into the scratch, float64
+    FORE_SEASON,  # ``season.py``
+    FORE_IN_SEASON,  # int64 (1): whether the heads see values one season ago
+    # byte offsets into the scratch, float64
     FORE_X,  # the networks' inputs
+    FORE_SEASONAL,  # (horizons): values one season before each horizon
+    FORE_SEARCH,  # room of a search
     FORE_SIZE,
-) = range(16)
+) = range(21)
 
 # the whole model
 (

@@ -181,6 +181,32 @@ def _robust_clip(read, row, at, error):
 
 
 @kernel
+def switch_extra(read, row, on):
+    """Let the extra regressors count from here on, or no longer: they start with nothing learned.
+
+    Without variance they have no gain, and what does not vary cannot make the others forget less.
+    """
+    table = int64_at(read)
+    terms, stride, hidden = (
+        load(table, plan.READ_TERMS),
+        load(table, plan.READ_STRIDE),
+        load(table, plan.READ_HIDDEN),
+    )
+    width, shared = load(table, plan.READ_WIDTH), float64_at(row + load(table, plan.READ_SHARED))
+    cross = float64_at(row + load(table, plan.READ_CROSS))
+    weights = float64_at(row + load(table, plan.READ_SHARED_WEIGHTS))
+    for j in range(hidden + 1, terms):
+        for i in range(terms):
+            store(shared, i * stride + j, 0.0)
+            store(shared, j * stride + i, 0.0)
+        store(shared, j * stride + j, load(float64_at(read), plan.READ_PRIOR) if on else 0.0)
+        for i in range(width):
+            store(cross, j * width + i, 0.0)
+        for k in range(load(table, plan.READ_HORIZONS) * load(table, plan.READ_CHANNELS)):
+            store(weights, k * stride + j, 0.0)
+
+
+@kernel
 def find_errors(read, row, scratch, slot, horizon, targets):
     """What one horizon's present weights would have missed of the changes that came true.
 
@@ -233,12 +259,13 @@ def update_weights(read, row, scratch, slot, horizon):
 
 
 @kernel
-def predict(read, row, slot, h, lag_values, values):
+def predict(read, row, slot, h, regressors, values):
     """Forecasts of every horizon from the newest h and lags; keeps the regressors in ``slot``.
 
-    ``lag_values`` (width) are the channels' lags and ``values`` (channels) their
-    newest scaled values.
+    ``regressors`` = (the channels' lags (width), the extra ones), ``values`` (channels) the
+    channels' newest scaled values.
     """
+    lag_values, extra = regressors
     table = int64_at(read)
     terms, stride, hidden = (
         load(table, plan.READ_TERMS),
@@ -258,6 +285,8 @@ def predict(read, row, slot, h, lag_values, values):
     for j in range(hidden):
         store(x, j, float(load(h, j)))
     store(x, hidden, 1.0)
+    for j in range(load(table, plan.READ_EXTRA)):
+        store(x, hidden + 1 + j, load(extra, j))
     _product(float64_at(row + load(table, plan.READ_CROSS)), width, x, terms, rest)
     for j in range(0, width, lanes(rest)):
         store_vector(rest, j, load_vector(lag_values, j) - load_vector(rest, j))

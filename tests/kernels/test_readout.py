@@ -39,7 +39,7 @@ def _run(read, row, scratch, columns, counts):
                 find_errors(read, row, scratch, slot, k, shift(true, k * channels))
                 update_weights(read, row, scratch, slot, k)
         place = shift(h, t * load(table, plan.READ_HIDDEN))
-        predict(read, row, t % slots, place, shift(lags, t * width), shift(values, t * channels))
+        predict(read, row, t % slots, place, (shift(lags, t * width), lags), shift(values, t * channels))
         for k in range(horizons):
             for d in range(channels):
                 forecast = load(made, k * channels + d)
