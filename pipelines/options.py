@@ -6,12 +6,16 @@ import argparse
 import csv
 
 from streamrnn import __version__
+from streamrnn.networks import CELLS, PRESETS
 from streamrnn.pipelines.alert_options import add_alerts
 
 __all__ = ["FILES", "PICTURES", "RECORD", "SETTINGS", "make_parser"]
 
 PICTURES = (".png", ".svg", ".pdf")
-SETTINGS = ("false_alarms", "horizons", "networks", "hidden", "seed", "coverage", "learn_anomalies")
+SETTINGS = (
+    *("false_alarms", "horizons", "preset", "networks", "hidden", "season"),
+    *("seed", "coverage", "learn_anomalies"),
+)
 RECORD = (
     *("time", "time_format", "tz", "values", "key", "label", "missing"),
     *("delimiter", "decimal", "encoding", "sort"),
@@ -199,16 +203,28 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
     )
     add("--horizons", metavar="1,6", type=_numbers, help="how many records ahead to forecast")
     add(
+        "--preset",
+        choices=PRESETS,
+        help="networks for a purpose; forecast: the best forecasts (default: default)",
+    )
+    add(
         "--networks",
         metavar="lstm,gru",
         type=_names,
-        help="cells of the networks (default: lstm,lstm,gru for one channel, lstm for several), or none",
+        help="the networks themselves: cell, cell:units or cell:units:training, with cells "
+        f"{', '.join(CELLS)}, and ar:24; or none",
     )
     add(
         "--hidden",
         metavar="N",
         type=int,
-        help="hidden units of each network (default: 12; 0: a linear forecaster)",
+        help="hidden units of each network that does not say its own (default: 12; 0: linear forecasters)",
+    )
+    add(
+        "--season",
+        metavar="RECORDS",
+        type=_season,
+        help="records of a season; auto looks for one, up to 682 records, off does not (default: auto)",
     )
     add("--seed", metavar="N", type=int, help="seed of the initial weights (default: 0)")
     add("--coverage", metavar="SHARE", type=float, help="share of values in intervals (default: .95)")
@@ -226,6 +242,10 @@ def _names(text: str) -> tuple[str, ...]:
     if not names or not all(names):
         raise argparse.ArgumentTypeError(f"{text!r} is no list of names; give one or several, such as a,b")
     return names
+
+
+def _season(text: str) -> int | str:
+    return int(text) if text.isdecimal() else text
 
 
 def _numbers(text: str) -> tuple[int, ...]:

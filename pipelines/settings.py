@@ -158,6 +158,7 @@ class Record(_Table, frozen=True):
 class Model(_Table, frozen=True):
     """``[model]``: structural settings; a change needs a new state."""
 
+    preset: str | None = None
     networks: _Names | None = None
     hidden: int | None = None
     k1: int | None = None
@@ -165,6 +166,7 @@ class Model(_Table, frozen=True):
     recompute: bool | None = None
     horizons: int | list[int] | None = None
     lags: int | None = None
+    season: int | str | None = None
     seed: int | None = None
 
 

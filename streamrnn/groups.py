@@ -24,7 +24,7 @@ MOST_OTHERS = 8  # other channels that a forecaster sees: the nearest ones befor
 SEASON_RING = 2048  # finds periods up to 682 records
 OTHER_LAGS = 4  # newest values of each that the heads see
 
-_TRAINERS: dict[str, Any] = {"frozen": Frozen(), "kalman": RealTime(), "kalman_units": RealTime()}
+_TRAINERS: dict[str, Any] = {"frozen": Frozen(), "kalman": RealTime(), "kalman_gates": RealTime()}
 
 
 class Group(NamedTuple):
@@ -64,8 +64,8 @@ class GroupShape:
 
     @property
     def blocks(self) -> int:
-        """Blocks of a unit's covariance: one for each gate, or one."""
-        return 1 if self.training == "kalman_units" else len(self.network.spec.gates)
+        """Blocks of a unit's covariance: one, or one for each gate."""
+        return len(self.network.spec.gates) if self.training == "kalman_gates" else 1
 
 
 def season_ring(settings: Settings) -> int:

@@ -10,9 +10,18 @@ from streamrnn.errors import SettingsError
 CELLS = ("lstm", "gru", "diagonal_lstm")
 FORMS = "cell, cell:units, cell:units:training, or ar:lags"
 
-_TRAININGS = ("adam", "kalman", "kalman_units", "frozen")
+_TRAININGS = ("adam", "kalman", "kalman_gates", "frozen")
 _OF_CELL = {"diagonal_lstm": "kalman"}  # how a cell learns where nothing else is said; the others: Adam
 _MOST_UNITS, _MOST_LAGS = 512, 64
+
+# Networks by preset, for one channel and for several. The alerts of one channel hear an LSTM and a GRU.
+PRESETS = {
+    "default": (("lstm", "gru", "diagonal_lstm"), ("lstm",)),
+    "forecast": (
+        ("lstm", "gru", "diagonal_lstm", "diagonal_lstm", "diagonal_lstm:48:frozen", "ar:24"),
+        ("diagonal_lstm", "diagonal_lstm", "diagonal_lstm:48:frozen", "ar:24"),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,7 @@ class NetworkSpec:
     training : str
         ``"adam"``: a network of the detector, with a head of its own and slow readouts.
         The others: a network of each channel's forecaster, with fast heads. ``"kalman"``: a filter
-        with a block of covariance for each gate; ``"kalman_units"``: for each unit; ``"frozen"``: none.
+        with a block of covariance for each gate; ``"kalman_gates"``: for each unit; ``"frozen"``: none.
     lags : int
         Newest values that the heads of an autoregression see; 0: the setting ``lags``.
     """

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from streamrnn.errors import SettingsError
-from streamrnn.networks import NetworkSpec, parse
+from streamrnn.networks import PRESETS, NetworkSpec, parse
 
 __all__ = ["Settings"]
 
@@ -27,11 +27,10 @@ _PERIODS_NS = {
 _DEFAULT_BUDGET = "1/week"
 _DEFAULT_RATE = 1e-3
 _NO_NETWORKS = ("none",)
-_OF_ONE, _OF_MANY = ("lstm", "lstm", "gru"), ("lstm",)  # networks for one channel, and for several
 _LONGEST_SEASON = 65_536
 _LAG_UNIT = 8  # lags fill whole vectors of float64
 _STRUCTURAL = (
-    "channels", "networks", "hidden", "k1", "k2", "recompute", "horizons", "lags", "season", "seed",
+    "channels", "preset", "networks", "hidden", "k1", "k2", "recompute", "horizons", "lags", "season", "seed",
 )  # fmt: skip
 
 
@@ -43,14 +42,20 @@ class Settings:
     ----------
     channels : sequence of str
         Structural. Names of a record's values, in order.
+    preset : str
+        Structural. Networks for a purpose: ``"default"``, or ``"forecast"`` for the best
+        forecasts at some three times the cost.
     networks : sequence of str
-        Structural. The cell of each network, ``"lstm"`` or ``"gru"``; forecasts
-        are averaged over the networks. Empty is two LSTM and a GRU for one channel,
-        whose alerts listen to them all, and one LSTM for several. ``"none"`` is no
-        network at all: each forecast is the running mean, and no alert listens to it.
+        Structural. The networks themselves; empty is the preset's. An entry is
+        ``cell``, ``cell:units`` or ``cell:units:training``. Cells ``"lstm"`` and ``"gru"``
+        are networks of the detector; each channel's forecasts come from the others:
+        ``"diagonal_lstm"``, trained by a Kalman filter, any cell with the training
+        ``frozen``, and ``"ar:24"``, an autoregression on 24 values. Without one of these the
+        detector's networks forecast. ``"none"`` is no network at all: each forecast is the
+        running mean, and no alert listens to it.
     hidden : int
-        Structural. Hidden units of each network, 0 to 512; with 0 only its readout
-        is left, a linear forecaster on the lags.
+        Structural. Hidden units of each network that does not say its own, 0 to 512; with
+        0 only its readout is left, a linear forecaster on the lags.
     k1, k2 : int
         Structural. Truncated backpropagation through time: every ``k1`` records,
         through the last ``k2`` steps; 1 <= k1 <= k2 <= 4096.
@@ -94,6 +99,7 @@ class Settings:
     """
 
     channels: tuple[str, ...] = ("value",)
+    preset: str = "default"
     networks: tuple[str, ...] = ()
     hidden: int = 12
     k1: int = 1
@@ -110,7 +116,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         _set(self, "channels", _names("channels", self.channels))
-        default = _OF_ONE if len(self.channels) == 1 else _OF_MANY
+        if self.preset not in PRESETS:
+            raise SettingsError(f"preset is {self.preset!r}; give one of {', '.join(PRESETS)}")
+        default = PRESETS[self.preset][0 if len(self.channels) == 1 else 1]
         _set(self, "networks", _names("networks", self.networks or default))
         if len(set(self.channels)) != len(self.channels):
             raise SettingsError(f"channels names one channel twice: {list(self.channels)}")

@@ -50,8 +50,7 @@ class RNNOutlierDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Share of normal rows that may be called outliers, 1e-9 to .5. A level under
         about 3 divided by the number of fitted rows is extrapolated.
     networks : tuple of str
-        The cell of each network, ``"lstm"`` or ``"gru"``; empty is the default for so
-        many columns.
+        As in ``Settings``; empty is the default for so many columns.
     hidden : int
         Hidden units of each network, 1 to 512.
     k1, k2 : int

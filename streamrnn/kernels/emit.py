@@ -52,14 +52,19 @@ class Emitter:
         return self.builder.shuffle_vector(first, undefined, mask)
 
     def load(self, pointer: Any, offset: Any) -> Any:
+        return self.load_some(pointer, offset, self.lanes)
+
+    def load_some(self, pointer: Any, offset: Any, count: int) -> Any:
+        """A vector of ``count`` elements."""
+        kind = ir.VectorType(self.scalar_type, count)
         address = self.builder.gep(pointer, [offset])
-        value = self.builder.load(self.builder.bitcast(address, self.type.as_pointer()))
+        value = self.builder.load(self.builder.bitcast(address, kind.as_pointer()))
         value.align = self.item_bytes
         return value
 
     def store(self, value: Any, pointer: Any, offset: Any) -> None:
         address = self.builder.gep(pointer, [offset])
-        stored = self.builder.store(value, self.builder.bitcast(address, self.type.as_pointer()))
+        stored = self.builder.store(value, self.builder.bitcast(address, value.type.as_pointer()))
         stored.align = self.item_bytes
 
     def load_splat(self, pointer: Any, offset: Any) -> Any:

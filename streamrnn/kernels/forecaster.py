@@ -16,7 +16,7 @@ from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.features import PER_CHANNEL
 from streamrnn.kernels.heads import find_all_errors, head_table, update_all_weights
-from streamrnn.kernels.mixture import learn_shares, mixed
+from streamrnn.kernels.mixture import learn_shares
 from streamrnn.kernels.network import hidden_address, input_address, step
 from streamrnn.kernels.readout import predict, switch_extra
 from streamrnn.kernels.residuals import forecast_slot
@@ -218,7 +218,9 @@ def _say(model, row, own, d, slot):
     ring = shift(float64_at(row + load(table, plan.MODEL_PAST_FORECAST)), slot * count * channels)
     for k in range(count):
         store(said, k * width + load(fore, plan.FORE_EXPERTS) - 1, u)
-        forecast = mixed(shift(shares, k * width), shift(said, k * width), width)
+        forecast = 0.0  # one by one: just written, they cannot be read as vectors without a wait
+        for e in range(load(fore, plan.FORE_EXPERTS)):
+            forecast += load(shares, k * width + e) * load(said, k * width + e)
         forecast = forecast if isfinite(forecast) else u
         store(ring, k * channels + d, min(max(forecast, -most), most))
 

@@ -25,6 +25,7 @@ from streamrnn.kernels.vector import (
     never_inline,
     shift,
     splat,
+    store,
     store_vector,
 )
 
@@ -121,6 +122,8 @@ def mixed_weights(group, row, scratch, shares, k, total, out):
     matvec_transposed(room, unit, ones, unit, through, padded, 0)
     for j in range(0, padded, unit):
         store_vector(out, j, load_vector(out, j) - load_vector(through, j))
+    for j in range(hidden, padded):
+        store(out, j, 0.0)
 
 
 @inlined

@@ -29,6 +29,7 @@ from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.matrix import matvec
 from streamrnn.kernels.vector import (
+    copy_eight,
     float64_at,
     fma,
     int64_at,
@@ -282,9 +283,11 @@ def predict(read, row, slot, h, regressors, values):
     # No gain yet: a record that is never learned from must not move later horizons either.
     _fill(shift(float64_at(row + load(table, plan.READ_SHARED_GAIN)), slot * stride), 0.0, stride)
     _fill(shift(float64_at(row + load(table, plan.READ_OWN_GAIN)), slot * width), 0.0, width)
-    for j in range(hidden):
-        store(x, j, float(load(h, j)))
+    for j in range(0, hidden, 8):
+        copy_eight(x, j, h, j)
     store(x, hidden, 1.0)
+    for j in range(terms, stride):
+        store(x, j, 0.0)
     for j in range(load(table, plan.READ_EXTRA)):
         store(x, hidden + 1 + j, load(extra, j))
     _product(float64_at(row + load(table, plan.READ_CROSS)), width, x, terms, rest)

@@ -133,6 +133,21 @@ def store_vector(_typing: Any, pointer: Any, offset: Any, vector: Any) -> Any:
 
 
 @intrinsic
+def copy_eight(_typing: Any, out: Any, offset: Any, source: Any, start: Any) -> Any:
+    """Put 8 elements of ``source`` at element ``offset`` of ``out``, rounded to its type."""
+
+    def emit(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        to, of = Emitter(builder, out.dtype), Emitter(builder, source.dtype)
+        vector = of.load_some(args[2], args[3], 8)
+        convert = {(4, 8): builder.fpext, (8, 4): builder.fptrunc}.get((of.item_bytes, to.item_bytes))
+        vector = convert(vector, ir.VectorType(to.scalar_type, 8)) if convert else vector
+        to.store(vector, args[0], args[1])
+        return context.get_dummy_value()
+
+    return types.void(out, types.int64, source, types.int64), emit
+
+
+@intrinsic
 def lanes(_typing: Any, pointer: Any) -> Any:
     """How many elements of the pointer's type make one vector: 16 or 8."""
 

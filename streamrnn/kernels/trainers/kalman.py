@@ -27,6 +27,7 @@ from streamrnn.kernels.heads import head_table, leverage, mixed_error, mixed_wei
 from streamrnn.kernels.residuals import forecast_slot
 from streamrnn.kernels.trainers.protocol import implements, trainer_follow, trainer_learn
 from streamrnn.kernels.vector import (
+    copy_eight,
     float64_at,
     fma,
     int64_at,
@@ -119,8 +120,8 @@ def learn(trainer, cell, group, row, scratch, places):
             continue
         mixed_weights(group, row, scratch, shift(shares, k * width), k, total, weights)
         weight = shift(pointer_like(row + load(table, plan.GROUP_WEIGHT), cell.one), k * padded)
-        for j in range(load(table, plan.GROUP_HIDDEN)):
-            store(weight, j, load(weights, j))
+        for j in range(0, load(table, plan.GROUP_HIDDEN), 8):
+            copy_eight(weight, j, weights, j)
         v = _error_power(group, row, scratch, error, k)
         horizon = load(horizons, k)
         slot = forecast_slot(newest, horizon, load(table, plan.GROUP_SLOTS))
