@@ -158,7 +158,7 @@ FORECASTERS: dict[str, Forecaster] = {
     "ar_mixture_all": _scaled(lambda u, truth, scene: ar_mixture(u, truth, scene.inputs())),
     "adam": _detector(networks=("lstm",)),
     "ar_heads": _detector(networks=("ar:24",)),
-    "echo": _detector(networks=("echo:48",)),
+    "echo": _detector(networks=("gru:48:frozen",)),
     "frozen": _detector(networks=("diagonal_lstm:48:frozen",)),
     "dense": _detector(networks=("lstm:12:kalman",)),
     "trained": _detector(networks=("diagonal_lstm:12",)),

@@ -11,7 +11,7 @@ from streamrnn.kernels import plan, season
 from streamrnn.kernels.forecaster import OF_CHANNEL, OF_TIME
 from streamrnn.kernels.kalman import triangle
 from streamrnn.kernels.periodicity import scratch_size
-from streamrnn.kernels.trainers import Frozen, RealTime
+from streamrnn.kernels.trainers import Frozen, RealTime, Window
 from streamrnn.networks import NetworkSpec
 from streamrnn.settings import Settings
 from streamrnn.space import LANES, Int64Array, Space, round_up
@@ -21,10 +21,9 @@ from streamrnn.tables import NetworkShape, ReadoutShape, Training, network_table
 FAST_FORGETTING = (0.99, 0.998, 0.9998)
 FAST_CLIP = 0.7 * 1.25
 MOST_OTHERS = 8  # other channels that a forecaster sees: the nearest ones before and after it
+WINDOW = 8  # steps back in time where derivatives are not exact
 SEASON_RING = 2048  # finds periods up to 682 records
 OTHER_LAGS = 4  # newest values of each that the heads see
-
-_TRAINERS: dict[str, Any] = {"frozen": Frozen(), "kalman": RealTime(), "kalman_gates": RealTime()}
 
 
 class Group(NamedTuple):
@@ -45,7 +44,14 @@ class GroupShape:
 
     @property
     def tag(self) -> Group:
-        return Group(self.network.tag, _TRAINERS[self.training])
+        return Group(self.network.tag, self.trainer)
+
+    @property
+    def trainer(self) -> Any:
+        """The tag of what trains the network."""
+        if self.training == "frozen":
+            return Frozen()
+        return RealTime() if self.network.spec.diagonal else Window()
 
     @property
     def other_lags(self) -> int:
@@ -60,12 +66,14 @@ class GroupShape:
     @property
     def elements(self) -> int:
         """Weights of a unit."""
-        return self.network.rows * len(self.network.spec.gates)
+        net = self.network
+        return (net.rows if net.spec.diagonal else net.hidden + net.inputs + 2) * len(net.spec.gates)
 
     @property
     def blocks(self) -> int:
         """Blocks of a unit's covariance: one, or one for each gate."""
-        return len(self.network.spec.gates) if self.training == "kalman_gates" else 1
+        one = self.network.spec.diagonal and self.training != "kalman_gates"
+        return 1 if one else len(self.network.spec.gates)
 
 
 def season_ring(settings: Settings) -> int:
@@ -86,6 +94,7 @@ def group_shape(spec: NetworkSpec, settings: Settings) -> GroupShape:
     """The shape of one entry of ``networks`` that forecasts."""
     others = min(len(settings.channels) - 1, MOST_OTHERS)
     hidden = settings.hidden if spec.units is None else spec.units
+    is_exact = spec.cell in ("ar", "diagonal_lstm") or spec.training == "frozen"
     network = NetworkShape(
         cell="diagonal_lstm" if spec.cell == "ar" else spec.cell,
         hidden=hidden,
@@ -94,6 +103,7 @@ def group_shape(spec: NetworkSpec, settings: Settings) -> GroupShape:
         k1=1,
         k2=1,
         adam=False,
+        older=0 if is_exact else WINDOW + settings.horizons[-1] - 2,
     )
     return GroupShape(network, spec.training, spec.lags or settings.lags, others)
 
@@ -104,6 +114,7 @@ def _group_tables(
     """A group's table, its network's and those of its heads, one behind the other."""
     row, scratch = spaces
     horizons, net = settings.horizons, group.network
+    item = np.dtype(net.dtype).itemsize
     table = np.zeros(plan.GROUP_SIZE, np.int64)
     network = network_table(net, Training(), row, scratch, name)
     shapes = [
@@ -129,10 +140,15 @@ def _group_tables(
         (plan.GROUP_BLOCK, group.elements // group.blocks),
         (plan.GROUP_APART, group.blocks * net.padded),
         (plan.GROUP_ELEMENTS, group.elements),
+        (plan.GROUP_WINDOW, WINDOW),
     ):
         table[index] = value
     if group.training != "frozen":
         _filter_segments(table, group, settings, row, name)
+    if isinstance(group.trainer, Window):
+        size = group.elements * net.padded
+        table[plan.GROUP_DERIVATIVE] = scratch.take(f"{name}.derivative", size, item)
+        table[plan.GROUP_MOVE] = scratch.take(f"{name}.move", size, item)
     for index, segment, count in (
         (plan.GROUP_REGRESSORS, "regressors", group.regressors),
         (plan.GROUP_WEIGHT_64, "weight_64", net.padded),
@@ -147,13 +163,13 @@ def _filter_segments(table: Int64Array, group: GroupShape, settings: Settings, r
     """What the Kalman filter of a group keeps."""
     net, slots, horizons = group.network, settings.horizons[-1], len(settings.horizons)
     per_unit = group.blocks * triangle(group.elements // group.blocks)
-    item = np.dtype(net.dtype).itemsize
+    item, exact = np.dtype(net.dtype).itemsize, isinstance(group.trainer, RealTime)
     for index, segment, count, size in (
         (plan.GROUP_COVARIANCE, "covariance", per_unit * net.padded, item),
-        (plan.GROUP_OF_C, "of_c", group.elements * net.padded, item),
-        (plan.GROUP_OF_H, "of_h", group.elements * net.padded, item),
-        (plan.GROUP_PRODUCT, "product", slots * group.elements * net.padded, item),
-        (plan.GROUP_POWER, "power", slots * group.blocks * net.padded, item),
+        (plan.GROUP_OF_C, "of_c", exact * group.elements * net.padded, item),
+        (plan.GROUP_OF_H, "of_h", exact * group.elements * net.padded, item),
+        (plan.GROUP_PRODUCT, "product", exact * slots * group.elements * net.padded, item),
+        (plan.GROUP_POWER, "power", exact * slots * group.blocks * net.padded, item),
         (plan.GROUP_BEFORE, "before", group.elements * net.padded, item),
         (plan.GROUP_FACTOR, "factor", group.blocks * net.padded, item),
         (plan.GROUP_WEIGHT, "weight", horizons * net.padded, item),

@@ -59,7 +59,7 @@ def initial_parameters(shape: NetworkShape, seed: int) -> NDArray[np.float64]:
 def fill_network(shape: NetworkShape, segments: dict[str, NDArray[np.generic]], seed: int) -> None:
     """Set a network's weights, its constant inputs and its optimiser's powers."""
     segments["weights"][:] = initial_parameters(shape, seed)
-    v = segments["v"].reshape(shape.k2 + 1, -1)
+    v = segments["v"].reshape(shape.slots, -1)
     v[:, shape.padded] = 1.0  # what the two biases multiply
     v[:, shape.reads - 1] = 1.0
     segments["powers"][:] = 1.0

@@ -82,8 +82,10 @@ def parse(text: str) -> NetworkSpec:
     training = rest[1] if len(rest) == 2 else _OF_CELL.get(cell, "adam")
     if training not in _TRAININGS:
         raise SettingsError(f"networks has {text!r}; a network learns by {', '.join(_TRAININGS)}")
-    if training.startswith("kalman") and cell != "diagonal_lstm":
-        raise SettingsError(f"networks has {text!r}; the Kalman filter trains diagonal_lstm only")
+    if training == "kalman_gates" and cell != "diagonal_lstm":
+        raise SettingsError(
+            f"networks has {text!r}; kalman_gates is for diagonal_lstm; give {cell}:12:kalman"
+        )
     return NetworkSpec(cell, _number(text, rest[:1], _MOST_UNITS), training)
 
 

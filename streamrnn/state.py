@@ -156,10 +156,11 @@ def _indices(layout: ModelLayout) -> list[tuple[str, Any, int, type[np.generic]]
             (f"network{i}.mask", everywhere, 1),
         ]
     for d in range(len(settings.channels) if layout.groups else 0):
-        for i in range(len(layout.groups)):
+        for i, group in enumerate(layout.groups):
+            last = group.network.slots - 1
             whole += [
-                (f"channel{d}.group{i}.counters", plan.COUNT_SLOT, 1),
-                (f"channel{d}.group{i}.counters", plan.COUNT_FILLED, 1),
+                (f"channel{d}.group{i}.counters", plan.COUNT_SLOT, last),
+                (f"channel{d}.group{i}.counters", plan.COUNT_FILLED, last),
                 (f"channel{d}.group{i}.counters", plan.COUNT_SINCE, 1),
                 (f"channel{d}.group{i}.mask", everywhere, 1),
             ]

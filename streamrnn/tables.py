@@ -43,6 +43,7 @@ class NetworkShape:
     recompute: bool = False
     double: bool = False
     adam: bool = True  # whether Adam trains it
+    older: int = 0  # steps that the ring keeps beyond k2
 
     @property
     def spec(self) -> CellSpec:
@@ -85,6 +86,11 @@ class NetworkShape:
         return np.float64 if self.double else np.float32
 
     @property
+    def slots(self) -> int:
+        """Steps that the ring keeps, and one whose h is yet to come."""
+        return self.k2 + self.older + 1
+
+    @property
     def tag(self) -> object:
         """The value that selects this network's kernels."""
         return self.spec.tag(self.dtype(1))
@@ -95,12 +101,12 @@ def network_table(
 ) -> Int64Array:
     """Reserve a network's segments and return its table (``kernels/plan.py``)."""
     item = 8 if shape.double else 4
-    slots, spec = shape.k2 + 1, shape.spec
+    slots, spec = shape.slots, shape.spec
     v_stride = round_up(shape.reads, UNIT)
     table = np.zeros(plan.NET_SIZE, np.int64)
     table[plan.NET_HIDDEN], table[plan.NET_PADDED] = shape.hidden, shape.padded
     table[plan.NET_INPUTS], table[plan.NET_OUTPUTS] = shape.inputs, shape.outputs
-    table[plan.NET_SLOTS], table[plan.NET_K1], table[plan.NET_K2] = slots, shape.k1, shape.k2
+    table[plan.NET_SLOTS], table[plan.NET_K1], table[plan.NET_K2] = slots, shape.k1, slots - 1
     table[plan.NET_RECOMPUTE], table[plan.NET_FEEDBACK] = shape.recompute, spec.feedback
     table[plan.NET_V_STRIDE] = v_stride
     table[plan.NET_SAVED_STRIDE] = spec.saved * shape.padded

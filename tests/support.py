@@ -139,8 +139,8 @@ class Network:
 
     def hidden(self) -> np.ndarray:
         """(padded,) h of the newest step."""
-        slot = (self.segment("counters")[plan.COUNT_SLOT] + 1) % (self.shape.k2 + 1)
-        return self.segment("v").reshape(self.shape.k2 + 1, -1)[slot, : self.shape.padded].copy()
+        slot = (self.segment("counters")[plan.COUNT_SLOT] + 1) % (self.shape.slots)
+        return self.segment("v").reshape(self.shape.slots, -1)[slot, : self.shape.padded].copy()
 
     def run(
         self, inputs: np.ndarray, observed: np.ndarray | None = None, learning: bool = False
@@ -166,7 +166,7 @@ class Network:
 
     def set_targets(self, targets: np.ndarray) -> None:
         """Write (m, outputs) targets of the newest m steps into the ring."""
-        slots = self.shape.k2 + 1
+        slots = self.shape.slots
         ring = self.segment("target").reshape(slots, self.shape.outputs)
         newest = self.segment("counters")[plan.COUNT_SLOT]
         for back, target in enumerate(targets[::-1]):
@@ -180,7 +180,7 @@ class Network:
 
     def input_gradient(self, back: int) -> np.ndarray:
         """dL/dx of the step ``back`` steps before the newest; call ``gradient`` first."""
-        slot = int(self.segment("counters")[plan.COUNT_SLOT] - back) % (self.shape.k2 + 1)
+        slot = int(self.segment("counters")[plan.COUNT_SLOT] - back) % (self.shape.slots)
         out = np.zeros(-(-self.shape.inputs // 16) * 16, self.shape.dtype)
         addresses = [a.ctypes.data for a in (self.table, self.row, self.scratch)]
         _input_gradient(self.shape.tag, *addresses, slot, out.ctypes.data)

@@ -13,7 +13,12 @@ from streamrnn import Batch, Fleet, Settings
 from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.plan import NO_TIME
 
-NETWORKS = [*((name,) for name in CELLS), ("lstm", "gru"), ("gru", "diagonal_lstm:5", "ar:8")]
+NETWORKS = [
+    *((name,) for name in CELLS),
+    ("lstm", "gru"),
+    ("gru", "diagonal_lstm:5", "ar:8"),
+    ("lstm:4:kalman",),
+]
 COLUMNS = (
     "yhat", "yhat_lower", "yhat_upper", "share", "ahead", "anomaly_score", "p_value", "surprise",
     "alert_strength", "level", "is_anomaly", "status", "event_partition", "event_offset", "event_kind",

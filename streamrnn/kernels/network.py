@@ -120,7 +120,7 @@ def _recompute(cell, net, row, first, steps):
 
 
 @inlined
-def _clear(pointer, count):
+def clear(pointer, count):
     zero = splat(pointer, 0.0)
     for i in range(0, count, lanes(pointer)):
         store_vector(pointer, i, zero)
@@ -156,7 +156,7 @@ def _head_backward(cell, net, row, scratch, slot):
 
 
 @inlined
-def _slot_before(newest, steps, slots):
+def slot_before(newest, steps, slots):
     """The slot so many steps before the newest."""
     slot = newest - steps
     return slot if slot >= 0 else slot + slots
@@ -170,12 +170,12 @@ def open_window(cell, net, row, scratch):
     counters = int64_at(row + load(table, plan.NET_COUNTERS))
     newest, steps = load(counters, plan.COUNT_SLOT), load(counters, plan.COUNT_FILLED)
     if load(table, plan.NET_RECOMPUTE):
-        _recompute(cell, net, row, _slot_before(newest, steps - 1, load(table, plan.NET_SLOTS)), steps)
+        _recompute(cell, net, row, slot_before(newest, steps - 1, load(table, plan.NET_SLOTS)), steps)
     offset = load(table, plan.NET_HEAD)
     gradient = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
-    _clear(shift(gradient, offset), load(table, plan.NET_PARAMETERS) - offset)
-    _clear(pointer_like(scratch + load(table, plan.NET_DH), cell.one), 2 * load(table, plan.NET_PADDED))
-    _clear(pointer_like(scratch + load(table, plan.NET_CARRY), cell.one), load(table, plan.NET_PADDED))
+    clear(shift(gradient, offset), load(table, plan.NET_PARAMETERS) - offset)
+    clear(pointer_like(scratch + load(table, plan.NET_DH), cell.one), 2 * load(table, plan.NET_PADDED))
+    clear(pointer_like(scratch + load(table, plan.NET_CARRY), cell.one), load(table, plan.NET_PADDED))
     return steps
 
 
@@ -185,13 +185,13 @@ def go_back(cell, net, row, scratch, n, steps):
     never_inline()
     table = int64_at(net)
     newest = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
-    slot = _slot_before(newest, n, load(table, plan.NET_SLOTS))
+    slot = slot_before(newest, n, load(table, plan.NET_SLOTS))
     losses = 0
     if n < load(table, plan.NET_K1):
         losses = _head_backward(cell, net, row, scratch, slot)
     if load(int64_at(row + load(table, plan.NET_MASK)), slot):
         stride = load(table, plan.NET_ERRORS_STRIDE)
-        _clear(shift(pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one), slot * stride), stride)
+        clear(shift(pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one), slot * stride), stride)
     else:
         cell_backward(cell, net, row, scratch, slot, n == steps - 1)
     return losses
@@ -204,11 +204,11 @@ def sum_up(cell, net, row, scratch):
     counters = int64_at(row + load(table, plan.NET_COUNTERS))
     slots, stride = load(table, plan.NET_SLOTS), load(table, plan.NET_ERRORS_STRIDE)
     newest, steps = load(counters, plan.COUNT_SLOT), load(counters, plan.COUNT_FILLED)
-    first = _slot_before(newest, steps - 1, slots)
+    first = slot_before(newest, steps - 1, slots)
     if first > newest:  # the window wraps: silence the slots outside it and take the whole ring
         errors = pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one)
         for slot in range(newest + 1, first):
-            _clear(shift(errors, slot * stride), stride)
+            clear(shift(errors, slot * stride), stride)
         first, steps = 0, slots
     gradient = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
     total = splat(gradient, 0.0)

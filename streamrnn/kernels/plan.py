@@ -4,9 +4,10 @@
 byte offsets into the model's row, and the constants of its training (float64 bit
 patterns: read them through ``float64_at``). One table serves all rows of a fleet.
 
-A network's ring has k2 + 1 slots. Slot s holds what one record's step read and
-computed: ``v`` = [h of the step before | 1 | inputs | 1], what the cell saved for
-its way back, the head's outputs, their targets, and whether the step was masked.
+A network's ring has one slot more than the steps that are looked back on. Slot s holds
+what one record's step read and computed: ``v`` = [h of the step before | 1 | inputs | 1],
+what the cell saved for its way back, the head's outputs, their targets, and whether the
+step was masked.
 The step's own h lies where the next step will read it, in ``v`` of slot s + 1.
 """
 
@@ -18,9 +19,9 @@ from __future__ import annotations
     NET_PADDED,  # the same, rounded up to 16 and zero beyond
     NET_INPUTS,
     NET_OUTPUTS,
-    NET_SLOTS,  # k2 + 1
+    NET_SLOTS,
     NET_K1,
-    NET_K2,
+    NET_K2,  # steps that are looked back on
     NET_FEEDBACK,  # 1: the cell reads the outputs of the step before
     NET_RECOMPUTE,  # 1: go back through activations recomputed under the current weights
     NET_V_STRIDE,  # elements of v in one slot
@@ -121,6 +122,7 @@ from __future__ import annotations
     GROUP_BLOCK,  # weights of one
     GROUP_APART,  # elements from one weight of a block to the next
     GROUP_ELEMENTS,  # weights of a unit
+    GROUP_WINDOW,  # steps back in time of derivatives that are not exact
     # byte offsets into the row, of the network's element type
     GROUP_COVARIANCE,  # (padded / lanes, blocks, triangle, lanes)
     GROUP_OF_C,  # (elements, padded): sensitivities of c, and of h
@@ -138,8 +140,10 @@ from __future__ import annotations
     GROUP_WEIGHT_64,  # (padded)
     GROUP_ROOM,  # (padded, lanes) and (padded)
     GROUP_ONES,  # (lanes)
+    GROUP_DERIVATIVE,  # (block, apart), of the network's element type
+    GROUP_MOVE,  # the same: P times the derivative
     GROUP_SIZE,
-) = range(30)
+) = range(33)
 
 # what forecasts a channel: its groups and their mixture; every channel has one block of the row
 (

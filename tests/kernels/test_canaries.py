@@ -26,7 +26,8 @@ NETWORKS = [
     ("none",),
     *((name,) for name in CELLS),
     ("lstm", "gru"),
-    ("lstm", "diagonal_lstm:7", "diagonal_lstm:20:frozen", "ar:16"),
+    ("lstm", "diagonal_lstm:7:kalman_gates", "diagonal_lstm:20:frozen", "ar:16"),
+    ("gru:5:kalman", "lstm:9:frozen"),
 ]
 
 

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from streamrnn.kernels.trainers.frozen import Frozen
 from streamrnn.kernels.trainers.kalman import RealTime
+from streamrnn.kernels.trainers.window import Window
 
-__all__ = ["Frozen", "RealTime"]
+__all__ = ["Frozen", "RealTime", "Window"]

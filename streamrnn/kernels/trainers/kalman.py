@@ -44,7 +44,7 @@ from streamrnn.kernels.vector import (
     vector_sum,
 )
 
-_CLIP = 1.5  # of an error, in units of the usual one
+CLIP = 1.5  # of an error, in units of the usual one
 _GAIN = 0.01  # of the mean square error
 _LEAST_NOISE = 1e-4  # mean square error in scaled units below which a forecast is as good as it needs to be
 
@@ -95,7 +95,7 @@ def _move(cell, group, row, slot, k, step):
 
 
 @inlined
-def _error_power(group, row, scratch, error, k):
+def learn_error_power(group, row, error, k):
     """v_k after it learned one more error."""
     table = int64_at(group)
     powers = float64_at(row + load(table, plan.GROUP_ERROR_POWER))
@@ -107,28 +107,34 @@ def _error_power(group, row, scratch, error, k):
     return max(v, _LEAST_NOISE)
 
 
+@kernel
+def write_weights(cell, group, row, scratch, shares, k, total):
+    """W_k of the group's heads, in the network's element type."""
+    table = int64_at(group)
+    weights = float64_at(scratch + load(table, plan.GROUP_WEIGHT_64))
+    mixed_weights(group, row, scratch, shares, k, total, weights)
+    out = pointer_like(row + load(table, plan.GROUP_WEIGHT), cell.one)
+    for j in range(0, load(table, plan.GROUP_HIDDEN), 8):
+        copy_eight(out, k * load(table, plan.GROUP_PADDED) + j, weights, j)
+
+
 @implements(trainer_learn, RealTime)
 def learn(trainer, cell, group, row, scratch, places):
     newest, horizons, shares, width = places
     table = int64_at(group)
-    padded = load(table, plan.GROUP_PADDED)
-    weights = float64_at(scratch + load(table, plan.GROUP_WEIGHT_64))
     variances = float64_at(row + load(table, plan.GROUP_VARIANCE))
     for k in range(load(table, plan.GROUP_HORIZONS)):
         error, total = mixed_error(group, scratch, shift(shares, k * width), k)
         if isnan(error):
             continue
-        mixed_weights(group, row, scratch, shift(shares, k * width), k, total, weights)
-        weight = shift(pointer_like(row + load(table, plan.GROUP_WEIGHT), cell.one), k * padded)
-        for j in range(0, load(table, plan.GROUP_HIDDEN), 8):
-            copy_eight(weight, j, weights, j)
-        v = _error_power(group, row, scratch, error, k)
+        write_weights(cell, group, row, scratch, shift(shares, k * width), k, total)
+        v = learn_error_power(group, row, error, k)
         horizon = load(horizons, k)
         slot = forecast_slot(newest, horizon, load(table, plan.GROUP_SLOTS))
         variance = v * float(horizon) * (1.0 + leverage(group, row, slot))
         variance += _power_of_units(cell, group, row, slot, k)
         store(variances, k, variance)
-        most = _CLIP * square_root(v)
+        most = CLIP * square_root(v)
         _move(cell, group, row, slot, k, min(max(error, -most), most) / variance)
 
 
