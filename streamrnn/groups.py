@@ -146,13 +146,13 @@ def _group_tables(
     if group.training != "frozen":
         _filter_segments(table, group, settings, row, name)
     if isinstance(group.trainer, Window):
-        size = group.elements * net.padded
+        size = len(horizons) * group.elements * net.padded
         table[plan.GROUP_DERIVATIVE] = scratch.take(f"{name}.derivative", size, item)
         table[plan.GROUP_MOVE] = scratch.take(f"{name}.move", size, item)
     for index, segment, count in (
         (plan.GROUP_REGRESSORS, "regressors", group.regressors),
         (plan.GROUP_WEIGHT_64, "weight_64", net.padded),
-        (plan.GROUP_ROOM, "room", net.padded * (LANES + 1)),
+        (plan.GROUP_ROOM, "room", (net.padded + 1) * (LANES + 1)),
         (plan.GROUP_ONES, "ones", LANES),
     ):
         table[index] = scratch.take(f"{name}.{segment}", count)
@@ -164,14 +164,15 @@ def _filter_segments(table: Int64Array, group: GroupShape, settings: Settings, r
     net, slots, horizons = group.network, settings.horizons[-1], len(settings.horizons)
     per_unit = group.blocks * triangle(group.elements // group.blocks)
     item, exact = np.dtype(net.dtype).itemsize, isinstance(group.trainer, RealTime)
+    observed = 1 if exact else horizons
     for index, segment, count, size in (
         (plan.GROUP_COVARIANCE, "covariance", per_unit * net.padded, item),
         (plan.GROUP_OF_C, "of_c", exact * group.elements * net.padded, item),
         (plan.GROUP_OF_H, "of_h", exact * group.elements * net.padded, item),
         (plan.GROUP_PRODUCT, "product", exact * slots * group.elements * net.padded, item),
         (plan.GROUP_POWER, "power", exact * slots * group.blocks * net.padded, item),
-        (plan.GROUP_BEFORE, "before", group.elements * net.padded, item),
-        (plan.GROUP_FACTOR, "factor", group.blocks * net.padded, item),
+        (plan.GROUP_BEFORE, "before", observed * group.elements * net.padded, item),
+        (plan.GROUP_FACTOR, "factor", observed * group.blocks * net.padded, item),
         (plan.GROUP_WEIGHT, "weight", horizons * net.padded, item),
         (plan.GROUP_ERROR_POWER, "error_power", horizons, 8),
         (plan.GROUP_VARIANCE, "variance", horizons, 8),

@@ -46,16 +46,17 @@ triangle_of = inlined(triangle)
 
 
 @kernel
-def propagate(covariance, before, factor, derivative, product, shape):
-    """One block of one vector of units: P less what the step before left to do, then P S.
+def propagate(covariance, befores, factors, derivatives, products, shape):
+    """One block of one vector of units: P less what the step before left to do, then each P S.
 
-    Reads and writes ``covariance`` (triangle); reads ``before`` and ``derivative``, writes
-    ``product``, each (elements) of vectors ``stride`` apart; ``factor`` points to f of the
-    units. ``shape`` = (elements, stride).
+    Reads and writes ``covariance`` (triangle); reads ``befores`` and ``derivatives``, writes
+    ``products``: tuples of as many pointers as there are observations, each to (elements) of
+    vectors ``stride`` apart; each of ``factors`` points to f of the units. ``shape`` =
+    (elements, stride).
     """
     never_inline()
     size, stride = shape
-    downdate_and_multiply(covariance, before, factor, derivative, product, size, stride, NOISE, CAP)
+    downdate_and_multiply(covariance, befores, factors, derivatives, products, size, stride, NOISE, CAP)
 
 
 @inlined

@@ -129,8 +129,8 @@ from __future__ import annotations
     GROUP_OF_H,
     GROUP_PRODUCT,  # ring (slots, elements, padded): P S
     GROUP_POWER,  # ring (slots, blocks, padded): S' P S
-    GROUP_BEFORE,  # (elements, padded): P S of the step before
-    GROUP_FACTOR,  # (blocks, padded): what of its outer product is still to be taken off P
+    GROUP_BEFORE,  # (elements, padded): P S of the step before; through a window, one a horizon
+    GROUP_FACTOR,  # (blocks, padded), one a BEFORE: what of its outer product is still to be taken off P
     GROUP_WEIGHT,  # (horizons, padded): how much the forecasts move with the units
     # float64
     GROUP_ERROR_POWER,  # (horizons): mean square error of the group's heads
@@ -138,9 +138,9 @@ from __future__ import annotations
     # byte offsets into the scratch, float64
     GROUP_REGRESSORS,  # (width of its heads)
     GROUP_WEIGHT_64,  # (padded)
-    GROUP_ROOM,  # (padded, lanes) and (padded)
+    GROUP_ROOM,  # (padded + 1, lanes) and (padded + 1)
     GROUP_ONES,  # (lanes)
-    GROUP_DERIVATIVE,  # (block, apart), of the network's element type
+    GROUP_DERIVATIVE,  # (horizons, block, apart), of the network's element type
     GROUP_MOVE,  # the same: P times the derivative
     GROUP_SIZE,
 ) = range(33)

@@ -188,7 +188,9 @@ def _filter(cell, group, row, slot):
             covariance = shift(covariances, (j * blocks + b * unit) * kalman.triangle_of(size))
             at = b * padded + j
             ahead = shift(product, at)
-            kalman.propagate(covariance, shift(before, at), shift(factors, at), shift(of_h, at), ahead, shape)
+            kalman.propagate(
+                covariance, (shift(before, at),), (shift(factors, at),), (shift(of_h, at),), (ahead,), shape
+            )
             q = kalman.power(shift(of_h, at), ahead, shape)
             store_vector(powers, at, q)
             least, total = smaller(q, least), total + q

@@ -2,12 +2,15 @@
 
 The forecast for k records ahead moves by g_k = d(w_k' h(s)) / dtheta, found by going back
 from s = t - k through a window of steps (stored activations; the state at the window's start
-is a constant). One horizon after the other, as observations of one number each (Puskorius
-and Feldkamp 1991, with a block of covariance for each gate of each unit):
+is a constant). Each horizon is an observation of one number (Puskorius and Feldkamp 1991,
+with a block of covariance for each gate of each unit), up to three at a time:
 
-    V = v_k k (1 + z' P_z z) + sum_i g_ki' P_i g_ki
-    theta_i += P_i g_ki clip(e_k, +-1.5 sqrt(v_k)) / V
-    P_i <- P_i - (P_i g_ki)(P_i g_ki)' / V + Q I
+    V_k = v_k k (1 + z' P_z z) + sum over them and all blocks i of g_i' P_i g_i
+    theta_i += P_i g_ki clip(e_k, +-1.5 sqrt(v_k)) / V_k
+    P_i <- P_i - sum_k (P_i g_ki)(P_i g_ki)' / V_k + Q I
+
+Taken together they see the same P, which is read once; since each V_k holds what all of them
+know, no direction loses more than it has.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from streamrnn.kernels.residuals import forecast_slot
 from streamrnn.kernels.trainers.kalman import CLIP, learn_error_power, write_weights
 from streamrnn.kernels.trainers.protocol import implements, trainer_follow, trainer_learn
 from streamrnn.kernels.vector import (
+    float64_at,
     fma,
     int64_at,
     lanes,
@@ -35,9 +39,12 @@ from streamrnn.kernels.vector import (
     shift,
     smaller,
     splat,
+    store,
     store_vector,
     vector_sum,
 )
+
+_TOGETHER = 3  # horizons whose products are made in one pass over the covariance
 
 
 class Window(NamedTuple):
@@ -52,6 +59,19 @@ def _true_row(group, e):
     table = int64_at(group)
     hidden = load(table, plan.GROUP_HIDDEN)
     return e if e < hidden else e + load(table, plan.GROUP_PADDED) - hidden
+
+
+@inlined
+def _observation(cell, group, row, scratch, k):
+    """Pointers to b, f, g and P g of one horizon."""
+    table = int64_at(group)
+    apart = load(table, plan.GROUP_APART)
+    size = k * load(table, plan.GROUP_BLOCK) * apart
+    before = shift(pointer_like(row + load(table, plan.GROUP_BEFORE), cell.one), size)
+    factor = shift(pointer_like(row + load(table, plan.GROUP_FACTOR), cell.one), k * apart)
+    derivative = shift(pointer_like(scratch + load(table, plan.GROUP_DERIVATIVE), cell.one), size)
+    product = shift(pointer_like(scratch + load(table, plan.GROUP_MOVE), cell.one), size)
+    return before, factor, derivative, product
 
 
 @kernel
@@ -75,12 +95,14 @@ def _go_back(cell, group, row, scratch, first, steps, weights):
 
 
 @kernel
-def _differentiate(cell, group, row, scratch, first, steps, weights):
-    """G of a forecast made at slot ``first``, to the scratch without rows of padding."""
+def _differentiate(cell, group, row, scratch, k, first, steps):
+    """G of horizon ``k``'s forecast, made at slot ``first``, to the scratch without rows of padding."""
     never_inline()
     table, net = int64_at(group), group + load(int64_at(group), plan.GROUP_NET)
     sizes = int64_at(net)
     slots, stride = load(sizes, plan.NET_SLOTS), load(sizes, plan.NET_ERRORS_STRIDE)
+    weights = pointer_like(row + load(table, plan.GROUP_WEIGHT), cell.one)
+    weights = shift(weights, k * load(table, plan.GROUP_PADDED))
     _go_back(cell, group, row, scratch, first, steps, weights)
     start = slot_before(first, steps - 1, slots)
     if start > first:  # the window wraps: silence the slots outside it and take the whole ring
@@ -90,7 +112,7 @@ def _differentiate(cell, group, row, scratch, first, steps, weights):
         start, steps = 0, slots
     cell_gradient(cell, net, row, scratch, start, steps)
     gradient = pointer_like(scratch + load(sizes, plan.NET_GRADIENT), cell.one)
-    out = pointer_like(scratch + load(table, plan.GROUP_DERIVATIVE), cell.one)
+    _, _, out, _ = _observation(cell, group, row, scratch, k)
     apart = load(table, plan.GROUP_APART)
     for e in range(load(table, plan.GROUP_BLOCK)):
         of = _true_row(group, e) * apart
@@ -98,80 +120,143 @@ def _differentiate(cell, group, row, scratch, first, steps, weights):
             store_vector(out, e * apart + j, load_vector(gradient, of + j))
 
 
+@inlined
+def _multiply_one(covariance, one, j, shape):
+    kalman.propagate(
+        covariance, (shift(one[0], j),), (shift(one[1], j),), (shift(one[2], j),), (shift(one[3], j),), shape
+    )
+
+
+@inlined
+def _multiply_two(covariance, one, two, j, shape):
+    kalman.propagate(
+        covariance,
+        (shift(one[0], j), shift(two[0], j)),
+        (shift(one[1], j), shift(two[1], j)),
+        (shift(one[2], j), shift(two[2], j)),
+        (shift(one[3], j), shift(two[3], j)),
+        shape,
+    )
+
+
+@inlined
+def _multiply_three(covariance, one, two, three, j, shape):
+    kalman.propagate(
+        covariance,
+        (shift(one[0], j), shift(two[0], j), shift(three[0], j)),
+        (shift(one[1], j), shift(two[1], j), shift(three[1], j)),
+        (shift(one[2], j), shift(two[2], j), shift(three[2], j)),
+        (shift(one[3], j), shift(two[3], j), shift(three[3], j)),
+        shape,
+    )
+
+
 @kernel
-def _multiply(cell, group, row, scratch):
-    """P g of every block to the scratch; the sum of all g' P g, -1 where a block is not sound."""
+def _multiply(cell, group, row, scratch, k, count):
+    """P g of every block for ``count`` horizons from ``k`` on; the sum of all g' P g, or -1: one is not sound."""
     never_inline()
     table = int64_at(group)
-    size, apart = load(table, plan.GROUP_BLOCK), load(table, plan.GROUP_APART)
+    shape = (load(table, plan.GROUP_BLOCK), load(table, plan.GROUP_APART))
     covariances = pointer_like(row + load(table, plan.GROUP_COVARIANCE), cell.one)
-    before = pointer_like(row + load(table, plan.GROUP_BEFORE), cell.one)
-    factors = pointer_like(row + load(table, plan.GROUP_FACTOR), cell.one)
-    derivative = pointer_like(scratch + load(table, plan.GROUP_DERIVATIVE), cell.one)
-    product = pointer_like(scratch + load(table, plan.GROUP_MOVE), cell.one)
-    least, total = splat(derivative, 0.0), splat(derivative, 0.0)
-    for j in range(0, apart, lanes(derivative)):
-        covariance = shift(covariances, j * kalman.triangle_of(size))
-        g, ahead = shift(derivative, j), shift(product, j)
-        kalman.propagate(covariance, shift(before, j), shift(factors, j), g, ahead, (size, apart))
-        q = kalman.power(g, ahead, (size, apart))
-        least, total = smaller(q, least), total + q
+    one = _observation(cell, group, row, scratch, k)
+    two = _observation(cell, group, row, scratch, k + min(1, count - 1))
+    three = _observation(cell, group, row, scratch, k + count - 1)
+    least, total = splat(one[2], 0.0), splat(one[2], 0.0)
+    for j in range(0, shape[1], lanes(one[2])):
+        covariance = shift(covariances, j * kalman.triangle_of(shape[0]))
+        if count == 1:
+            _multiply_one(covariance, one, j, shape)
+        elif count == 2:
+            _multiply_two(covariance, one, two, j, shape)
+        else:
+            _multiply_three(covariance, one, two, three, j, shape)
+        for c in range(count):
+            _, _, g, ahead = _observation(cell, group, row, scratch, k + c)
+            q = kalman.power(shift(g, j), shift(ahead, j), shape)
+            least, total = smaller(q, least), total + q
     if kalman.are_sound(least, total):
         return float(vector_sum(total))
-    for j in range(0, apart, lanes(derivative)):
-        for lane in range(lanes(derivative)):
-            covariance = shift(covariances, j * kalman.triangle_of(size))
-            kalman.start_anew(covariance, size, lane, lanes(derivative))
-    clear(factors, apart)
+    _start_anew(cell, group, row)
     return -1.0
 
 
 @kernel
-def _move(cell, group, row, scratch, step, factor):
-    """Theta += step P g; what is to be taken off P at the next observation."""
+def _start_anew(cell, group, row):
+    """Give every block its prior again."""
+    never_inline()
+    table = int64_at(group)
+    apart, size = load(table, plan.GROUP_APART), load(table, plan.GROUP_BLOCK)
+    covariances = pointer_like(row + load(table, plan.GROUP_COVARIANCE), cell.one)
+    factors = pointer_like(row + load(table, plan.GROUP_FACTOR), cell.one)
+    for j in range(0, apart, lanes(factors)):
+        for lane in range(lanes(factors)):
+            kalman.start_anew(shift(covariances, j * kalman.triangle_of(size)), size, lane, lanes(factors))
+    clear(factors, load(table, plan.GROUP_HORIZONS) * apart)
+
+
+@kernel
+def _move(cell, group, row, scratch, k, step, f):
+    """Theta += step P g of a horizon; what is to be taken off P at the next observation."""
     table = int64_at(group)
     apart = load(table, plan.GROUP_APART)
     net = int64_at(group + load(table, plan.GROUP_NET))
     theta = pointer_like(row + load(net, plan.NET_WEIGHTS), cell.one)
-    before = pointer_like(row + load(table, plan.GROUP_BEFORE), cell.one)
-    factors = pointer_like(row + load(table, plan.GROUP_FACTOR), cell.one)
-    product = pointer_like(scratch + load(table, plan.GROUP_MOVE), cell.one)
-    step_vector = splat(product, step)
+    before, factor, _, product = _observation(cell, group, row, scratch, k)
     for e in range(load(table, plan.GROUP_BLOCK)):
         of = _true_row(group, e) * apart
         for j in range(0, apart, lanes(product)):
             moved = load_vector(product, e * apart + j)
             store_vector(before, e * apart + j, moved)
-            store_vector(theta, of + j, fma(moved, step_vector, load_vector(theta, of + j)))
+            store_vector(theta, of + j, fma(moved, splat(product, step), load_vector(theta, of + j)))
     for j in range(0, apart, lanes(product)):
-        store_vector(factors, j, splat(product, factor))
+        store_vector(factor, j, splat(product, f))
 
 
-@implements(trainer_learn, Window)
-def learn(trainer, cell, group, row, scratch, places):
+@kernel
+def _look(cell, group, row, scratch, places, k):
+    """Error and derivative of horizon ``k``; (whether it has them, error, its own noise)."""
     newest, horizons, shares, width = places
     table = int64_at(group)
     net = int64_at(group + load(table, plan.GROUP_NET))
     counters = int64_at(row + load(net, plan.NET_COUNTERS))
-    padded, window = load(table, plan.GROUP_PADDED), load(table, plan.GROUP_WINDOW)
-    for k in range(load(table, plan.GROUP_HORIZONS)):
-        horizon, own = load(horizons, k), shift(shares, k * width)
-        error, total = mixed_error(group, scratch, own, k)
-        steps = min(window, load(counters, plan.COUNT_FILLED) - horizon + 1)
-        if isnan(error) or steps < 1:
+    horizon, own = load(horizons, k), shift(shares, k * width)
+    error, total = mixed_error(group, scratch, own, k)
+    steps = min(load(table, plan.GROUP_WINDOW), load(counters, plan.COUNT_FILLED) - horizon + 1)
+    if isnan(error) or steps < 1:
+        _, _, derivative, _ = _observation(cell, group, row, scratch, k)
+        clear(derivative, load(table, plan.GROUP_BLOCK) * load(table, plan.GROUP_APART))
+        return False, 0.0, 0.0
+    write_weights(cell, group, row, scratch, own, k, total)
+    first = slot_before(load(counters, plan.COUNT_SLOT), horizon - 1, load(net, plan.NET_SLOTS))
+    _differentiate(cell, group, row, scratch, k, first, steps)
+    v = learn_error_power(group, row, error, k)
+    slot = forecast_slot(newest, horizon, load(table, plan.GROUP_SLOTS))
+    most = CLIP * square_root(v)
+    return True, min(max(error, -most), most), v * float(horizon) * (1.0 + leverage(group, row, slot))
+
+
+@implements(trainer_learn, Window)
+def learn(trainer, cell, group, row, scratch, places):
+    table = int64_at(group)
+    room = float64_at(scratch + load(table, plan.GROUP_ROOM))
+    errors = shift(room, load(table, plan.GROUP_PADDED) * (lanes(room) + 1))
+    noises = shift(errors, _TOGETHER)
+    horizons = load(table, plan.GROUP_HORIZONS)
+    for first in range(0, horizons, _TOGETHER):
+        count, any_known = min(_TOGETHER, horizons - first), False
+        for c in range(count):
+            known, error, noise = _look(cell, group, row, scratch, places, first + c)
+            store(errors, c, error)
+            store(noises, c, noise if known else 0.0)
+            any_known = any_known or known
+        if not any_known:
             continue
-        write_weights(cell, group, row, scratch, own, k, total)
-        weights = shift(pointer_like(row + load(table, plan.GROUP_WEIGHT), cell.one), k * padded)
-        first = slot_before(load(counters, plan.COUNT_SLOT), horizon - 1, load(net, plan.NET_SLOTS))
-        _differentiate(cell, group, row, scratch, first, steps, weights)
-        v = learn_error_power(group, row, error, k)
-        slot = forecast_slot(newest, horizon, load(table, plan.GROUP_SLOTS))
-        power = _multiply(cell, group, row, scratch)
-        if power >= 0.0:
-            variance = v * float(horizon) * (1.0 + leverage(group, row, slot)) + power
-            most = CLIP * square_root(v)
-            step = min(max(error, -most), most) / variance
-            _move(cell, group, row, scratch, step, 1.0 / variance)
+        power = _multiply(cell, group, row, scratch, first, count)
+        for c in range(count):
+            known = power >= 0.0 and load(noises, c) > 0.0
+            variance = load(noises, c) + power if known else 1.0
+            step, f = load(errors, c) / variance if known else 0.0, 1.0 / variance if known else 0.0
+            _move(cell, group, row, scratch, first + c, step, f)
 
 
 @implements(trainer_follow, Window)
