@@ -63,7 +63,10 @@ def _true_row(group, e):
 
 @inlined
 def _observation(cell, group, row, scratch, k):
-    """Pointers to b, f, g and P g of one horizon."""
+    """Pointers to b, f, g and P g of one horizon: (apart / lanes, block, lanes), f without blocks.
+
+    A block's vectors lie together: 256 bytes apart they would share a quarter of the cache.
+    """
     table = int64_at(group)
     apart = load(table, plan.GROUP_APART)
     size = k * load(table, plan.GROUP_BLOCK) * apart
@@ -113,17 +116,22 @@ def _differentiate(cell, group, row, scratch, k, first, steps):
     cell_gradient(cell, net, row, scratch, start, steps)
     gradient = pointer_like(scratch + load(sizes, plan.NET_GRADIENT), cell.one)
     _, _, out, _ = _observation(cell, group, row, scratch, k)
-    apart = load(table, plan.GROUP_APART)
-    for e in range(load(table, plan.GROUP_BLOCK)):
+    apart, size = load(table, plan.GROUP_APART), load(table, plan.GROUP_BLOCK)
+    for e in range(size):
         of = _true_row(group, e) * apart
         for j in range(0, apart, lanes(out)):
-            store_vector(out, e * apart + j, load_vector(gradient, of + j))
+            store_vector(out, j * size + e * lanes(out), load_vector(gradient, of + j))
 
 
 @inlined
 def _multiply_one(covariance, one, j, shape):
     kalman.propagate(
-        covariance, (shift(one[0], j),), (shift(one[1], j),), (shift(one[2], j),), (shift(one[3], j),), shape
+        covariance,
+        (shift(one[0], j * shape[0]),),
+        (shift(one[1], j),),
+        (shift(one[2], j * shape[0]),),
+        (shift(one[3], j * shape[0]),),
+        shape,
     )
 
 
@@ -131,10 +139,10 @@ def _multiply_one(covariance, one, j, shape):
 def _multiply_two(covariance, one, two, j, shape):
     kalman.propagate(
         covariance,
-        (shift(one[0], j), shift(two[0], j)),
+        (shift(one[0], j * shape[0]), shift(two[0], j * shape[0])),
         (shift(one[1], j), shift(two[1], j)),
-        (shift(one[2], j), shift(two[2], j)),
-        (shift(one[3], j), shift(two[3], j)),
+        (shift(one[2], j * shape[0]), shift(two[2], j * shape[0])),
+        (shift(one[3], j * shape[0]), shift(two[3], j * shape[0])),
         shape,
     )
 
@@ -143,27 +151,28 @@ def _multiply_two(covariance, one, two, j, shape):
 def _multiply_three(covariance, one, two, three, j, shape):
     kalman.propagate(
         covariance,
-        (shift(one[0], j), shift(two[0], j), shift(three[0], j)),
+        (shift(one[0], j * shape[0]), shift(two[0], j * shape[0]), shift(three[0], j * shape[0])),
         (shift(one[1], j), shift(two[1], j), shift(three[1], j)),
-        (shift(one[2], j), shift(two[2], j), shift(three[2], j)),
-        (shift(one[3], j), shift(two[3], j), shift(three[3], j)),
+        (shift(one[2], j * shape[0]), shift(two[2], j * shape[0]), shift(three[2], j * shape[0])),
+        (shift(one[3], j * shape[0]), shift(two[3], j * shape[0]), shift(three[3], j * shape[0])),
         shape,
     )
 
 
 @kernel
 def _multiply(cell, group, row, scratch, k, count):
-    """P g of every block for ``count`` horizons from ``k`` on; the sum of all g' P g, or -1: one is not sound."""
+    """P g of every block for ``count`` horizons from ``k`` on; the sum of all g' P g, or -1."""
     never_inline()
     table = int64_at(group)
-    shape = (load(table, plan.GROUP_BLOCK), load(table, plan.GROUP_APART))
+    size, apart = load(table, plan.GROUP_BLOCK), load(table, plan.GROUP_APART)
     covariances = pointer_like(row + load(table, plan.GROUP_COVARIANCE), cell.one)
     one = _observation(cell, group, row, scratch, k)
     two = _observation(cell, group, row, scratch, k + min(1, count - 1))
     three = _observation(cell, group, row, scratch, k + count - 1)
     least, total = splat(one[2], 0.0), splat(one[2], 0.0)
-    for j in range(0, shape[1], lanes(one[2])):
-        covariance = shift(covariances, j * kalman.triangle_of(shape[0]))
+    shape = (size, lanes(one[2]))
+    for j in range(0, apart, lanes(one[2])):
+        covariance = shift(covariances, j * kalman.triangle_of(size))
         if count == 1:
             _multiply_one(covariance, one, j, shape)
         elif count == 2:
@@ -172,7 +181,7 @@ def _multiply(cell, group, row, scratch, k, count):
             _multiply_three(covariance, one, two, three, j, shape)
         for c in range(count):
             _, _, g, ahead = _observation(cell, group, row, scratch, k + c)
-            q = kalman.power(shift(g, j), shift(ahead, j), shape)
+            q = kalman.power(shift(g, j * size), shift(ahead, j * size), shape)
             least, total = smaller(q, least), total + q
     if kalman.are_sound(least, total):
         return float(vector_sum(total))
@@ -202,11 +211,13 @@ def _move(cell, group, row, scratch, k, step, f):
     net = int64_at(group + load(table, plan.GROUP_NET))
     theta = pointer_like(row + load(net, plan.NET_WEIGHTS), cell.one)
     before, factor, _, product = _observation(cell, group, row, scratch, k)
-    for e in range(load(table, plan.GROUP_BLOCK)):
+    size = load(table, plan.GROUP_BLOCK)
+    for e in range(size):
         of = _true_row(group, e) * apart
         for j in range(0, apart, lanes(product)):
-            moved = load_vector(product, e * apart + j)
-            store_vector(before, e * apart + j, moved)
+            at = j * size + e * lanes(product)
+            moved = load_vector(product, at)
+            store_vector(before, at, moved)
             store_vector(theta, of + j, fma(moved, splat(product, step), load_vector(theta, of + j)))
     for j in range(0, apart, lanes(product)):
         store_vector(factor, j, splat(product, f))
