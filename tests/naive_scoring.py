@@ -12,7 +12,7 @@ from math import asinh, exp, log10, sqrt
 import numpy as np
 
 from streamrnn.kernels import scaler
-from streamrnn.scoring import alert, spell, tail
+from streamrnn.scoring import alert, novelty, spell, tail
 
 # ---------------------------------------------------------------- scaler
 
@@ -235,12 +235,12 @@ class Alerts:
         """Alert strength of a record; call ``end_if_calm`` before."""
         self.age += 1
         alert_level = self.alert_level
-        self.recent *= exp(-1.0 / 1000.0)
+        self.recent *= novelty.KEEP
         self._steer(alert.STEP * self.allowed)
-        u = asked / (1.0 + 0.1 * self.recent)
+        u = asked / (1.0 + novelty._DISCOUNT * self.recent)
         window = int(min(max(alert.SHORTEST, alert._GROWTH * (len(self.before) + 1)), alert.LONGEST))
-        peak = u > max(self.before[-window:], default=-1.0)
-        self.before.append(u)
+        peak = asked > max(self.before[-window:], default=-1.0)
+        self.before.append(asked)
         self.since += 1
         strength = u / (1.0 + u) if peak and self.since > alert.PAUSE and u >= alert._FAINT else 0.0
         if strength >= 0.5:
