@@ -75,8 +75,15 @@ def test_a_quick_look_at_alerts_writes_shares_memory_and_lateness(tmp_path):
 
 @pytest.mark.parametrize(
     ("expected", "low", "high", "enough"),
-    [(0.0, 0.5, 2.0, False), (3.4, 0.5, 2.0, False), (8.2, 0.5, 2.0, False), (12.0, 0.5, 2.0, True)]
-    + [(1e6, 0.5, 2.0, True), (3.6, 0.3, 3.0, False), (5.1, 0.3, 3.0, True)],
+    [
+        (0.0, 0.5, 2.0, False),
+        (3.4, 0.5, 2.0, False),
+        (8.2, 0.5, 2.0, False),
+        (12.0, 0.5, 2.0, True),
+        (1e6, 0.5, 2.0, True),
+        (3.6, 0.3, 3.0, False),
+        (5.1, 0.3, 3.0, True),
+    ],
 )
 def test_calibration_is_judged_where_records_are_enough_to_tell(expected, low, high, enough, monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
