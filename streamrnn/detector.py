@@ -207,13 +207,13 @@ class Detector:
         --------
         >>> from streamrnn import Detector
         >>> detector = Detector(name="tank", false_alarms=1e-3)
-        >>> for t in range(300):
+        >>> for t in range(320):
         ...     detector.learn_one(20 + (t % 12))
         >>> detector.process_one(40.0).event_id
-        'tank-300'
-        >>> detector.not_an_anomaly("tank-300").alike  # no other was like it
+        'tank-320'
+        >>> detector.not_an_anomaly("tank-320").alike  # no other was like it
         ()
-        >>> for t in range(300):
+        >>> for t in range(320):
         ...     detector.learn_one(20 + (t % 12))
         >>> detector.judge_one(41.0).alert_strength, detector.judge_one(60.0).alert_strength > 0.5
         (0.0, True)

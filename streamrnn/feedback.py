@@ -101,10 +101,10 @@ class Feedback(Generic[Id]):
     --------
     >>> from streamrnn import Detector
     >>> detector = Detector(name="tank", false_alarms=1e-3)
-    >>> spikes = [40.0 if t in (300, 400) else 20.0 + t % 12 for t in range(500)]
+    >>> spikes = [40.0 if t in (324, 432) else 20.0 + t % 12 for t in range(500)]
     >>> _ = [detector.process_one(x) for x in spikes]
-    >>> detector.not_an_anomaly("tank-300").alike
-    ('tank-400',)
+    >>> detector.not_an_anomaly("tank-324").alike
+    ('tank-432',)
     """
 
     alike: tuple[Id, ...]

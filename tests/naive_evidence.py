@@ -256,7 +256,7 @@ class Evidence:
             [Autoregression(copy == ANCHORED) for _ in range(channels)] for copy in (LEARNING, ANCHORED)
         ]
         self.levels = [Levels(channels, evidence._LEAST_WEIGHT), Levels(channels, 0.0)]
-        self.values = [Memory(novelty.VALUE_CODES, evidence._KEEP) for _ in range(channels)]
+        self.values = [Memory(novelty.VALUE_CODES, novelty.KEEP) for _ in range(channels)]
         self.late = 0.0  # the recent novelties of the first channel that alerts count
         self.pairs = [Memory(novelty.PAIR_CODES, memory._KEEP) for _ in range(networks)]
         self.last = np.zeros((networks, 3))
@@ -293,7 +293,7 @@ class Evidence:
             largest = max(largest, self.values[d].discounted(distance))
             if d == 0 and before >= evidence.FIRST:
                 first = distance / (1.0 + novelty._DISCOUNT * self.late)
-                self.late = self.late * evidence._KEEP + (distance > novelty.NEW)
+                self.late = self.late * novelty.KEEP + (distance > novelty.NEW)
         kinds += [
             np.log(largest + evidence._LEAST_NOVELTY),
             *self._lasting(np.flatnonzero(usable), inflation),

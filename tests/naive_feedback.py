@@ -9,7 +9,7 @@ import numpy as np
 from naive_scoring import Alerts
 
 from streamrnn.feedback import CONFIRMED, DISMISSED, Signature
-from streamrnn.scoring import alert, feedback
+from streamrnn.scoring import alert, feedback, novelty
 
 
 def looks_like(seen: Signature, template: Signature) -> bool:
@@ -79,7 +79,7 @@ class Feedback:
         """What a record asks for after what was said."""
         said = {mark for mark, template in self.templates.values() if looks_like(seen, template)}
         if CONFIRMED in said:
-            return asked * (1.0 + 0.1 * self.told.recent * np.exp(-1.0 / 1000.0))
+            return asked * (1.0 + novelty._DISCOUNT * self.told.recent * novelty.KEEP)
         loudest = max(self.ringing[-alert.PAUSE :], default=0.0)
         dismissed = DISMISSED in said and asked > 0.0
         self.ringing.append(max(asked, loudest) if dismissed else 0.0)

@@ -22,11 +22,15 @@ class FlatLine:
     former: float = 0.0
     share: float = 0.0
     count: int = 0
+    repeats: float = 0.0
+    followed: float = 0.0
 
     def observe(self, value: float, last: float) -> float:
         same = self.count > 0 and value == last
         self.longest *= np.exp(-1.0 / 2000.0)
         self.former *= np.exp(-1.0 / 2000.0)
+        self.repeats *= np.exp(-1.0 / 2000.0)
+        self.followed *= np.exp(-1.0 / 2000.0)
         silent_up_to, found = 2.0 * self.longest + 2.0, 0.0
         if same:
             self.run += 1
@@ -37,6 +41,8 @@ class FlatLine:
                 ended = min(ended, max(silent_up_to, self.former))
                 self.former = self.run
             self.longest, self.run = max(self.longest, ended), 0
+            self.repeats += ended
+            self.followed += max(ended - 1.0, 0.0)
         self.share += max(flatline._GAIN, 1.0 / (self.count + 1)) * (same - self.share)
         self.count += 1
         return found
@@ -45,7 +51,8 @@ class FlatLine:
         self.longest = max(self.longest, float(self.run))
 
     def _evidence(self, silent_up_to: float) -> float:
-        found = -self.run * np.log(max(self.share, flatline._LEAST_SHARE))
+        share = max(self.share, flatline._LEAST_SHARE)
+        found = -self.run * np.log(max(share, (self.followed + share) / (self.repeats + 1.0)))
         return min(found, flatline.MOST) if self.run > silent_up_to and found >= flatline._LEAST else 0.0
 
 

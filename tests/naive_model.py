@@ -16,7 +16,7 @@ from streamrnn.feedback import Signature
 from streamrnn.initial import initial_parameters
 from streamrnn.kernels import clock, features, plan, residuals, scaler, step
 from streamrnn.layout import ModelLayout
-from streamrnn.scoring import alert, evidence, fusion, tail
+from streamrnn.scoring import alert, evidence, flatline, fusion, tail
 from streamrnn.settings import Settings
 from streamrnn.tables import FORGETTING, INNOVATION_CLIP, PRIOR, Training
 
@@ -204,7 +204,7 @@ class Model:
         surprise = self.tail.judge(*scores)
         one = len(self.scalers) == 1
         asked = max(asked, surprise / (step._SURPRISE_OF_ONE if one else alert.SURPRISE))
-        asked = max(asked, self.evidence.kinds[fusion.FLAT] / step._OF_FLAT)
+        asked = max(asked, step._OF_FLAT * (self.evidence.kinds[fusion.FLAT] >= flatline.MOST))
         self.alerts.allowed = self.budget * self.clock.typical
         level = self.alerts.level(self.level)
         if self.spell.recovers(surprise):

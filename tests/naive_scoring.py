@@ -12,7 +12,7 @@ from math import asinh, exp, log10, sqrt
 import numpy as np
 
 from streamrnn.kernels import scaler
-from streamrnn.scoring import alert, spell, tail
+from streamrnn.scoring import alert, anchor, novelty, spell, tail
 
 # ---------------------------------------------------------------- scaler
 
@@ -125,6 +125,8 @@ class Tail:
             surprise = 1.0 + (raw - first) / (second - first)
         else:
             surprise = 2.0 + (raw - second) / (third - second)
+        if self.measures[0].counts.sum() < tail._PRIOR + alert.YOUTH:
+            return float(surprise)
         for i in range(3):
             self.levels[i] += tail._RATES[i] * ((raw > self.levels[i]) - tail._PROBABILITIES[i])
             self.levels[i] = np.clip(self.levels[i], 0.5 * (i + 1), 3.0 * (i + 1))
@@ -235,12 +237,12 @@ class Alerts:
         """Alert strength of a record; call ``end_if_calm`` before."""
         self.age += 1
         alert_level = self.alert_level
-        self.recent *= exp(-1.0 / 1000.0)
+        self.recent *= novelty.KEEP
         self._steer(alert.STEP * self.allowed)
-        u = asked / (1.0 + 0.1 * self.recent)
+        u = asked / (1.0 + novelty._DISCOUNT * self.recent)
         window = int(min(max(alert.SHORTEST, alert._GROWTH * (len(self.before) + 1)), alert.LONGEST))
-        peak = u > max(self.before[-window:], default=-1.0)
-        self.before.append(u)
+        peak = asked > max(self.before[-window:], default=-1.0)
+        self.before.append(asked)
         self.since += 1
         strength = u / (1.0 + u) if peak and self.since > alert.PAUSE and u >= alert._FAINT else 0.0
         if strength >= 0.5:
@@ -273,14 +275,14 @@ class Spell:
 
     age: int = 0
     calm: int = 0
-    spells: float = 0.0
+    wait: int = 0
     recovering: bool = False
 
     def end_if_calm(self) -> None:
-        self.spells *= exp(-1.0 / 1000.0)
+        self.wait = max(self.wait - 1, 0)
         if self.age and self.calm >= alert.QUIET:
-            self.spells += 1.0
-            self.recovering = self.spells < spell._RARE and spell._LONG <= self.age < alert.LASTING
+            self.recovering = not self.wait and spell._LONG <= self.age < alert.LASTING
+            self.wait = anchor.ADOPTED if self.age >= spell._LONG else self.wait
             self.age = 0
 
     def recovers(self, surprise: float) -> bool:

@@ -71,3 +71,21 @@ def test_a_quick_look_at_alerts_writes_shares_memory_and_lateness(tmp_path):
         assert figures[f"{case}/share"] == pytest.approx(share)
     assert figures["open/incidents"] == 500 and figures["open/state_bytes"] < 1000
     assert "first_try/late_s" in printed
+
+
+@pytest.mark.parametrize(
+    ("expected", "low", "high", "enough"),
+    [
+        (0.0, 0.5, 2.0, False),
+        (3.4, 0.5, 2.0, False),
+        (8.2, 0.5, 2.0, False),
+        (12.0, 0.5, 2.0, True),
+        (1e6, 0.5, 2.0, True),
+        (3.6, 0.3, 3.0, False),
+        (5.1, 0.3, 3.0, True),
+    ],
+)
+def test_calibration_is_judged_where_records_are_enough_to_tell(expected, low, high, enough, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    tells = runpy.run_path(str(BENCHMARKS / "calibration.py"))["tells"]
+    assert tells(expected, low, high) == enough

@@ -26,13 +26,13 @@ from streamrnn.kernels.residuals import (
 from streamrnn.kernels.scalar import log
 from streamrnn.kernels.scaler import learn_scale, scale_of, to_scaled, usable
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
-from streamrnn.scoring import alert, evidence, feedback, fusion, kinds, memory, tail
+from streamrnn.scoring import alert, evidence, feedback, flatline, fusion, kinds, memory, tail
 from streamrnn.scoring import spell as spells
 
 _MOST_LATE = 20
 _LOG10 = 2.302585092994046
 _SURPRISE_OF_ONE = 8.0  # for ``alert.SURPRISE`` with one channel, where the memories hear most
-_OF_FLAT = 10.0  # evidence of a flat line that asks for an alert by itself
+_OF_FLAT = 2.0  # what a flat line asks for when its evidence is full; growing with it, it would speak often
 
 
 @inlined
@@ -137,7 +137,8 @@ def _score(model, row, scratch, before, of_value):
         return nan, nan, nan, 0.0
     surprise = tail.judge(state_of_tail, score, momentary)
     asked = max(asked, surprise / (_SURPRISE_OF_ONE if channels == 1 else alert.SURPRISE))
-    asked = max(asked, load(found, fusion.FLAT) / _OF_FLAT)
+    if load(found, fusion.FLAT) >= flatline.MOST:
+        asked = max(asked, _OF_FLAT)
     return score, momentary, surprise, asked
 
 

@@ -1,11 +1,11 @@
 """From p-values and strength to detections, events and alerts.
 
 A record is a detection where p is at or under the level. Its strength is u = s / (1 +
-.1 r), s what its evidence asks for (1: an alert) and r a leaky count of recent alerts:
-where much is alarming, less is alarming. ``alert_strength`` is u / (1 + u) where u is
-the largest of the last min(max(50, .04 t), 200) records and no alert was among the last
-``PAUSE``, and 0 elsewhere: what goes on says so once, and again only where it clearly
-worsens.
+.07 r), s what its evidence asks for (1: an alert) and r a leaky count of recent alerts:
+where much is alarming, less is alarming, by the same measure as novelty (``novelty.py``).
+``alert_strength`` is u / (1 + u) where s is the largest of the last min(max(50, .04 t), 200)
+records and no alert was among the last ``PAUSE``, and 0 elsewhere: what goes on says so once,
+and again only where it worsens. That is a matter of s: u also rises while a discount fades.
 
 An event opens at a detection or at ``alert_strength`` >= .5 and ends after ``QUIET``
 records without either in which nothing of it lasts: no flat line, no unrest, no level
@@ -27,9 +27,10 @@ from __future__ import annotations
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.scalar import exp
 from streamrnn.kernels.vector import load, shift, store
+from streamrnn.scoring import novelty
 
 (RECENT, STEER, RAISED, NORMAL, WITHHELD) = range(5)  # float64
-_PEAKS = 8  # a queue of strengths that nothing later exceeds: they, then when they were
+_PEAKS = 8  # a queue of demands that nothing later exceeds: they, then when they were
 LONGEST = 200
 STATE = _PEAKS + 2 * (LONGEST + 1)
 (OPEN, PARTITION, OFFSET, CALM, REACHED, SINCE, RECORDS, HEAD, HELD) = range(9)  # int64
@@ -51,7 +52,7 @@ _STEER_BOUNDS = (-3.4, 0.7)  # a thirtieth to twice the first guess
 _MOST_RAISED = 12.0
 YOUTH = 350.0
 _YOUNG = 30.0
-_FORGET = 0.9990004998333750  # exp(-1 / 1000)
+_FORGET = 0.9990004998333750  # exp(-1 / 1000): of the count of records withheld
 LARGEST_LEVEL = 0.05  # that a budget may stand for
 CALIBRATED_AFTER = 3.0  # normal records, in units of 1 / level
 
@@ -82,12 +83,12 @@ def alert_level_now(state, event):
 @inlined
 def undiscounted(state, asked):
     """What a record must ask for so that ``judge_event`` takes nothing off for recent alerts."""
-    return asked * (1.0 + 0.1 * load(state, RECENT) * _FORGET)
+    return asked / novelty.discounted(1.0, load(state, RECENT) * novelty.KEEP)
 
 
 @kernel
-def is_peak(state, event, u):
-    """Whether u beats those of the last min(max(50, .04 t), 200) records; joins them.
+def is_peak(state, event, asked):
+    """Whether a demand beats those of the last min(max(50, .04 t), 200) records; joins them.
 
     The queue holds what nothing later has reached, largest first (Lemire 2006), in a
     ring, so that a record costs a few operations.
@@ -100,14 +101,14 @@ def is_peak(state, event, u):
     while held > 0 and load(times, head) < records - window:
         head = head + 1 if head < LONGEST else 0
         held -= 1
-    peak = held == 0 or u > load(values, head)
+    peak = held == 0 or asked > load(values, head)
     while held > 0:
         last = (head + held - 1) % (LONGEST + 1)
-        if load(values, last) > u:
+        if load(values, last) > asked:
             break
         held -= 1
     last = (head + held) % (LONGEST + 1)
-    store(values, last, u)
+    store(values, last, asked)
     store(times, last, float(records))
     store(event, HEAD, head)
     store(event, HELD, held + 1)
@@ -123,12 +124,12 @@ def judge_event(state, event, detection, asked, allowed, position, lasts):
     """
     store(event, AGE, load(event, AGE) + 1)
     alert_level = alert_level_now(state, event)
-    store(state, RECENT, load(state, RECENT) * _FORGET)
+    store(state, RECENT, load(state, RECENT) * novelty.KEEP)
     if allowed > 0.0:
         store(state, STEER, min(load(state, STEER) + STEP * allowed, _STEER_BOUNDS[1]))
         store(state, RAISED, max(load(state, RAISED) - STEP * allowed, 0.0))
-    u = asked / (1.0 + 0.1 * load(state, RECENT))
-    peak = is_peak(state, event, u)
+    u = novelty.discounted(asked, load(state, RECENT))
+    peak = is_peak(state, event, asked)
     store(event, SINCE, load(event, SINCE) + 1)
     strength = u / (1.0 + u) if peak and load(event, SINCE) > PAUSE and u >= _FAINT else 0.0
     if strength >= 0.5:

@@ -26,7 +26,6 @@ from streamrnn.scoring import (
 )
 
 FIRST = hotelling.FIRST  # records with values before there is a score
-_KEEP = 0.9995001249791693  # exp(-1 / 2000): of the count of recent novelties
 _LEAST_NOVELTY = 1e-3
 _MOST = 30.0  # of a kind of evidence: a constant channel that moves is infinitely odd
 _LEAST_WEIGHT = 0.001  # with which the learning copy of T2 learns what is odd
@@ -158,12 +157,12 @@ def _assess_novelty(model, row, scratch, values, counts):
         distance = novelty.observe_value(memory, load(cleaned, d), load(magnitudes, d))
         recent = load(memory, novelty.RECENT)
         largest = max(largest, novelty.discounted(distance, recent))
-        store(memory, novelty.RECENT, novelty.counted(distance, recent, _KEEP))
+        store(memory, novelty.RECENT, novelty.counted(distance, recent, novelty.KEEP))
         if counts:
             late = load(memory, novelty.RECENT_LATE)
             if d == 0:
                 first = novelty.discounted(distance, late)
-            store(memory, novelty.RECENT_LATE, novelty.counted(distance, late, _KEEP))
+            store(memory, novelty.RECENT_LATE, novelty.counted(distance, late, novelty.KEEP))
     return largest, first
 
 

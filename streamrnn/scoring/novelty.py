@@ -31,6 +31,7 @@ from streamrnn.kernels.vector import (
 
 NEW = 0.01  # of the range: from here on something is new
 _DISCOUNT = 0.07
+KEEP = 0.9995001249791693  # exp(-1 / 2000): of a count of recent ones, where nothing else is said
 _FLOOR = 1e-6  # of the largest magnitude: the least range
 FARTHEST = 1e9
 

@@ -5,10 +5,11 @@ nothing of it lasts (``evidence.lasts``). From its ``_LONG``-th record on the ta
 learns only records that look usual by themselves: a long fault must not become what is
 normal. A spell of ``alert.LASTING`` records is the new normal, and is adopted.
 
-A long spell, of ``_LONG`` records or more, says nothing of what is normal where spells are
-rare, fewer than ``_RARE`` in some 1000 records: when it is over and a record is no odder than
-most, the tail's trackers are as they were before it. Short ones and frequent ones are how
-the stream is.
+A long spell, of ``_LONG`` records or more, says nothing of what is normal where it is rare, the
+only long one in ``anchor.ADOPTED`` records: when it is over and a record is no odder than most,
+the tail's trackers are as they were before it. Short ones and frequent ones are how the stream
+is; and what is taken back is not paid for by fewer detections later, so it must stay rare for
+p-values to keep their rate.
 
 Unlike events (``alert.py``) spells hear no network, and so neither do p-values.
 """
@@ -17,25 +18,27 @@ from __future__ import annotations
 
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.vector import load, store
-from streamrnn.scoring import alert
+from streamrnn.scoring import alert, anchor
 
-(AGE, CALM, SPELLS, RECOVERS) = range(4)  # float64; AGE: 0 where there is none, 1 at its first record
+# float64; AGE: 0 where there is none, 1 at its first record; WAIT: until a long one is rare again
+(AGE, CALM, WAIT, RECOVERS) = range(4)
 STATE = 4
 
-_LONG, _RARE = 100.0, 3.0
+_LONG = 100.0
 _USUAL = 1.0  # surprise of a record that may look so odd
-_FORGET = 0.9990004998333750  # exp(-1 / 1000)
 
 
 @inlined
 def end_if_calm(state):
     """End the spell after enough quiet; called before a record is judged."""
-    store(state, SPELLS, load(state, SPELLS) * _FORGET)
-    if load(state, AGE) == 0.0 or load(state, CALM) < alert.QUIET:
+    age, wait = load(state, AGE), max(load(state, WAIT) - 1.0, 0.0)
+    store(state, WAIT, wait)
+    if age == 0.0 or load(state, CALM) < alert.QUIET:
         return
-    store(state, SPELLS, load(state, SPELLS) + 1.0)
-    is_fault = _LONG <= load(state, AGE) < alert.LASTING and load(state, SPELLS) < _RARE
+    is_fault = _LONG <= age < alert.LASTING and wait == 0.0
     store(state, RECOVERS, 1.0 if is_fault else 0.0)
+    if age >= _LONG:
+        store(state, WAIT, anchor.ADOPTED)
     store(state, AGE, 0.0)
 
 

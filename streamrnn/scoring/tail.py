@@ -8,8 +8,9 @@ is read off the histogram, above it a Lomax (Pareto II) distribution continues i
 predictive distribution of exponential excesses with K of them seen. The smaller of the
 two probabilities counts as that of two tries, p (2 - p). Three trackers of the levels
 .1, .01 and .001 then map what this gives onto what the stream realises (stochastic
-quantile estimation: Robbins and Monro 1951). Memory is fixed; a record is judged before
-it is learned.
+quantile estimation: Robbins and Monro 1951). They stand still for the first ``alert.YOUTH`` records
+learned: one burst while the models know little would otherwise be paid for by thousands of
+records without a detection. Memory is fixed; a record is judged before it is learned.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from math import sqrt as square_root
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.scalar import exp, log
 from streamrnn.kernels.vector import load, never_inline, shift, store
+from streamrnn.scoring import alert
 
 BINS = 80
 MEMORY = 2000.0
@@ -104,6 +106,8 @@ def _track(state, raw):
         surprise = 1.0 + (raw - first) / (second - first)
     else:
         surprise = 2.0 + (raw - second) / (third - second)
+    if load(state, TOTAL) < _PRIOR + alert.YOUTH:
+        return surprise
     for i in range(3):
         hit = 1.0 if raw > load(levels, i) else 0.0
         moved = load(levels, i) + _RATES[i] * (hit - _PROBABILITIES[i])

@@ -159,6 +159,12 @@ def test_an_event_speaks_again_only_where_it_is_worse_after_a_pause():
         assert list(np.flatnonzero(judge.strength)) == speaks
 
 
+def test_what_asks_for_the_same_all_the_time_speaks_once():
+    """Although the discount that its own alert began fades, and whatever the window has forgotten."""
+    judge = Judge()(quiet(6000, **{f"_{i}": 6.0 for i in range(3000, 6000)}))
+    assert list(np.flatnonzero(judge.strength)) == [3000]
+
+
 def test_after_the_longest_window_what_was_worse_is_forgotten():
     for between, speaks in ((alert.LONGEST, [5000, 5000 + alert.LONGEST + 1]), (alert.LONGEST - 1, [5000])):
         judge = Judge()(quiet(6000, _5000=6.0, **{f"_{5000 + between + 1}": 5.0}))

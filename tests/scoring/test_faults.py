@@ -106,6 +106,14 @@ def test_a_fault_is_one_event_of_its_kind_and_then_all_is_calm(name, fault, kind
     assert not any(event.alert for event in events[1:])
 
 
+@pytest.mark.parametrize("name", ["wave", "smooth wave", "noise"])
+def test_a_sensor_that_stays_stuck_says_so_once(name):
+    clean = stream(name, seed=1)
+    _, found = events_of(with_fault("stuck for a day", clean, 1, name))
+    (alert,) = np.flatnonzero(found.alert_strength[AT : AT + DAY] >= 0.5)
+    assert alert <= 10
+
+
 @pytest.mark.parametrize(
     ("fault", "kind", "seed"), [("slow drift", "drift", 3), ("doubled variance", "variance change", 4)]
 )

@@ -51,8 +51,17 @@ def stuck(decimals, at=3000, n=200):
     return values
 
 
+def resting(at=5000, n=90):
+    """Half of the records are in rests of some 4 to 30, one rest is of n."""
+    values, rng = noise(), np.random.default_rng(1)
+    for start in range(0, N, 34):
+        values[start : start + rng.integers(4, 30)] = values[start]
+    values[at : at + n] = values[at]
+    return values
+
+
 @pytest.mark.parametrize(
-    "values", [stuck(2), stuck(0), np.zeros(500), stuck(2) * 1e80, np.r_[stuck(2), stuck(1)]]
+    "values", [stuck(2), stuck(0), np.zeros(500), stuck(2) * 1e80, np.r_[stuck(2), stuck(1)], resting()]
 )
 def test_evidence_of_a_flat_line_equals_the_twins(values):
     twin = naive_lasting.FlatLine()
@@ -88,6 +97,14 @@ def test_a_channel_that_often_rests_is_no_evidence_where_it_does():
     for at in range(200, N, 400):
         values[at : at + 150 + at % 7] = values[at]  # every night
     assert not flat(values)[800:].any()  # the first two nights are odd
+
+
+def test_a_long_rest_counts_by_how_often_a_rest_went_on():
+    """If repeats were independent, 90 of them would be evidence of 60 at a share of a half."""
+    found = flat(resting())
+    assert not found[1000:5050].any()
+    assert 3.0 < found[5088] < 8.0
+    assert flat(resting(n=300))[5299] > 10.0
 
 
 def test_a_second_stuck_sensor_is_found_as_the_first_was():

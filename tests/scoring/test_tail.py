@@ -109,6 +109,14 @@ def test_a_score_is_judged_before_it_is_learned():
     assert one([8.0, 8.0])[0] == other([8.0, -3.0])[0]
 
 
+def test_a_burst_among_the_first_scores_is_not_paid_for_by_silence():
+    scores = np.random.default_rng(8).normal(size=20_000)
+    scores[60:80] = 12.0 * 2.0 ** np.arange(20)
+    surprises = Judge()(scores)
+    assert np.mean(surprises[60:80] > 3.0) > 0.5
+    assert 0.5 <= np.mean(surprises[1000:19_000] >= 3.0) / 1e-3 <= 2.0
+
+
 def test_a_stream_that_changes_is_calibrated_again():
     rng = np.random.default_rng(4)
     scores = np.concatenate([rng.normal(size=20_000), 10.0 + 3.0 * rng.normal(size=60_000)])
