@@ -255,6 +255,10 @@ def predict(read, row, slot, h, lag_values, values):
     # No gain yet: a record that is never learned from must not move later horizons either.
     _fill(shift(float64_at(row + load(table, plan.READ_SHARED_GAIN)), slot * stride), 0.0, stride)
     _fill(shift(float64_at(row + load(table, plan.READ_OWN_GAIN)), slot * width), 0.0, width)
+    # Nor is its leverage that of the record which had the slot before.
+    leverage = float64_at(row + load(table, plan.READ_LEVERAGE))
+    for d in range(channels):
+        store(leverage, slot * channels + d, 0.0)
     for j in range(hidden):
         store(x, j, float(load(h, j)))
     store(x, hidden, 1.0)
