@@ -178,6 +178,7 @@ def test_a_unit_that_starts_anew_has_its_prior_again(learned):
 
 # ---------------------------------------------------------------- long streams
 
+
 def block_of(kind, rng, n):
     if kind == "constant":
         return np.full((n, 1), 7.25)
