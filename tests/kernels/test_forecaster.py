@@ -194,7 +194,7 @@ def test_two_million_records_leave_every_matrix_positive_definite(kind):
     assert len(fleet.layout.groups) == 1
     rng, n = np.random.default_rng(3), 20_000
     for first in range(0, 2_000_000, n):
-        found = fleet.process(Batch.of_one_series(block_of(kind, rng, n), first=first))
+        found = fleet.process(Batch.of_one_series(block_of(kind, rng, n), first_offset=first))
         assert np.isfinite(found.yhat[20:]).all(), first
         assert np.linalg.eigvalsh(covariances(fleet)).min() > 0.0, first
         for matrix in inverse_correlations(fleet):
