@@ -179,22 +179,26 @@ def test_a_unit_that_starts_anew_has_its_prior_again(learned):
 # ---------------------------------------------------------------- long streams
 
 
-def block_of(kind, rng, n):
-    if kind == "constant":
-        return np.full((n, 1), 7.25)
-    if kind == "spiky":
-        return np.where(rng.random((n, 1)) < 0.002, 1e4 * rng.normal(size=(n, 1)), 0.0)
-    return 1e90 * rng.normal(size=(n, 1)) * 10.0 ** rng.uniform(-6, 6, size=(n, 1))
+def block_of(kind, rng, first, n):
+    """Records ``first`` to ``first + n`` of a stream that strains covariances: (n, 1)."""
+    noise = rng.normal(size=(n, 1))
+    return {
+        "constant": np.full((n, 1), 7.25),
+        "noise, then constant": noise if first == 0 else np.full((n, 1), 3.3),
+        "square": (np.arange(first, first + n)[:, None] // 50 % 2) * 1.0,
+        "spiky": np.where(rng.random((n, 1)) < 0.002, 1e4 * noise, 0.0),
+        "huge": 1e90 * noise * 10.0 ** rng.uniform(-6, 6, size=(n, 1)),
+    }[kind]
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("kind", ["constant", "spiky", "huge"])
+@pytest.mark.parametrize("kind", ["constant", "noise, then constant", "square", "spiky", "huge"])
 def test_two_million_records_leave_every_matrix_positive_definite(kind):
     fleet = Fleet(Settings(networks=("diagonal_lstm",), horizons=(1, 4)))
     assert len(fleet.layout.groups) == 1
     rng, n = np.random.default_rng(3), 20_000
     for first in range(0, 2_000_000, n):
-        found = fleet.process(Batch.of_one_series(block_of(kind, rng, n), first_offset=first))
+        found = fleet.process(Batch.of_one_series(block_of(kind, rng, first, n), first_offset=first))
         assert np.isfinite(found.yhat[20:]).all(), first
         assert np.linalg.eigvalsh(covariances(fleet)).min() > 0.0, first
         for matrix in inverse_correlations(fleet):
