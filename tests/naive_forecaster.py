@@ -98,7 +98,7 @@ def lowered(covariance: np.ndarray, b: np.ndarray, f: float, noise: float, cap: 
 
 
 class Block:
-    """Covariance of the weights of one gate of one unit (Puskorius and Feldkamp 1991)."""
+    """Covariance of weights of one unit that belong together (Puskorius and Feldkamp 1991)."""
 
     def __init__(self, size: int) -> None:
         self.covariance = kalman.PRIOR * np.eye(size)
@@ -154,12 +154,13 @@ class Cell:
 
 
 class Filter:
-    """The extended Kalman filter of a cell: one block a gate of a unit."""
+    """The extended Kalman filter of a cell: ``blocks`` a unit, one for each gate or one for all."""
 
-    def __init__(self, cell: Cell, horizons: np.ndarray) -> None:
+    def __init__(self, cell: Cell, horizons: np.ndarray, blocks: int) -> None:
         self.cell, self.horizons = cell, horizons
         gates, units, weights = cell.theta.shape
-        self.blocks = [[Block(weights) for _ in range(units)] for _ in range(gates)]
+        self.shape = (weights, gates // blocks)  # of what a block holds
+        self.blocks = [[Block(weights * gates // blocks) for _ in range(units)] for _ in range(blocks)]
         self.powers = np.ones(len(horizons))  # mean square errors
         self.variances = np.zeros(len(horizons))
         self.weights = np.zeros((len(horizons), units))
@@ -177,17 +178,20 @@ class Filter:
 
     def follow(self) -> dict:
         """P S and q of every block; the downdate is left to the next record."""
-        product, q = np.zeros(self.cell.theta.shape), np.zeros(self.cell.theta.shape[:2])
-        for at in np.ndindex(q.shape):
-            block = self.blocks[at[0]][at[1]]
-            q[at] = block.follow(self.cell.of_h[at])
-            product[at] = block.product
-            squares = self.weights[:, at[1]] ** 2
-            known = self.variances > 0.0
-            left = np.maximum(self.variances - squares * q[at], 0.1 * self.variances)
-            gain = np.sum(squares[known] / left[known])
-            block.factor = gain / (1.0 + gain * q[at])
+        product, of_h = np.zeros(self.cell.theta.shape), self.cell.of_h
+        q = np.zeros((len(self.blocks), of_h.shape[1]))
+        for b, j in np.ndindex(q.shape):
+            block, gates = self.blocks[b][j], slice(b * self.shape[1], (b + 1) * self.shape[1])
+            q[b, j] = block.follow(of_h[gates, j].T.ravel())
+            product[gates, j] = block.product.reshape(self.shape).T
+            block.factor = self._factor(self.weights[:, j] ** 2, q[b, j])
         return {"product": product, "q": q}
+
+    def _factor(self, squares: np.ndarray, q: float) -> float:
+        known = self.variances > 0.0
+        left = np.maximum(self.variances - squares * q, 0.1 * self.variances)
+        gain = np.sum(squares[known] / left[known])
+        return float(gain / (1.0 + gain * q))
 
 
 # ---------------------------------------------------------------- groups
@@ -200,7 +204,7 @@ class Group:
         self.shape, self.horizons = shape, horizons
         hidden = shape.network.hidden
         self.cell = Cell(weights) if hidden else None
-        self.filter = Filter(self.cell, horizons) if shape.training == "kalman" else None
+        self.filter = Filter(self.cell, horizons, shape.blocks) if shape.training == "kalman" else None
         self.heads = [Head(hidden, shape.regressors, len(horizons), forget) for forget in FAST_FORGETTING]
         # The same regressors in one piece: the leverage is z' P z.
         terms = hidden + 1 + shape.regressors
