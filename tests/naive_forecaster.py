@@ -204,7 +204,7 @@ class Group:
         self.shape, self.horizons = shape, horizons
         hidden = shape.network.hidden
         self.cell = Cell(weights) if hidden else None
-        self.filter = Filter(self.cell, horizons, shape.blocks) if shape.training == "kalman" else None
+        self.filter = Filter(self.cell, horizons, shape.blocks) if shape.training != "frozen" else None
         self.heads = [Head(hidden, shape.regressors, len(horizons), forget) for forget in FAST_FORGETTING]
         # The same regressors in one piece: the leverage is z' P z.
         terms = hidden + 1 + shape.regressors
