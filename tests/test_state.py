@@ -15,12 +15,17 @@ from streamrnn.kernels import plan
 from streamrnn.scoring import alert, feedback, novelty
 from streamrnn.state import _PREFIX, SavedState, _indices, decode, encode
 
+# A network of the detector, and forecasters of two channels.
+FORECASTERS = {
+    "networks": ("gru", "diagonal_lstm:5", "ar:8"), "channels": ("a", "b"), "horizons": (1, 3),
+}  # fmt: skip
+
 
 def fleet_of(n_records=80, **changes):
     fleet = Fleet(Settings(hidden=4, **changes))
     fleet.series(["pump"])
     rng = np.random.default_rng(0)
-    fleet.process(Batch.of_one_series(rng.normal(size=(n_records, 1))))
+    fleet.process(Batch.of_one_series(rng.normal(size=(n_records, len(fleet.settings.channels)))))
     return fleet
 
 
@@ -98,20 +103,42 @@ def test_an_index_out_of_its_range_never_reaches_a_kernel(segment, index, value)
         Fleet.from_bytes(fleet.to_bytes())
 
 
-def test_random_rows_within_the_indices_are_processed_without_harm():
+@pytest.mark.parametrize("group", [0, 1])
+@pytest.mark.parametrize("d", [0, 1])
+@pytest.mark.parametrize(
+    ("part", "index", "value"),
+    [
+        ("counters", plan.COUNT_SLOT, 2),
+        ("counters", plan.COUNT_SLOT, -1),
+        ("counters", plan.COUNT_FILLED, 2**40),
+        ("counters", plan.COUNT_SINCE, -(2**63)),
+        ("mask", 1, 2),
+    ],
+)
+def test_an_index_out_of_its_range_in_a_forecaster_never_reaches_a_kernel(d, group, part, index, value):
+    fleet = fleet_of(**FORECASTERS)
+    name = f"channel{d}.group{group}.{part}"
+    fleet.layout.segment(fleet.row(0), name, np.int64)[index] = value
+    with pytest.raises(StateError, match=f"series 0 has {name} = .*not from 0 to 1"):
+        Fleet.from_bytes(fleet.to_bytes())
+
+
+@pytest.mark.parametrize("changes", [{}, FORECASTERS], ids=["default", "forecasters"])
+def test_random_rows_within_the_indices_are_processed_without_harm(changes):
     """Numbers may be anything at all, NaN and infinities included: results are wrong, memory is not."""
-    fleet = fleet_of()
+    fleet = fleet_of(**changes)
     rng = np.random.default_rng(2)
     for name, (offset, count) in fleet.layout.row.segments.items():
         if "counters" in name or "mask" in name or name in ("seen", "residuals", "event", "told_event"):
             continue
         fleet.row(0)[offset : offset + 4 * count] = rng.integers(0, 256, 4 * count)
     for name, index, _, dtype in _indices(fleet.layout):
-        if name in ("novelty", "pairs", "context"):
+        if name in ("novelty", "pairs", "context"):  # the last two of one channel only
             fleet.layout.segment(fleet.row(0), name, dtype)[index] = 7
     fleet.layout.segment(fleet.row(0), "feedback", np.int64)[[feedback.TEMPLATES, feedback.EVENTS]] = 5, 99
     loaded = Fleet.from_bytes(fleet.to_bytes())
-    assert len(loaded.process(Batch.of_one_series(rng.normal(size=(50, 1))))) == 50
+    values = rng.normal(size=(50, len(fleet.settings.channels)))
+    assert len(loaded.process(Batch.of_one_series(values))) == 50
 
 
 def test_rows_of_another_size_are_refused(saved):

@@ -7,7 +7,7 @@ groups, which see the channel, the time of day, and other channels.
 
 from __future__ import annotations
 
-from math import isfinite, isnan
+from math import isnan
 from typing import Any
 
 from numba.extending import overload
@@ -27,7 +27,7 @@ from streamrnn.kernels.vector import float64_at, int64_at, load, never_inline, s
 
 OF_CHANNEL = 5  # inputs of a channel's network: value, difference, deviations from three slow means
 OF_TIME = 2  # sine and cosine of the time of day
-_BEYOND = 0.5  # scaled: a forecast may leave the range seen so far by this
+_BEYOND = 0.5  # scaled: what an expert says may leave the range seen so far by this
 _FLAGS: Any = {"error_model": "numpy"}
 
 
@@ -192,19 +192,20 @@ def step_first(group_tag, i, model, row, scratch, places):
     seasonal = float64_at(scratch + load(fore, plan.FORE_SEASONAL))
     count, width = load(table, plan.MODEL_HORIZONS), load(fore, plan.FORE_WIDTH)
     said = shift(float64_at(own + load(fore, plan.FORE_SAID)), slot * count * width)
+    most = load(float64_at(own + load(fore, plan.FORE_FARTHEST)), 0) + _BEYOND
     for e in range(load(int64_at(group), plan.GROUP_HEADS)):
         read = head_table(group, e)
         predict(read, own, slot, hidden_address(cell, net, own, now), (regressors, seasonal), values)
         made = float64_at(own + load(int64_at(read), plan.READ_FORECAST))
         expert = load(int64_at(group), plan.GROUP_FIRST) + e
         for k in range(count):
-            store(said, k * width + expert, load(made, k))
+            store(said, k * width + expert, min(max(load(made, k), -most), most))
     return 0
 
 
 @kernel
 def _say(model, row, own, d, slot):
-    """The forecasts of all horizons: what the experts said, mixed, within reach of what was seen."""
+    """The forecasts of all horizons: what the experts said, mixed."""
     table, fore = int64_at(model), int64_at(_forecaster(model))
     channels, count, width = (
         load(table, plan.MODEL_CHANNELS),
@@ -212,7 +213,6 @@ def _say(model, row, own, d, slot):
         load(fore, plan.FORE_WIDTH),
     )
     u = load(float64_at(row + load(table, plan.MODEL_VALUE)), d)
-    most = load(float64_at(own + load(fore, plan.FORE_FARTHEST)), 0) + _BEYOND
     said = shift(float64_at(own + load(fore, plan.FORE_SAID)), slot * count * width)
     shares = float64_at(own + load(fore, plan.FORE_SHARES))
     ring = shift(float64_at(row + load(table, plan.MODEL_PAST_FORECAST)), slot * count * channels)
@@ -221,8 +221,7 @@ def _say(model, row, own, d, slot):
         forecast = 0.0  # one by one: just written, they cannot be read as vectors without a wait
         for e in range(load(fore, plan.FORE_EXPERTS)):
             forecast += load(shares, k * width + e) * load(said, k * width + e)
-        forecast = forecast if isfinite(forecast) else u
-        store(ring, k * channels + d, min(max(forecast, -most), most))
+        store(ring, k * channels + d, forecast)
 
 
 @kernel

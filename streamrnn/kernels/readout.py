@@ -283,6 +283,10 @@ def predict(read, row, slot, h, regressors, values):
     # No gain yet: a record that is never learned from must not move later horizons either.
     _fill(shift(float64_at(row + load(table, plan.READ_SHARED_GAIN)), slot * stride), 0.0, stride)
     _fill(shift(float64_at(row + load(table, plan.READ_OWN_GAIN)), slot * width), 0.0, width)
+    # Nor is its leverage that of the record which had the slot before.
+    leverage = float64_at(row + load(table, plan.READ_LEVERAGE))
+    for d in range(channels):
+        store(leverage, slot * channels + d, 0.0)
     for j in range(0, hidden, 8):
         copy_eight(x, j, h, j)
     store(x, hidden, 1.0)

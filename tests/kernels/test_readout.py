@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import naive
+import naive_forecaster
 import numpy as np
 import pytest
 from support import test_kernel
 
+from streamrnn.groups import FAST_CLIP
 from streamrnn.kernels import plan
 from streamrnn.kernels.readout import find_errors, predict, update_gains, update_weights
 from streamrnn.kernels.residuals import forecast_slot
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
 from streamrnn.space import Space, aligned_bytes
-from streamrnn.tables import PRIOR, ReadoutShape, read_table
+from streamrnn.tables import INNOVATION_CLIP, PRIOR, ReadoutShape, read_table
 
 
 @test_kernel
@@ -49,8 +51,8 @@ def _run(read, row, scratch, columns, counts):
 class Readout:
     """A readout by itself, with a row of its own."""
 
-    def __init__(self, hidden=5, channels=2, lags=8, horizons=(1,), forget=0.995, clip=1.5):
-        shape = ReadoutShape(hidden, channels, lags, horizons)
+    def __init__(self, hidden=5, channels=2, lags=8, horizons=(1,), forget=0.995, clip=1.5, robust=0.0):
+        shape = ReadoutShape(hidden, channels, lags, horizons, robust=robust)
         self.sizes, self.horizons = (hidden, channels, lags), np.array(horizons, np.int64)
         self.space, scratch = Space(), Space()
         table = read_table(shape, self.space, scratch, "r")
@@ -266,3 +268,92 @@ def test_chunks_of_any_size_give_the_same_bits():
     expected = whole.run(data)
     parts = [cut.run(data, first, 37) for first in range(0, 296, 37)]
     assert np.array_equal(np.concatenate(parts), expected[:296])
+
+
+# ---------------------------------------------------------------- fast readouts
+
+
+def fast(horizons=(1,), **changes):
+    """A readout of one channel whose clip follows its own errors."""
+    return Readout(channels=1, horizons=horizons, robust=FAST_CLIP, clip=INNOVATION_CLIP, **changes)
+
+
+def with_outliers(data):
+    """The same stream, with targets of all sizes between those that fit."""
+    rng = np.random.default_rng(9)
+    places = rng.random(data[3].shape) < 0.02
+    data[3][places] += (rng.normal(size=data[3].shape) * 10.0 ** rng.uniform(0, 6, data[3].shape))[places]
+    return data
+
+
+@pytest.mark.parametrize("forget", [0.99, 0.998, 0.9998])
+def test_a_fast_readout_equals_its_twin_whatever_the_outliers(forget):
+    readout = fast((1, 3), forget=forget)
+    data = with_outliers(stream(readout, 1500, missing=0.1))
+    h, lags, values, targets, learned = data
+    learned[np.isnan(targets[:, 0, 0])] = 1  # as ``heads.py`` does: no gains from a record without a target
+    learned[0] = 0
+    twin, kept, expected = naive_forecaster.Head(5, 8, 2, forget), [], []
+    for t in range(len(h)):
+        known = ~np.isnan(targets[t, :, 0])
+        if t and known[0]:
+            twin.learn_gains(kept[-1], np.array([True]))
+        for k in np.flatnonzero(known) if t else ():
+            record = kept[t - readout.horizons[k]]
+            twin.move(k, record, twin.error(k, record, targets[t, k, 0]))
+        kept.append(twin.regressors(h[t], lags[t]))
+        expected.append(values[t] + twin.changes(kept[-1]))
+    found = readout.run(data)
+    assert np.max(np.abs(found - expected)) < 1e-9 * np.max(np.abs(expected))
+    np.testing.assert_allclose(readout.part("scale"), [clip.scale for clip in twin.clips], rtol=1e-9)
+    np.testing.assert_array_equal(readout.part("known"), [clip.known for clip in twin.clips])
+
+
+@pytest.mark.parametrize("outlier", [1e2, -1e2, 1e6, 1e300])
+def test_a_giant_outlier_moves_a_fast_readout_no_more_than_its_clip_allows(outlier):
+    """By the gain times .875 times the mean error, which the outlier raises by 4 % at most."""
+    readout = fast((1, 2))
+    data = stream(readout, 600)
+    readout.run(data, 0, 599)
+    scale, before = readout.part("scale")[0], readout.part("own_weights")[:8].copy()
+    data[3][599, 0] = outlier
+    readout.run(data, 599, 1)
+    allowed = FAST_CLIP * (scale + 0.01 * (4.0 * scale + 1e-6))
+    gain = readout.part("own_gain").reshape(2, 8)[598 % 2]
+    moved = readout.part("own_weights")[:8] - before
+    np.testing.assert_allclose(moved, np.sign(outlier) * allowed * gain, rtol=1e-9, atol=1e-15)
+
+
+def test_a_first_error_counts_as_three_at_most_and_a_mean_of_zero_may_grow_again():
+    readout = fast()
+    data = stream(readout, 60)
+    for column in data[:4]:
+        column[:] = 0.0
+    data[3][1], data[4][0] = 1e9, 0
+    readout.run(data, 0, 2)
+    assert readout.part("scale")[0] == INNOVATION_CLIP
+    still = fast()
+    data[3][:] = 0.0
+    still.run(data, 0, 50)
+    assert still.part("scale")[0] == 0.0
+    data[3][50:] = 1.0
+    still.run(data, 50)
+    assert still.part("scale")[0] > 0.01
+
+
+def test_the_leverage_is_that_of_the_joint_problem():
+    """z' P z with P before it learned z; 0 of a record that nothing was learned from."""
+    readout = fast((1, 4), forget=0.998)
+    learned = 2 * (np.random.default_rng(1).random(800) < 0.8)
+    data = stream(readout, 800, learned=learned)
+    x = np.hstack([data[0], np.ones((800, 1)), data[1][:, 0]])
+    twin, expected = naive.JointLeastSquares(x.shape[1], 1, 0.998, PRIOR, np.inf), np.zeros(800)
+    for t in range(1, 800):
+        if data[4][t]:
+            expected[t - 1] = x[t - 1] @ twin.inverse @ x[t - 1]
+            twin.gain(x[t - 1])
+        readout.run(data, t - 1 if t == 1 else t, 2 if t == 1 else 1)
+        ring = readout.part("leverage")
+        for back in range(1, min(t, 4)):
+            found = ring[(t - back) % 4]
+            assert found == pytest.approx(expected[t - back], rel=1e-9, abs=1e-12), (t, back)

@@ -103,7 +103,18 @@ def test_a_fault_is_one_event_of_its_kind_and_then_all_is_calm(name, fault, kind
     assert [event.kind for event in events if event.first < over] == [kind]
     assert AT <= events[0].first <= latest
     assert events[0].last <= over
-    assert not any(event.alert for event in events[1:])
+    assert not any(event.alert for event in events[1:] if event.first < over + LASTS)
+
+
+def test_what_was_stuck_raises_no_alerts_later_but_by_chance():
+    """18 streams of two weeks that accept an alert a week, each twice: clean and stuck for a day."""
+    later = 0
+    for name in ("wave", "smooth wave", "noise"):
+        for seed in range(1, 7):
+            clean = stream(name, seed)
+            events = new_events(with_fault("stuck for a day", clean, seed, name), clean)
+            later += sum(event.alert for event in events[1:])
+    assert later <= 3
 
 
 @pytest.mark.parametrize("name", ["wave", "smooth wave", "noise"])
