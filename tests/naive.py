@@ -13,6 +13,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from streamrnn.groups import FAST_CLIP
+from streamrnn.kernels import readout
+from streamrnn.tables import INNOVATION_CLIP
+
 Arrays = dict[str, np.ndarray]
 Tuple = tuple[np.ndarray, ...]
 
@@ -317,6 +321,20 @@ class JointLeastSquares:
         self.weights[horizon] += gain * np.clip(error, -self.clip, self.clip)
 
 
+class RobustClip:
+    """An error held within a multiple of the mean size of recent ones, after it entered that mean."""
+
+    def __init__(self) -> None:
+        self.scale, self.known = 0.0, 0
+
+    def __call__(self, error: float) -> float:
+        most = 5.0 * self.scale + readout._LEAST_SCALE if self.scale > 0.0 else INNOVATION_CLIP
+        self.known += 1
+        gain = max(readout._SCALE_GAIN, 1.0 / self.known)
+        self.scale += gain * (min(abs(error), most) - self.scale)
+        return float(np.clip(error, -FAST_CLIP * self.scale, FAST_CLIP * self.scale))
+
+
 class TwoStageLeastSquares:
     """The same in two stages: x = [h, 1] for all channels, then what x leaves of each channel's lags.
 
@@ -324,8 +342,12 @@ class TwoStageLeastSquares:
     the lags on x. Where every channel is always known it equals the joint form.
     """
 
-    def __init__(self, sizes: tuple[int, int, int, int], forget: float, prior: float, clip: float) -> None:
+    def __init__(
+        self, sizes: tuple[int, int, int, int], forget: float, prior: float, clip: float | None
+    ) -> None:
+        """``clip`` None: each channel's and horizon's own, ``RobustClip``."""
         terms, channels, lags, horizons = sizes
+        self.clips = [[RobustClip() for _ in range(channels)] for _ in range(horizons)]
         self.forget, self.clip = forget, clip
         self.shared = prior * np.eye(terms)
         self.own = np.stack([prior * np.eye(lags)] * channels)
@@ -362,6 +384,6 @@ class TwoStageLeastSquares:
         for d in np.flatnonzero(~np.isnan(changes)):
             partial = self.b[k, d] @ record["rest"][d]
             error = changes[d] - record["x"] @ self.a[k, :, d] - partial
-            error = np.clip(error, -self.clip, self.clip)
+            error = self.clips[k][d](error) if self.clip is None else np.clip(error, -self.clip, self.clip)
             self.b[k, d] += error * record["own_gain"][d]
             self.a[k, :, d] += (error + partial) * record["gain"]

@@ -13,14 +13,14 @@ import naive_model
 import numpy as np
 from support import Network
 
-from streamrnn.groups import FAST_CLIP, FAST_FORGETTING, GroupShape
+from streamrnn.groups import FAST_FORGETTING, GroupShape
 from streamrnn.initial import initial_row
-from streamrnn.kernels import forecaster, heads, kalman, mixture, readout
+from streamrnn.kernels import forecaster, heads, kalman, mixture
 from streamrnn.kernels.features import PER_CHANNEL
 from streamrnn.kernels.trainers import kalman as trainer
 from streamrnn.layout import ModelLayout
 from streamrnn.settings import Settings
-from streamrnn.tables import INNOVATION_CLIP, PRIOR
+from streamrnn.tables import PRIOR
 
 _STEP = 1e-30  # of a complex step
 
@@ -52,26 +52,12 @@ class Mixture:
 # ---------------------------------------------------------------- heads
 
 
-class RobustClip:
-    """An error held within a multiple of the mean size of recent ones, after it entered that mean."""
-
-    def __init__(self) -> None:
-        self.scale, self.known = 0.0, 0
-
-    def __call__(self, error: float) -> float:
-        most = 5.0 * self.scale + readout._LEAST_SCALE if self.scale > 0.0 else INNOVATION_CLIP
-        self.known += 1
-        gain = max(readout._SCALE_GAIN, 1.0 / self.known)
-        self.scale += gain * (min(abs(error), most) - self.scale)
-        return float(np.clip(error, -FAST_CLIP * self.scale, FAST_CLIP * self.scale))
-
-
 class Head(naive.TwoStageLeastSquares):
     """A fast head of one channel: errors first, weights later, for the network learns in between."""
 
     def __init__(self, hidden: int, lags: int, horizons: int, forget: float) -> None:
         super().__init__((hidden + 1, 1, lags, horizons), forget, PRIOR, np.inf)
-        self.clips = [RobustClip() for _ in range(horizons)]
+        self.clips = [naive.RobustClip() for _ in range(horizons)]
 
     def error(self, k: int, record: naive.Arrays, change: float) -> float:
         return self.clips[k](change - self.changes(record)[k, 0])
@@ -172,7 +158,7 @@ class Filter:
         v = max(self.powers[k], trainer._LEAST_NOISE)
         variance = v * self.horizons[k] * (1.0 + record["leverage"])
         self.variances[k] = variance + np.sum(weights**2 * record["q"])
-        most = trainer._CLIP * sqrt(v)
+        most = trainer.CLIP * sqrt(v)
         step = np.clip(error, -most, most) / self.variances[k]
         self.cell.theta = self.cell.theta + step * weights[:, None] * record["product"]
 
@@ -286,10 +272,9 @@ class Forecaster:
             u + group.step(x, np.append(self.past[: group.shape.lags], others), masked)
             for group in self.groups
         ]
-        self.said.append(np.vstack([*said, np.full(len(self.horizons), u)]))
         most = self.farthest + forecaster._BEYOND
-        forecasts = [each.mixed(self.said[-1][:, k]) for k, each in enumerate(self.mixtures)]
-        return np.clip(forecasts, -most, most)
+        self.said.append(np.clip(np.vstack([*said, np.full(len(self.horizons), u)]), -most, most))
+        return np.array([each.mixed(self.said[-1][:, k]) for k, each in enumerate(self.mixtures)])
 
 
 class Model(naive_model.Model):

@@ -13,6 +13,7 @@ from naive_scoring import Alerts, Scaler, Spell, Tail, surprise_of
 from support import Network
 
 from streamrnn.feedback import Signature
+from streamrnn.groups import FAST_FORGETTING
 from streamrnn.initial import initial_parameters
 from streamrnn.kernels import clock, features, plan, residuals, scaler, step
 from streamrnn.layout import ModelLayout
@@ -98,7 +99,9 @@ class Model:
                 )
             )  # fmt: skip
             sizes = (shape.hidden + 1, channels, settings.lags, len(self.horizons))
-            self.readouts.append(naive.TwoStageLeastSquares(sizes, FORGETTING, PRIOR, INNOVATION_CLIP))
+            # With several channels nothing that detects listens: then the readouts are fast.
+            pace = (FORGETTING, INNOVATION_CLIP) if channels == 1 else (FAST_FORGETTING[1], None)
+            self.readouts.append(naive.TwoStageLeastSquares(sizes, pace[0], PRIOR, pace[1]))
         self.scalers = [Scaler() for _ in settings.channels]
         quantile = 1.959964  # of a normal distribution at .975; the tests use a coverage of .95
         self.errors = Errors(len(self.horizons), channels, quantile, settings.coverage)

@@ -42,7 +42,7 @@ def in_float64(spec, settings):
 
 def ran_together(channels, element, **changes):
     """(fleet, its results, twin, what it said) after the same records."""
-    settings = Settings(channels=channels, networks=NETWORKS, horizons=HORIZONS, **changes)
+    settings = Settings(channels=channels, networks=NETWORKS, horizons=HORIZONS, season="off", **changes)
     shape = in_float64 if element == "float64" else group_shape
     with mock.patch.object(layout, "group_shape", shape):
         fleet, twin = Fleet(settings), naive.Model(settings)
@@ -194,7 +194,7 @@ def block_of(kind, rng, first, n):
 @pytest.mark.soak
 @pytest.mark.parametrize("kind", ["constant", "noise, then constant", "square", "spiky", "huge"])
 def test_two_million_records_leave_every_matrix_positive_definite(kind):
-    fleet = Fleet(Settings(networks=("diagonal_lstm",), horizons=(1, 4)))
+    fleet = Fleet(Settings(networks=("diagonal_lstm",), horizons=(1, 4), season="off"))
     assert len(fleet.layout.groups) == 1
     rng, n = np.random.default_rng(3), 20_000
     for first in range(0, 2_000_000, n):

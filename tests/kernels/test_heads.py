@@ -38,7 +38,7 @@ def _forecast(model, i, row, shares, k, h, lags, value):
     total, weight = 0.0, 0.0
     for e in range(load(int64_at(_group(model, i)), plan.GROUP_HEADS)):
         read = head_table(_group(model, i), e)
-        predict(read, row, 0, float64_at(h), float64_at(lags), float64_at(value))
+        predict(read, row, 0, float64_at(h), (float64_at(lags), float64_at(lags)), float64_at(value))
         made = float64_at(row + load(int64_at(read), plan.READ_FORECAST))
         total += load(float64_at(shares), e) * load(made, k)
         weight += load(float64_at(shares), e)
@@ -64,7 +64,9 @@ def _leverage(model, i, row, slot):
 def fleet():
     """After 250 records of a noisy wave, so that every weight and every regression is something."""
     fleet = Fleet(
-        Settings(networks=("diagonal_lstm:5", "diagonal_lstm:7:frozen", "ar:16"), horizons=HORIZONS)
+        Settings(
+            networks=("diagonal_lstm:5", "diagonal_lstm:7:frozen", "ar:16"), horizons=HORIZONS, season="off"
+        )
     )
     rng = np.random.default_rng(4)
     values = np.sin(np.arange(250) / 4.0) + 0.2 * rng.normal(size=250)

@@ -22,13 +22,33 @@ def compile_for(dtype):
     at = {np.float32: float32_at, np.float64: float64_at}[dtype]
 
     @test_kernel
-    def downdate(matrix, before, factor, v, out, size, stride, noise, cap):
-        downdate_and_multiply(at(matrix), at(before), at(factor), at(v), at(out), size, stride, noise, cap)
+    def one(address, apart):
+        return (at(address),)
+
+    @test_kernel
+    def two(address, apart):
+        return at(address), at(address + apart)
+
+    @test_kernel
+    def three(address, apart):
+        return at(address), at(address + apart), at(address + 2 * apart)
+
+    def downdate_of(some):
+        @test_kernel
+        def downdate(matrix, before, factor, v, out, size, stride, bytes_apart, noise, cap):
+            """``bytes_apart``: those of elements and of factors, from one observation to the next."""
+            many, few = bytes_apart
+            operands = some(before, many), some(factor, few), some(v, many), some(out, many)
+            downdate_and_multiply(at(matrix), *operands, size, stride, noise, cap)
+
+        return downdate
+
+    downdate = tuple(downdate_of(some) for some in (one, two, three))
 
     @test_kernel
     def follow(covariance, before, factor, s, product, q_out, size, stride):
         shape = (size, stride)
-        kalman.propagate(at(covariance), at(before), at(factor), at(s), at(product), shape)
+        kalman.propagate(at(covariance), (at(before),), (at(factor),), (at(s),), (at(product),), shape)
         store_vector(at(q_out), 0, kalman.power(at(s), at(product), shape))
 
     @test_kernel
@@ -116,28 +136,30 @@ def random_covariances(rng, lanes, size):
 
 
 @both_types
+@pytest.mark.parametrize("count", [1, 2, 3])
 @given(size=st.integers(1, 44), surplus=st.integers(0, 40), seed=st.integers(0, 2**31))
-@settings(max_examples=60)
-def test_a_downdate_and_a_product_equal_numpy(dtype, size, surplus, seed):
+@settings(max_examples=40)
+def test_downdates_and_products_equal_numpy(dtype, count, size, surplus, seed):
+    """As many observations as one pass over P takes: P - sum of f b b' + Q I, then each P v."""
     rng, blocks = np.random.default_rng(seed), Blocks(dtype, size, surplus)
     blocks.covariances = random_covariances(rng, blocks.lanes, size)
-    blocks.factor[:] = rng.random(blocks.lanes) * 0.1
-    for name in ("before", "derivative"):
-        blocks.set(name, rng.normal(size=(size, blocks.lanes)))
-    before, given_ = blocks.get("before"), blocks.covariances
-    KERNELS[dtype][0](
-        blocks.triangle.ctypes.data, *blocks.addresses("before"), blocks.factor.ctypes.data,
-        *blocks.addresses("derivative", "product"), size, blocks.stride, 0.01, 1.1,
+    given_, lanes = blocks.covariances, blocks.lanes
+    before, v, out = np.full((3, count, size, blocks.stride), np.nan, dtype)
+    before[..., :lanes], v[..., :lanes] = rng.normal(size=(2, count, size, lanes))
+    factors = (rng.random((count, lanes)) * 0.1).astype(dtype)
+    KERNELS[dtype][0][count - 1](
+        *(array.ctypes.data for array in (blocks.triangle, before, factors, v, out)), size, blocks.stride,
+        (before.strides[0], factors.strides[0]), 0.01, 1.1,
     )  # fmt: skip
-    capped = 0
-    for lane in range(blocks.lanes):
-        expected = naive.lowered(given_[lane], before[:, lane], float(blocks.factor[lane]), 0.01, 1.1)
-        capped += np.sum(expected.diagonal() == 1.1)
+    for lane in range(lanes):
+        b, f = before[:, :, lane].astype(np.float64), factors[:, lane].astype(np.float64)
+        expected = given_[lane] - np.einsum("c,ci,cj->ij", f[:-1], b[:-1], b[:-1])
+        expected = naive.lowered(expected, b[-1], f[-1], 0.01, 1.1)
         np.testing.assert_allclose(blocks.covariances[lane], expected, atol=TOLERANCE[dtype])
-        v = blocks.get("derivative")[:, lane]
-        room = TOLERANCE[dtype] * (np.abs(expected) @ np.abs(v)) + 1e-300
-        assert np.all(np.abs(blocks.get("product")[:, lane] - expected @ v) <= room)
-    assert capped or blocks.lanes * size < 50
+        for s, product in zip(v[:, :, lane].astype(np.float64), out[:, :, lane], strict=True):
+            room = TOLERANCE[dtype] * (np.abs(expected) @ np.abs(s)) + 1e-300
+            assert np.all(np.abs(product - expected @ s) <= room)
+    assert np.isnan(out[..., lanes:]).all()
     assert blocks.nothing_else_was_written()
 
 
