@@ -352,11 +352,12 @@ def test_a_season_that_is_found_is_said_of_each_channel_with_its_strength():
     assert Detector.from_bytes(detector.to_bytes()).seasons == found
 
 
-def test_a_given_season_is_said_from_the_start_and_its_strength_once_it_was_seen():
-    detector = Detector(season=24, channels=["level"])
-    assert detector.seasons == {"level": Season(24, 0.0)}
-    detector.process_many(pd.DataFrame({"level": day_and_night(300)}))
-    assert detector.seasons["level"].records == 24
+@pytest.mark.parametrize("records", [24, 168])  # the second is longer than half of the smallest ring
+def test_a_given_season_is_said_from_the_start_and_its_strength_once_it_was_seen(records):
+    detector = Detector(season=records, channels=["level"])
+    assert detector.seasons == {"level": Season(records, 0.0)}
+    detector.process_many(pd.DataFrame({"level": day_and_night(600)}))
+    assert detector.seasons["level"].records == records
     assert detector.seasons["level"].strength > 0.8
 
 
