@@ -19,7 +19,8 @@ class ForecastSeason:
     Attributes
     ----------
     records : int
-        Its length.
+        Length of the season by which the channel is forecast, not of the seasonal baseline's; the
+        whole is None where no season is known, and for several series together.
     length_s : float
         The same by the series' typical step, seconds; NaN: not known.
     strength : float

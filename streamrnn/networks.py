@@ -37,7 +37,7 @@ class NetworkSpec:
     training : str
         ``"adam"``: a network of the detector, with a head of its own and slow readouts.
         The others: a network of each channel's forecaster, with fast heads. ``"kalman"``: a filter
-        with a block of covariance for each gate; ``"kalman_gates"``: for each unit; ``"frozen"``: none.
+        with a block of covariance for each unit; ``"kalman_gates"``: for each gate; ``"frozen"``: none.
     lags : int
         Newest values that the heads of an autoregression see; 0: the setting ``lags``.
     """
