@@ -68,7 +68,7 @@ class Fleet:
         Examples
         --------
         >>> from streamrnn import Fleet, Settings
-        >>> Fleet.bytes_per_series(Settings()) < 150_000
+        >>> Fleet.bytes_per_series(Settings()) < 200_000
         True
         """
         return ModelLayout(settings).row_bytes
