@@ -214,11 +214,11 @@ class Detector:
         --------
         >>> from streamrnn import Detector
         >>> detector = Detector(name="tank", false_alarms=1e-3)
-        >>> for t in range(300):
+        >>> for t in range(400):
         ...     detector.learn_one(20 + (t % 12))
         >>> detector.process_one(40.0).event_id
-        'tank-300'
-        >>> detector.not_an_anomaly("tank-300").alike  # no other was like it
+        'tank-400'
+        >>> detector.not_an_anomaly("tank-400").alike  # no other was like it
         ()
         >>> for t in range(300):
         ...     detector.learn_one(20 + (t % 12))

@@ -51,10 +51,10 @@ class Position(NamedTuple):
     >>> from streamrnn import Batch, Fleet, Position, Settings
     >>> fleet = Fleet(Settings(false_alarms=1e-3))
     >>> codes = fleet.series(["tank"])
-    >>> values = 20 + np.arange(400.0) % 12
-    >>> values[300] = 40
+    >>> values = 20 + np.arange(500.0) % 12
+    >>> values[400] = 40
     >>> found = fleet.process(Batch.of_one_series(values[:, None]))
-    >>> event = Position(int(found.event_partition[300]), int(found.event_offset[300]))
+    >>> event = Position(int(found.event_partition[400]), int(found.event_offset[400]))
     >>> fleet.not_an_anomaly("tank", event).alike
     ()
     """
@@ -101,10 +101,10 @@ class Feedback(Generic[Id]):
     --------
     >>> from streamrnn import Detector
     >>> detector = Detector(name="tank", false_alarms=1e-3)
-    >>> spikes = [40.0 if t in (300, 400) else 20.0 + t % 12 for t in range(500)]
+    >>> spikes = [40.0 if t in (400, 500) else 20.0 + t % 12 for t in range(600)]
     >>> _ = [detector.process_one(x) for x in spikes]
-    >>> detector.not_an_anomaly("tank-300").alike
-    ('tank-400',)
+    >>> detector.not_an_anomaly("tank-400").alike
+    ('tank-500',)
     """
 
     alike: tuple[Id, ...]
