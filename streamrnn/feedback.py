@@ -99,12 +99,14 @@ class Feedback(Generic[Id]):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from streamrnn import Detector
+    >>> values = 20 + np.random.default_rng(1).random(500)
+    >>> values[[300, 400]] = 40
     >>> detector = Detector(name="tank", false_alarms=1e-3)
-    >>> spikes = [40.0 if t in (400, 500) else 20.0 + t % 12 for t in range(600)]
-    >>> _ = [detector.process_one(x) for x in spikes]
-    >>> detector.not_an_anomaly("tank-400").alike
-    ('tank-500',)
+    >>> _ = detector.process_many(values)
+    >>> detector.not_an_anomaly("tank-300").alike
+    ('tank-400',)
     """
 
     alike: tuple[Id, ...]
