@@ -10,6 +10,10 @@ The whole: *one* channel with no event open (``one/us``), with one open all the 
 of novelty that listen to them; the tail and the alert. ``without_networks_us`` is the detector that
 has none (``networks="none"``): scaling, evidence, tail, alert and results.
 
+The *forecaster* of one channel and horizons 1, 4 and 24: a network of 12 units with its Kalman filter and
+heads, *diagonal* or *dense*; its kernels alone (``forecaster/…/us``), and what it adds to a detector without
+networks (``added_us``). ``forecast/us`` is one channel with the preset of that name.
+
     python benchmarks/cost.py --json cost.json
 """
 
@@ -20,6 +24,7 @@ from argparse import Namespace
 from functools import partial
 from statistics import median
 
+import forecaster_cost
 import numpy as np
 import peak
 import readouts
@@ -42,6 +47,8 @@ REQUIRED = (
     Requirement("one/us", "<=", 5.0),
     Requirement("one/event_us", "<=", 7.0),
     Requirement("many/38/us", "<=", 30.0),
+    Requirement("forecaster/diagonal/us", "<=", 1.5),
+    Requirement("forecaster/dense/us", "<=", 4.0),
     Requirement("one/event_share", ">=", 0.95),  # else no event was open
 )
 
@@ -96,6 +103,8 @@ def contenders() -> list[Contender]:
         *networks_alone("one", one, CHUNK),
         *judging_contenders(*warm_fleet(one, noise)),
         *readouts.contenders(),
+        *forecaster_cost.contenders(CHUNK),
+        whole("forecast/us", settings_of(1, preset="forecast"), stream(CHUNK)),
     ]
     for channels in MANY:
         settings, values = settings_of(channels), stream(CHUNK // 4, channels)
@@ -117,6 +126,7 @@ def figures_of(times: dict[str, list[float]]) -> dict[str, float]:
         alone = [time for name, time in least.items() if name.startswith(f"{row}/network-")]
         figures[f"{row}/networks_us"] = sum(alone)
         figures[f"{row}/readouts_us"] = len(alone) * least[f"readout/{channels}"]
+    figures |= forecaster_cost.derived(least)
     figures["machine/gflops"] = 1.0 / min(machine)
     figures["machine/unrest"] = median(machine) / min(machine)
     return figures
@@ -128,8 +138,11 @@ def main(options: Namespace) -> int:
     report = Report(figures_of(times_in_turn(turns, rounds=3 if options.quick else ROUNDS)))
     report.figures["one/event_share"] = event_share()
     rows = ("one", *(f"many/{channels}" for channels in MANY))
-    report.table("whole detector, us a record", rows, WHOLE)
+    report.table("whole detector, us a record", (*rows, "forecast"), WHOLE)
     report.table("parts alone, us a record", rows, PARTS)
+    forecasters = [f"forecaster/{name}" for name in forecaster_cost.NETWORKS]
+    columns = ["us", "added_us", "multiply_adds_per_ns"]
+    report.table("forecaster of one channel, 12 units, three horizons, us a record", forecasters, columns)
     report.table("", ["machine"], ["gflops", "unrest"])
     report.write(options.json)
     passed = report.check(REQUIRED)

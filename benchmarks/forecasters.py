@@ -159,10 +159,11 @@ FORECASTERS: dict[str, Forecaster] = {
     "adam": _detector(networks=("lstm",)),
     "ar_heads": _detector(networks=("ar:24",)),
     "echo": _detector(networks=("gru:48:frozen",)),
-    "frozen": _detector(networks=("diagonal_lstm:48:frozen",)),
+    "frozen": _detector(networks=("diagonal_lstm:40:frozen", "diagonal_lstm:40:frozen")),
+    "frozen_48": _detector(networks=("diagonal_lstm:48:frozen",)),
     "dense": _detector(networks=("lstm:12:kalman",)),
-    "trained": _detector(networks=("diagonal_lstm:12",)),
-    "trained_pair": _detector(networks=("diagonal_lstm:12", "diagonal_lstm:12")),
+    "trained": _detector(networks=("diagonal_lstm:12", "diagonal_lstm:12")),
+    "trained_12": _detector(networks=("diagonal_lstm:12",)),
     "forecast": _detector(preset="forecast"),
     "holt_winters": _scaled(
         lambda u, y, scene: river_forecasts.holt_winters(u, scene.series.period), **_RIVER

@@ -35,6 +35,7 @@ from streamrnn.pipelines.baselines import BaselineSummary, ChannelSummary
 from streamrnn.pipelines.evaluation import BaselineRanking, CalibrationLevel, Evaluation, SeriesRanking
 from streamrnn.pipelines.events import Event, Part
 from streamrnn.pipelines.options import RECORD, SETTINGS
+from streamrnn.pipelines.seasons import ForecastSeason
 from streamrnn.pipelines.summary import SeriesSummary, Summary
 from streamrnn.pipelines.verdict import Racer, Verdict
 from streamrnn.settings import Settings
@@ -244,6 +245,7 @@ _OWNERS = {
     "labels": LabelScores,
     "channels[]": ChannelSummary,
     "channels[].baselines.*": BaselineSummary,
+    "channels[].forecast_season": ForecastSeason,
     "events[]": Event,
     "events[].channels[]": Part,
     "race.*": Racer,

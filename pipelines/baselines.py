@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from streamrnn.kernels import tally as kernel
+from streamrnn.pipelines.seasons import ForecastSeason
 from streamrnn.records import Float64Array, Int64Array
 
 __all__ = ["BaselineSummary", "ChannelSummary", "channel_summaries", "season_of"]
@@ -91,6 +92,8 @@ class ChannelSummary:
     alert_share : float
         The channel's mean share at the peaks of the run's alerts; NaN: there were none, or
         this is one series of several, which are not told apart here.
+    forecast_season : ForecastSeason or None
+        What its forecaster goes by; None: no season is known, or these are several series.
     """
 
     channel: str
@@ -103,6 +106,7 @@ class ChannelSummary:
     loses: int
     hardest: str | None
     alert_share: float
+    forecast_season: ForecastSeason | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Everything by name; baselines by theirs."""

@@ -263,6 +263,7 @@ class _Run:
             keys=self.fleet.keys,
             partition_names=self.coding.partition_names,
             typical_steps=np.array(steps),
+            seasons=self.fleet.seasons,
             gaps=self.gaps,
             time=None if schema.clock is None else ", ".join(schema.named(schema.clock.places)),
             left_out=tuple(schema.left_out),

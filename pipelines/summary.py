@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -16,15 +16,19 @@ from streamrnn.pipelines.baselines import ChannelSummary, channel_summaries
 from streamrnn.pipelines.events import Event
 from streamrnn.pipelines.gap_log import GapEvent, GapLog
 from streamrnn.pipelines.gaps import Steps, steps_of, total_steps
+from streamrnn.pipelines.seasons import forecast_seasons
 from streamrnn.pipelines.tally import CALIBRATED, PROVISIONAL, Counts, Moment, Tally
 from streamrnn.pipelines.verdict import Racer, Verdict, racers, verdict
 from streamrnn.pipelines.words import iso
 from streamrnn.records import STATUSES, Float64Array
+from streamrnn.result import Season
 from streamrnn.settings import Settings
 
 __all__ = ["MOST_SERIES", "SeriesSummary", "Summary", "for_json", "record_id", "summarise"]
 
 MOST_SERIES = 1000  # that a summary describes one by one
+
+Seasons = Callable[[int], Sequence[Season | None]]
 
 
 @dataclass(frozen=True)
@@ -238,6 +242,7 @@ def summarise(
     keys: Sequence[str],
     partition_names: Sequence[str],
     typical_steps: Float64Array,
+    seasons: Seasons | None = None,
     gaps: GapLog | None = None,
     time: str | None = None,
     left_out: tuple[str, ...] = (),
@@ -254,6 +259,8 @@ def summarise(
         As ``Summary`` has them.
     typical_steps : (series,) float64
         Time between the records of each series by the detector's own count, ns; 0: not known.
+    seasons : callable or None
+        Of a series' code, the season that each channel's forecaster goes by.
     gaps : GapLog or None
         Where none, silences are not looked for.
     """
@@ -261,7 +268,7 @@ def summarise(
     of_series = tally.strongest()[:MOST_SERIES]
     steps = np.zeros(max(tally.n_series, 1))
     steps[: len(typical_steps)] = typical_steps[: len(steps)]
-    describe = _Describer(tally, settings)
+    describe = _Describer(tally, settings, seasons)
     total, race = describe.total(steps), racers(tally)
     return Summary(
         title=title,
@@ -292,8 +299,8 @@ def summarise(
 class _Describer:
     """Makes summaries of a tally's series."""
 
-    def __init__(self, tally: Tally, settings: Settings) -> None:
-        self._tally, self._settings = tally, settings
+    def __init__(self, tally: Tally, settings: Settings, seasons: Seasons | None) -> None:
+        self._tally, self._settings, self._seasons = tally, settings, seasons
         alerts = int(tally.column(kernel.ALERTS).sum())
         shares = tally.events.alert_shares / 1e6
         self._unknown = [math.nan] * len(shares)
@@ -303,14 +310,27 @@ class _Describer:
         alarms = total_alarms(self._tally, self._settings, typical_steps)
         every = slice(0, max(self._tally.n_series, 1))
         described = self._described(-1, self._tally.total(), alarms, total_steps(self._tally))
-        return replace(described, channels=self._channels(every, self._alert_shares))
+        channels = self._channels(every, self._alert_shares)
+        if self._tally.n_series == 1:
+            channels = self._with_seasons(channels, 0, described.steps)
+        return replace(described, channels=channels)
 
     def series(self, code: int, key: str, typical_step: float) -> SeriesSummary:
         counts = self._tally.series(code)
         alarms = false_alarms(counts, self._settings, typical_step)
         shares = self._alert_shares if self._tally.n_series == 1 else self._unknown
         described = self._described(code, counts, alarms, steps_of(counts))
-        return replace(described, key=key, channels=self._channels(slice(code, code + 1), shares))
+        channels = self._channels(slice(code, code + 1), shares)
+        return replace(described, key=key, channels=self._with_seasons(channels, code, described.steps))
+
+    def _with_seasons(self, channels: list[ChannelSummary], code: int, steps: Steps) -> list[ChannelSummary]:
+        if self._seasons is None:
+            return channels
+        given = isinstance(self._settings.season, int)
+        found = forecast_seasons(self._seasons(code), steps.typical_ns, given=given)
+        return [
+            replace(channel, forecast_season=season) for channel, season in zip(channels, found, strict=True)
+        ]
 
     def _channels(self, codes: slice, alert_shares: list[float]) -> list[ChannelSummary]:
         races = self._tally.races(codes)

@@ -9,6 +9,7 @@ from streamrnn.pipelines.alarms import FalseAlarms, LabelScores
 from streamrnn.pipelines.baselines import ChannelSummary
 from streamrnn.pipelines.gaps import Steps
 from streamrnn.pipelines.race import RACED_CHANNELS
+from streamrnn.pipelines.seasons import ForecastSeason, season_text
 from streamrnn.pipelines.summary import Summary
 from streamrnn.pipelines.tables import channel_lines, event_lines, name_text, series_lines, verdict_text
 from streamrnn.pipelines.tally import MISSING, Moment
@@ -18,6 +19,7 @@ from streamrnn.pipelines.words import count, duration, moment, number, percent
 __all__ = ["label_facts", "summary_text", "verdict_facts"]
 
 _SHOWN = 10  # names
+_SEASONS = 3  # shown
 
 
 def summary_text(summary: Summary) -> str:
@@ -59,9 +61,11 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
         yield from label_facts(total.labels, total.false_alarms)
     if len(total.channels) == 1:
         yield from _channel_facts(total.channels[0], summary)
+    yield from _season_facts(summary)
     yield from verdict_facts(summary)
     if summary.season and summary.seasonal_series < summary.n_series:
-        yield "season", f"known of the first {summary.seasonal_series:,} series, for more there is no room"
+        kept = f"the first {summary.seasonal_series:,} series alone"
+        yield "baseline", f"the season before is kept of {kept}, for more there is no room"
 
 
 def _names(names: Sequence[str], total: int) -> str:
@@ -199,6 +203,23 @@ def _channel_facts(channel: ChannelSummary, summary: Summary) -> Iterator[tuple[
         parts = ", ".join(f"{baseline.ratio:.2f} of {names[baseline.name]}" for baseline in raced)
         median = "" if one else "its error is, in the median, "
         yield "", f"{median}{parts}: {verdict_text(channel, summary.n_series)}"
+
+
+def _season_facts(summary: Summary) -> Iterator[tuple[str, str]]:
+    """The seasons by which channels are forecast, of the first few that have one."""
+    known: list[tuple[str, ForecastSeason]] = []
+    for series in summary.series:
+        for channel in series.channels:
+            names = [series.key] if summary.n_series > 1 else []
+            names += [channel.channel] if len(series.channels) > 1 else []
+            if channel.forecast_season is not None:
+                known.append((" ".join(map(name_text, names)), channel.forecast_season))
+    label = "season"
+    for name, season in known[:_SEASONS]:
+        yield label, f"{name}: {season_text(season)}" if name else season_text(season)
+        label = ""
+    if len(known) > _SEASONS:
+        yield "", f"and of {len(known) - _SEASONS:,} more channels; --json has them"
 
 
 def verdict_facts(summary: Summary) -> Iterator[tuple[str, str]]:

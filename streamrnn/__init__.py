@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from streamrnn.feedback import Feedback, Position
     from streamrnn.fleet import Fleet
     from streamrnn.records import Batch, Results
-    from streamrnn.result import Expectation, Forecast, Result
+    from streamrnn.result import Expectation, Forecast, Result, Season
     from streamrnn.settings import Settings
 
 __version__ = "0.1.0"
@@ -41,6 +41,7 @@ _HOMES = {
     "Position": "feedback",
     "Result": "result",
     "Results": "records",
+    "Season": "result",
     "Settings": "settings",
     "SettingsError": "errors",
     "StateError": "errors",
@@ -64,6 +65,7 @@ __all__ = [
     "Result",
     "Results",
     "RetriableError",
+    "Season",
     "Settings",
     "SettingsError",
     "StateError",

@@ -15,7 +15,7 @@ from streamrnn.fleet import Fleet
 from streamrnn.kernels import plan
 from streamrnn.layout import ModelLayout
 from streamrnn.records import KINDS, STATUSES, Batch
-from streamrnn.result import Expectation, Forecast, Result
+from streamrnn.result import Expectation, Forecast, Result, Season
 from streamrnn.settings import Settings
 from streamrnn.space import aligned_bytes
 from streamrnn.state import SavedState, decode, encode, merge_settings
@@ -90,6 +90,13 @@ class Detector:
     def n_records(self) -> int:
         """How many records have come."""
         return int(self._counters[plan.STEP_RECORDS]) if self._fleet else 0
+
+    @property
+    def seasons(self) -> dict[str, Season | None]:
+        """The season that each channel's forecaster goes by, None: none; empty before the first record."""
+        if self._fleet is None:
+            return {}
+        return dict(zip(self.settings.channels, self._fleet.seasons(0), strict=True))
 
     def process_one(self, x: Any, time: Any = None) -> Result:
         """Score one record, then learn it.
@@ -207,11 +214,11 @@ class Detector:
         --------
         >>> from streamrnn import Detector
         >>> detector = Detector(name="tank", false_alarms=1e-3)
-        >>> for t in range(320):
+        >>> for t in range(400):
         ...     detector.learn_one(20 + (t % 12))
         >>> detector.process_one(40.0).event_id
-        'tank-320'
-        >>> detector.not_an_anomaly("tank-320").alike  # no other was like it
+        'tank-400'
+        >>> detector.not_an_anomaly("tank-400").alike  # no other was like it
         ()
         >>> for t in range(320):
         ...     detector.learn_one(20 + (t % 12))

@@ -13,11 +13,12 @@ from streamrnn.call import Call
 from streamrnn.errors import DataError
 from streamrnn.feedback import Feedback, Position, Signature
 from streamrnn.initial import initial_row
-from streamrnn.kernels import plan
+from streamrnn.kernels import plan, season
 from streamrnn.kernels.compiling import bind
 from streamrnn.kernels.step import newest_forecasts, process_batch
 from streamrnn.layout import ModelLayout
 from streamrnn.records import Batch, Results
+from streamrnn.result import Season
 from streamrnn.settings import Settings
 from streamrnn.space import address, aligned_bytes
 from streamrnn.state import SavedState, check_rows, decode, encode, merge_settings
@@ -67,7 +68,7 @@ class Fleet:
         Examples
         --------
         >>> from streamrnn import Fleet, Settings
-        >>> Fleet.bytes_per_series(Settings()) < 150_000
+        >>> Fleet.bytes_per_series(Settings()) < 200_000
         True
         """
         return ModelLayout(settings).row_bytes
@@ -137,6 +138,16 @@ class Fleet:
     def typical_step_ns(self, code: int) -> float:
         """Typical time between a series' records, nanoseconds; 0 before it is known."""
         return float(self.layout.segment(self.row(code), "clock", np.float64)[plan.CLOCK_STEP])
+
+    def seasons(self, code: int) -> list[Season | None]:
+        """The season that the forecaster of each channel of a series goes by; None: none.
+
+        There is never one with ``season="off"``, nor where no network forecasts by itself.
+        """
+        if not self.layout.groups or self.settings.season == "off":
+            return [None] * len(self.settings.channels)
+        row = self.row(code)
+        return [self._season(row, d) for d in range(len(self.settings.channels))]
 
     def forecast(self, code: int) -> NDArray[np.float64]:
         """Forecasts of a series made at its newest record.
@@ -264,6 +275,11 @@ class Fleet:
         fleet.series(saved.keys)
         fleet._slab[: fleet.state_bytes] = saved.rows.ravel()
         return fleet
+
+    def _season(self, row: NDArray[np.uint8], d: int) -> Season | None:
+        state = self.layout.segment(row, f"channel{d}.season", np.int64)
+        records, strength = int(state[season.PERIOD]), float(state.view(np.float64)[season.STRENGTH])
+        return Season(records, strength) if records else None
 
     def _row_of(self, key: str) -> NDArray[np.uint8]:
         if key not in self._codes:

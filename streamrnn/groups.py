@@ -77,12 +77,12 @@ class GroupShape:
 
 
 def season_ring(settings: Settings) -> int:
-    """Values in which a channel's season is looked for, or that hold a given one; 0: none."""
+    """Values in which a channel's season is looked for, or that hold a given one twice; 0: none."""
     if settings.season == "off":
         return 0
     if settings.season == "auto":
         return SEASON_RING
-    return max(season.FIRST, 1 << (int(settings.season) - 1).bit_length())
+    return max(season.FIRST, 1 << (2 * int(settings.season) - 1).bit_length())
 
 
 def seasonal_terms(settings: Settings) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from streamrnn.errors import DataError
 
-__all__ = ["Expectation", "Forecast", "Result"]
+__all__ = ["Expectation", "Forecast", "Result", "Season"]
 
 
 @dataclass(frozen=True)
@@ -136,3 +136,31 @@ class Result:
     def yhat_upper(self) -> float:
         """Upper end of a univariate record's interval."""
         return self.only.yhat_upper
+
+
+@dataclass(frozen=True)
+class Season:
+    """The season that one channel's forecaster goes by: given, or found in the records.
+
+    Attributes
+    ----------
+    records : int
+        Its length.
+    strength : float
+        How sure that is, 0 to 1: the correlation of the values, less the mean of a season around
+        each, with those a season later, as the latest search saw it. A season that is found
+        has at least .1; 0: a given one that is not to be seen, or not yet.
+
+    Examples
+    --------
+    >>> from streamrnn import Detector
+    >>> detector = Detector()
+    >>> for t in range(300):
+    ...     detector.learn_one(20 + (t % 24 < 9))
+    >>> season = detector.seasons["value"]
+    >>> season.records, season.strength > 0.9
+    (24, True)
+    """
+
+    records: int
+    strength: float

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from streamrnn import DataError, Detector, SettingsError
+from streamrnn import DataError, Detector, Season, SettingsError
 from streamrnn.values import nanoseconds
 
 START = pd.Timestamp("2024-03-31T00:00:00Z")
@@ -335,3 +335,34 @@ def test_a_budget_is_kept_on_a_quiet_stream_and_the_alarm_rate_too():
     assert (out["alert_strength"] >= 0.5).sum() <= 40
     rate = Detector(false_alarms=1e-2).process_many(values)["is_anomaly"].mean()
     assert 0.5 < rate / 1e-2 < 2
+
+
+def day_and_night(n, night=15):
+    return 20.0 + (np.arange(n) % 24 < night) + 0.1 * np.random.default_rng(3).normal(size=n)
+
+
+def test_a_season_that_is_found_is_said_of_each_channel_with_its_strength():
+    detector = Detector(networks="diagonal_lstm")
+    values = day_and_night(600)
+    assert detector.seasons == {}
+    detector.process_many(pd.DataFrame({"day": values, "noise": np.random.default_rng(4).normal(size=600)}))
+    found = detector.seasons
+    assert (found["day"].records, found["noise"]) == (24, None)
+    assert 0.8 < found["day"].strength <= 1.0
+    assert Detector.from_bytes(detector.to_bytes()).seasons == found
+
+
+@pytest.mark.parametrize("records", [24, 168])  # the second is longer than half of the smallest ring
+def test_a_given_season_is_said_from_the_start_and_its_strength_once_it_was_seen(records):
+    detector = Detector(season=records, channels=["level"])
+    assert detector.seasons == {"level": Season(records, 0.0)}
+    detector.process_many(pd.DataFrame({"level": day_and_night(600)}))
+    assert detector.seasons["level"].records == records
+    assert detector.seasons["level"].strength > 0.8
+
+
+@pytest.mark.parametrize("settings", [{"season": "off"}, {"networks": "lstm"}, {"networks": "none"}])
+def test_without_a_forecaster_that_looks_for_one_there_is_no_season(settings):
+    detector = Detector(channels=["level"], **settings)
+    detector.process_many(pd.DataFrame({"level": day_and_night(300)}))
+    assert detector.seasons == {"level": None}

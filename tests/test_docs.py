@@ -17,7 +17,10 @@ import pandas as pd
 import pytest
 from river import evaluate, metrics
 
+from streamrnn import Fleet, Settings
+from streamrnn.layout import ModelLayout
 from streamrnn.pipelines.options import make_parser
+from streamrnn.space import round_up
 
 ROOT = Path(__file__).resolve().parents[1]
 HOMES = {"streamrnn": "streamrnn", "connectors": "streamrnn.connectors", "pipelines": "streamrnn.pipelines"}
@@ -63,7 +66,7 @@ def test_the_snippets_of_the_readme_run():
 
 
 def test_the_snippets_of_the_library_guide_print_what_stands_below_them():
-    assert run_snippets("docs/library.md") == 9
+    assert run_snippets("docs/library.md") == 10
 
 
 def test_the_snippets_of_the_concepts_print_what_stands_below_them():
@@ -122,6 +125,71 @@ def test_the_example_finds_both_faults_and_goes_on_over_a_restart(tmp_path):
     assert "2025-10-30T02:00 UTC, pump-1: Pressure" in printed
     assert printed.count(" in an hour: flow") == 2
     assert table.read_bytes().count(b"\n") == 4 + 2 * 6054
+
+
+def forecaster_bytes(group_specs, n_channels, horizons, ring):
+    """Memory as ``docs/how-it-works.md`` states it; of each group (units, lags, trained, blocks)."""
+    others, k, longest = min(n_channels - 1, 8), len(horizons), horizons[-1]
+    seasonal, inputs = k if ring else 0, 7 + others
+    weights = 4 * (inputs + 2)
+    total = 8 * k * (1 + longest) * round_up(3 * len(group_specs) + 1, 8) + 4 * ring
+    for units, own_lags, trained, blocks in group_specs:
+        padded, lags = round_up(units, 16), round_up(own_lags + 4 * others, 8)
+        terms, stride = units + 1 + seasonal, round_up(units + 1 + seasonal, 8)
+        total += 4 * padded * weights + 8 * (padded + inputs + 2) + 48 * padded
+        if trained:
+            covariance = weights * (weights / blocks + 1) / 2
+            kept = 3 * weights + longest * (weights + blocks) + blocks + k
+            total += 4 * padded * (covariance + kept)
+        heads = terms * stride + terms * lags + lags**2 + k * (stride + lags + 3)
+        total += 24 * (heads + longest * (2 * stride + 2 * lags + 1))
+    return total
+
+
+ONE, TWO = (12, 8, True, 1), (12, 8, True, 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "groups", "ring"),
+    [
+        ({}, [ONE], 2048),
+        ({"horizons": (1, 4, 24), "season": "off"}, [ONE], 0),
+        ({"season": 1000}, [ONE], 2048),
+        ({"preset": "forecast", "horizons": (1, 24)}, [ONE, TWO, (48, 8, False, 1), (0, 24, False, 1)], 2048),
+        ({"channels": list("abcdefghijkl"), "networks": "diagonal_lstm:50"}, [(50, 8, True, 1)], 2048),
+        ({"networks": "diagonal_lstm:32:kalman_gates", "lags": 16}, [(32, 16, True, 4)], 2048),
+    ],
+)
+def test_the_memory_formula_of_forecasters_is_what_they_take(settings, groups, ring):
+    asked = Settings.from_dict(settings)
+    slow = tuple(name for name, spec in zip(asked.networks, asked.specs, strict=True) if not spec.forecasts)
+    without = Settings.from_dict({**settings, "networks": slow or "none"})
+    segments = len(ModelLayout(asked).row.segments) - len(ModelLayout(without).row.segments)
+    taken = Fleet.bytes_per_series(asked) - Fleet.bytes_per_series(without)
+    formula = len(asked.channels) * forecaster_bytes(groups, len(asked.channels), asked.horizons, ring)
+    assert 0 <= taken - formula <= 64 * segments
+
+
+def test_the_table_of_what_presets_cost_is_what_the_formulas_and_the_layout_give(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    flops, readouts, forecasters = map(importlib.import_module, ("flops", "readouts", "forecaster_cost"))
+    page = (ROOT / "docs" / "how-it-works.md").read_text()
+    rows = re.findall(
+        r"^\| `(\w+)` \| ([\d, ]+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", page, re.M
+    )
+    assert len(rows) == 4
+    for preset, horizons, *stated in rows:
+        settings = Settings(preset=preset, horizons=tuple(map(int, horizons.split(", "))))
+        layout = ModelLayout(settings)
+        networks = sum(
+            flops.forward_flop(net.cell, net.hidden, net.inputs) / 2
+            + flops.update_flop(net.cell, net.hidden, net.k1, net.k2, net.inputs) / 2
+            for net in layout.networks
+        )
+        slow = len(layout.networks) * readouts.multiply_adds(1, horizons=len(settings.horizons))
+        fast = sum(forecasters.multiply_adds(group, settings) for group in layout.groups)
+        figures = [networks, slow, fast, Fleet.bytes_per_series(settings)]
+        assert [int(text.replace(",", "")) for text in stated] == figures
 
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]

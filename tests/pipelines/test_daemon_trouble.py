@@ -93,7 +93,7 @@ def test_a_file_that_may_not_grow_is_waited_for_and_costs_nothing(pair, limit, b
 def small_disk(tmp_path):
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=32m", "none", str(folder)]
     if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("a disk of its own needs root; run as root to test it")
     yield folder

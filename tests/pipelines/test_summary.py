@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from streamrnn import Settings
+from streamrnn import Season, Settings
 from streamrnn.pipelines import summary as summary_module
 from streamrnn.pipelines.summary import summarise
 from streamrnn.pipelines.tally import PROVISIONAL, Tally
@@ -156,6 +156,38 @@ def test_the_race_is_said_of_one_channel_with_its_season(ran):
     assert "of last value, " in text
     assert "of seasonal naive (1 d), " in text
     assert "of linear AR: better than all of them" in text
+
+
+def test_the_season_by_which_a_channel_is_forecast_is_said_with_how_sure_it_is(ran):
+    summary = ran(1, channels=("a",), seasons=lambda code: [Season(48, 0.8167)])
+    assert "season        48 records (2 d), found in the data, strength 0.82\n" in summary_text(summary)
+    found = summary.to_dict()
+    assert found["season"] == {"records": 24, "length_s": 86_400.0, "series": 1}  # of the baseline
+    expected = {"records": 48, "length_s": 172_800.0, "strength": 0.8167, "given": False}
+    assert found["channels"][0]["forecast_season"] == expected
+    assert found["series"][0]["channels"][0]["forecast_season"] == expected
+
+
+def test_without_a_season_nothing_is_said_of_one(ran):
+    summary = ran(1, channels=("a",), seasons=lambda code: [None])
+    assert "season  " not in summary_text(summary)
+    assert summary.to_dict()["channels"][0]["forecast_season"] is None
+
+
+def test_the_seasons_of_the_first_few_channels_and_series_are_named(ran):
+    def of_series(code):
+        return [Season(10 + code, 0.5), None]
+
+    text = summary_text(ran(5, channels=("a", "b"), seasons=of_series))
+    assert "season        pump-4 a: 14 records (14 h), found in the data, strength 0.50\n" in text
+    assert "              pump-2 a: 12 records (12 h), found in the data, strength 0.50\n" in text
+    assert "              and of 2 more channels; --json has them\n" in text
+
+
+def test_a_season_of_several_series_together_is_not_told(ran):
+    found = ran(2, channels=("a",), seasons=lambda code: [Season(24, 0.5)]).to_dict()
+    assert found["channels"][0]["forecast_season"] is None
+    assert found["series"][0]["channels"][0]["forecast_season"]["records"] == 24
 
 
 def test_of_many_channels_those_with_the_largest_part_in_alerts_are_shown(ran):
