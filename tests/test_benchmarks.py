@@ -33,6 +33,8 @@ def test_a_quick_look_at_cost_writes_the_whole_and_its_parts(tmp_path):
     for row, parts in (("one", ("memories", "tail_and_alert")), ("many/8", ()), ("many/38", ())):
         for part in ("networks", "readouts", "without_networks", *parts):
             assert figures[f"{row}/{part}_us"] < figures[f"{row}/us"]
+    assert 0.3 < figures["forecaster/diagonal/us"] / figures["forecaster/diagonal/added_us"] < 3.0
+    assert figures["one/us"] < figures["forecast/us"]
     assert figures["machine/unrest"] >= 1.0
     assert figures["one/event_share"] >= 0.95
     assert "one/event_us" in printed

@@ -307,7 +307,7 @@ def test_a_univariate_result_speaks_for_itself_and_others_say_where_to_look():
         ({"hiden": 3}, "did you mean 'hidden'"),
         ({"hidden": 513}, "0 to 512"),
         ({"k1": 20}, "k1 is 20; give a whole number from 1 to 16"),
-        ({"networks": ["lstn"]}, "'lstn'; give cells of lstm, gru"),
+        ({"networks": ["lstn"]}, "'lstn'; give cell, cell:units.*did you mean 'lstm'"),
         ({"false_alarms": "1/fortnight"}, "periods: hour, day, week, month, year"),
         ({"false_alarms": 0.7}, "from 1e-9 to 0.5"),
         ({"false_alarms": "often"}, "a budget such as '1/week'"),
