@@ -20,7 +20,7 @@ from streamrnn.tables import NetworkShape, ReadoutShape, Training, network_table
 # Heads that forget within 100, 500 and 5000 records; the clip is .7 of a normal error's deviation.
 FAST_FORGETTING = (0.99, 0.998, 0.9998)
 FAST_CLIP = 0.7 * 1.25
-MOST_OTHERS = 8  # other channels that a forecaster sees: the nearest ones before and after it
+MOST_OTHERS = 8  # other channels that a forecaster sees: the first ones
 WINDOW = 8  # steps back in time where derivatives are not exact
 SEASON_RING = 2048  # finds periods up to 682 records
 OTHER_LAGS = 4  # newest values of each that the heads see

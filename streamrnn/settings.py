@@ -50,8 +50,8 @@ class Settings:
         ``cell``, ``cell:units`` or ``cell:units:training``. Cells ``"lstm"`` and ``"gru"``
         are networks of the detector; each channel's forecasts come from the others:
         ``"diagonal_lstm"``, trained by a Kalman filter, any cell with the training
-        ``frozen``, and ``"ar:24"``, an autoregression on 24 values. Without one of these the
-        detector's networks forecast. ``"none"`` is no network at all: each forecast is the
+        ``kalman`` or ``frozen``, and ``"ar:24"``, an autoregression on 24 values. Without one
+        of these the detector's networks forecast. ``"none"`` is no network at all: each forecast is the
         running mean, and no alert listens to it.
     hidden : int
         Structural. Hidden units of each network that does not say its own, 0 to 512; with

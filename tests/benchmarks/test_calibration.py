@@ -72,7 +72,7 @@ def test_the_quiet_start_of_a_file_of_nab_ends_before_its_first_window(module, t
 def test_measured_to_asked_is_judged_only_where_enough_were_to_be_expected(module):
     counts = {
         "right": np.array([10_000, 100, 10, 1]),
-        "loud": np.array([40_000, 1000, 40, 40]),
+        "loud": np.array([60_000, 1500, 40, 60]),
         "short": np.array([200, 2, 0, 0]),
     }
     found = module("calibration").figures_of(counts)
