@@ -2,15 +2,15 @@
 
 The forecast for k records ahead moves by g_k = d(w_k' h(s)) / dtheta, found by going back
 from s = t - k through a window of steps (stored activations; the state at the window's start
-is a constant). Each horizon is an observation of one number (Puskorius and Feldkamp 1991,
-with a block of covariance for each gate of each unit), up to three at a time:
+is a constant). One horizon after the other, as observations of one number each (Puskorius
+and Feldkamp 1991, with a block of covariance for each gate of each unit):
 
-    V_k = v_k k (1 + z' P_z z) + sum over them and all blocks i of g_i' P_i g_i
-    theta_i += P_i g_ki clip(e_k, +-1.5 sqrt(v_k)) / V_k
-    P_i <- P_i - sum_k (P_i g_ki)(P_i g_ki)' / V_k + Q I
+    V = v_k k (1 + z' P_z z) + sum over the blocks i of g_ki' P_i g_ki
+    theta_i += P_i g_ki clip(e_k, +-1.5 sqrt(v_k)) / V
+    P_i <- P_i - (P_i g_ki)(P_i g_ki)' / V + Q I
 
-Taken together they see the same P, which is read once; since each V_k holds what all of them
-know, no direction loses more than it has.
+P is read once for up to three of them: what one takes off it is taken off the others'
+products, (P - f b b') g = P g - f b (b' g).
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def _multiply_three(covariance, one, two, three, j, shape):
 
 @kernel
 def _multiply(cell, group, row, scratch, k, count):
-    """P g of every block for ``count`` horizons from ``k`` on; the sum of all g' P g, or -1."""
+    """P g of every block for ``count`` horizons from ``k`` on; whether all are sound."""
     never_inline()
     table = int64_at(group)
     size, apart = load(table, plan.GROUP_BLOCK), load(table, plan.GROUP_APART)
@@ -184,9 +184,38 @@ def _multiply(cell, group, row, scratch, k, count):
             q = kalman.power(shift(g, j * size), shift(ahead, j * size), shape)
             least, total = smaller(q, least), total + q
     if kalman.are_sound(least, total):
-        return float(vector_sum(total))
+        return True
     _start_anew(cell, group, row)
-    return -1.0
+    return False
+
+
+@kernel
+def _power(cell, group, row, scratch, k):
+    """The sum over the blocks of g' P g of one horizon."""
+    table = int64_at(group)
+    size = load(table, plan.GROUP_BLOCK)
+    _, _, g, product = _observation(cell, group, row, scratch, k)
+    total = splat(g, 0.0)
+    for j in range(0, load(table, plan.GROUP_APART), lanes(g)):
+        total = total + kalman.power(shift(g, j * size), shift(product, j * size), (size, lanes(g)))
+    return float(vector_sum(total))
+
+
+@kernel
+def _condition(cell, group, row, scratch, k, other):
+    """P g of horizon ``other`` after what horizon ``k`` takes off P."""
+    table = int64_at(group)
+    size = load(table, plan.GROUP_BLOCK)
+    _, factor, _, b = _observation(cell, group, row, scratch, k)
+    _, _, g, product = _observation(cell, group, row, scratch, other)
+    unit = lanes(g)
+    for j in range(0, load(table, plan.GROUP_APART), unit):
+        shared = splat(g, 0.0)
+        for e in range(j * size, j * size + size * unit, unit):
+            shared = fma(load_vector(b, e), load_vector(g, e), shared)
+        shared = shared * load_vector(factor, j) * -1.0
+        for e in range(j * size, j * size + size * unit, unit):
+            store_vector(product, e, fma(shared, load_vector(b, e), load_vector(product, e)))
 
 
 @kernel
@@ -262,12 +291,14 @@ def learn(trainer, cell, group, row, scratch, places):
             any_known = any_known or known
         if not any_known:
             continue
-        power = _multiply(cell, group, row, scratch, first, count)
+        sound = _multiply(cell, group, row, scratch, first, count)
         for c in range(count):
-            known = power >= 0.0 and load(noises, c) > 0.0
-            variance = load(noises, c) + power if known else 1.0
+            known = sound and load(noises, c) > 0.0
+            variance = load(noises, c) + _power(cell, group, row, scratch, first + c) if known else 1.0
             step, f = load(errors, c) / variance if known else 0.0, 1.0 / variance if known else 0.0
             _move(cell, group, row, scratch, first + c, step, f)
+            for other in range(c + 1, count):
+                _condition(cell, group, row, scratch, first + c, first + other)
 
 
 @implements(trainer_follow, Window)
