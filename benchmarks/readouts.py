@@ -24,16 +24,16 @@ def multiply_adds(channels: int, hidden: int = HIDDEN, lags: int = LAGS, horizon
 
 
 @numba.njit(error_model="numpy", nogil=True)
-def run_readout(read, row, scratch, states, columns, n):  # noqa: ANN001, ANN201
+def run_readout(read, row, scratch, states, columns, horizons, n):  # noqa: ANN001, ANN201
     """Learn and forecast n records; ``columns`` (n, channels, lags + 1): lags, then the change."""
     table = int64_at(read)
     width, channels = load(table, plan.READ_WIDTH), load(table, plan.READ_CHANNELS)
-    states, data = float64_at(states), float64_at(columns)
+    states, data, ahead = float64_at(states), float64_at(columns), int64_at(horizons)
     for t in range(n):
         record = shift(data, t * (width + channels))
         update_gains(read, row, scratch, 0, shift(record, width))
-        find_errors(read, row, scratch, 0, 0, shift(record, width))
-        update_weights(read, row, scratch, 0, 0)
+        find_errors(read, row, scratch, 0, ahead, (shift(record, width), channels))
+        update_weights(read, row, scratch, 0, ahead)
         predict(
             read,
             row,
@@ -61,8 +61,8 @@ def _readout(channels: int) -> Contender:
     rng = np.random.default_rng(0)
     h = rng.normal(size=(RECORDS, HIDDEN)) * 0.3
     columns = rng.normal(size=(RECORDS, channels * (LAGS + 1)))
-    addresses = [a.ctypes.data for a in (table, memory, room, h, columns)]
-    held = (table, memory, room, h, columns)  # the addresses need them alive
+    held = (table, memory, room, h, columns, np.ones(1, np.int64))  # the addresses need them alive
+    addresses = [a.ctypes.data for a in held]
 
     def run() -> None:
         assert held

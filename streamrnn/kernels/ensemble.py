@@ -16,7 +16,6 @@ from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, kernel, woven
 from streamrnn.kernels.network import due, go_back, hidden_address, input_address, open_window, step, update
 from streamrnn.kernels.readout import find_errors, predict, update_gains, update_weights
-from streamrnn.kernels.residuals import forecast_slot
 from streamrnn.kernels.slots import next_slot
 from streamrnn.kernels.vector import float64_at, int64_at, load, never_inline, pointer_like, shift, store
 
@@ -27,7 +26,7 @@ def teach_all(cells: Any, i: int, model: int, row: int, scratch: int, places: An
     """Let every network's readouts learn what came true, and tell the networks.
 
     ``places`` = (ring slot of the newest forecast, whether any channel has a
-    target, the horizons, the ring's slots). Returns how many steps to go back now.
+    target, the horizons). Returns how many steps to go back now.
     """
 
 
@@ -77,16 +76,14 @@ def target_ring(cell, row, net):
 def teach_first(cell, i, model, row, scratch, places):
     """Network ``i``'s readout learns, gains, then weights of each horizon; its targets join its ring."""
     never_inline()
-    newest, any_target, horizons, slots = places
+    newest, any_target, horizons = places
     table, net, read = int64_at(model), _network_table(model, i), _read_table(model, i)
     channels = load(table, plan.MODEL_CHANNELS)
     changes = float64_at(scratch + load(table, plan.MODEL_CHANGES))
     if any_target:
         update_gains(read, row, scratch, newest, changes)
-    for k in range(load(table, plan.MODEL_HORIZONS)):
-        slot = forecast_slot(newest, load(horizons, k), slots)
-        find_errors(read, row, scratch, slot, k, shift(changes, k * channels))
-        update_weights(read, row, scratch, slot, k)
+    find_errors(read, row, scratch, newest, horizons, (changes, channels))
+    update_weights(read, row, scratch, newest, horizons)
     net_table = int64_at(net)
     now = load(int64_at(row + load(net_table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
     target = shift(target_ring(cell, row, net), now * channels)

@@ -14,7 +14,6 @@ from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.matrix import matvec_transposed
 from streamrnn.kernels.readout import find_errors, update_gains, update_weights
-from streamrnn.kernels.residuals import forecast_slot
 from streamrnn.kernels.vector import (
     float64_at,
     fma,
@@ -46,26 +45,20 @@ def find_all_errors(group, row, scratch, newest, horizons, changes):
     """
     never_inline()
     table = int64_at(group)
-    slots, stride = load(table, plan.GROUP_SLOTS), load(table, plan.GROUP_STRIDE)
+    stride = load(table, plan.GROUP_STRIDE)
     for e in range(load(table, plan.GROUP_HEADS)):
         read = head_table(group, e)
         if not isnan(load(changes, 0)):
             update_gains(read, row, scratch, newest, changes)
-        for k in range(load(table, plan.GROUP_HORIZONS)):
-            slot = forecast_slot(newest, load(horizons, k), slots)
-            find_errors(read, row, scratch, slot, k, shift(changes, k * stride))
+        find_errors(read, row, scratch, newest, horizons, (changes, stride))
 
 
 @kernel
 def update_all_weights(group, row, scratch, newest, horizons):
     """Move the weights of every head by the errors that were found."""
     never_inline()
-    table = int64_at(group)
-    slots = load(table, plan.GROUP_SLOTS)
-    for e in range(load(table, plan.GROUP_HEADS)):
-        for k in range(load(table, plan.GROUP_HORIZONS)):
-            slot = forecast_slot(newest, load(horizons, k), slots)
-            update_weights(head_table(group, e), row, scratch, slot, k)
+    for e in range(load(int64_at(group), plan.GROUP_HEADS)):
+        update_weights(head_table(group, e), row, scratch, newest, horizons)
 
 
 @inlined

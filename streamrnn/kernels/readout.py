@@ -28,6 +28,7 @@ from math import isfinite, isnan, nan
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.matrix import matvec
+from streamrnn.kernels.residuals import forecast_slot
 from streamrnn.kernels.vector import (
     copy_eight,
     float64_at,
@@ -165,20 +166,20 @@ def update_gains(read, row, scratch, slot, targets):
 
 
 @inlined
-def _robust_clip(read, row, at, error):
+def _robust_clip(scales, known, at, error, most, robust):
     """The clip of a fast readout's error ``at`` (horizon x channels + channel), whose scale learns it.
 
-    The scale is the mean magnitude of recent errors; no error counts as more than five times it.
+    The scale is the mean magnitude of recent errors; no error counts as more than five times it,
+    the first as no more than ``most``. The clip is ``robust`` times it.
     """
-    table, numbers = int64_at(read), float64_at(read)
-    scale = float64_at(row + load(table, plan.READ_SCALE))
-    known = float64_at(row + load(table, plan.READ_KNOWN))
-    now, size = load(scale, at), abs(error)
-    size = min(size, 5.0 * now + _LEAST_SCALE) if now > 0.0 else min(size, load(numbers, plan.READ_CLIP))
-    store(known, at, load(known, at) + 1.0)
-    now += max(_SCALE_GAIN, 1.0 / load(known, at)) * (size - now)
-    store(scale, at, now)
-    return load(numbers, plan.READ_ROBUST) * now
+    now, size = load(scales, at), abs(error)
+    size = min(size, 5.0 * now + _LEAST_SCALE) if now > 0.0 else min(size, most)
+    count = load(known, at) + 1.0
+    store(known, at, count)
+    gain = _SCALE_GAIN if count * _SCALE_GAIN >= 1.0 else 1.0 / count
+    now += gain * (size - now)
+    store(scales, at, now)
+    return robust * now
 
 
 @kernel
@@ -208,55 +209,74 @@ def switch_extra(read, row, on):
 
 
 @kernel
-def find_errors(read, row, scratch, slot, horizon, targets):
-    """What one horizon's present weights would have missed of the changes that came true.
+def find_errors(read, row, scratch, newest, horizons, came):
+    """What each horizon's present weights would have missed of the changes that came true.
 
-    ``slot`` held the regressors, ``targets`` (channels) the changes, NaN where none is known.
-    Writes clipped errors, NaN where unknown, and the lags' parts of the forecasts to the scratch.
+    ``newest`` is the slot of the newest regressors, ``horizons`` how many records ahead each
+    looks; ``came`` = (the changes that came true (horizons, channels), NaN where none is known,
+    elements from one horizon's to the next one's). Writes clipped errors, NaN where unknown,
+    and the lags' parts of the forecasts to the scratch.
     """
+    targets, apart = came
     table, numbers = int64_at(read), float64_at(read)
     stride, channels = load(table, plan.READ_STRIDE), load(table, plan.READ_CHANNELS)
-    lags, width = load(table, plan.READ_LAGS), load(table, plan.READ_WIDTH)
-    x = shift(float64_at(row + load(table, plan.READ_X)), slot * stride)
-    rest = shift(float64_at(row + load(table, plan.READ_REST)), slot * width)
-    first = horizon * channels
-    shared_weights = shift(float64_at(row + load(table, plan.READ_SHARED_WEIGHTS)), first * stride)
-    own_weights = shift(float64_at(row + load(table, plan.READ_OWN_WEIGHTS)), horizon * width)
-    errors = shift(float64_at(scratch + load(table, plan.READ_ERRORS)), first)
-    parts = shift(float64_at(scratch + load(table, plan.READ_PARTS)), first)
-    for d in range(channels):
-        target = load(targets, d)
-        if isnan(target):
-            store(errors, d, nan)
-            continue
-        part = dot(shift(own_weights, d * lags), shift(rest, d * lags), lags)
-        error = target - dot(shift(shared_weights, d * stride), x, stride) - part
-        clip = load(numbers, plan.READ_CLIP)
-        if load(numbers, plan.READ_ROBUST) > 0.0:
-            clip = _robust_clip(read, row, first + d, error)
-        store(errors, d, min(max(error, -clip), clip))
-        store(parts, d, part)
+    lags, width, slots = (
+        load(table, plan.READ_LAGS),
+        load(table, plan.READ_WIDTH),
+        load(table, plan.READ_SLOTS),
+    )
+    most, robust = load(numbers, plan.READ_CLIP), load(numbers, plan.READ_ROBUST)
+    xs = float64_at(row + load(table, plan.READ_X))
+    rests = float64_at(row + load(table, plan.READ_REST))
+    scales = float64_at(row + load(table, plan.READ_SCALE))
+    known = float64_at(row + load(table, plan.READ_KNOWN))
+    shared_weights = float64_at(row + load(table, plan.READ_SHARED_WEIGHTS))
+    own_weights = float64_at(row + load(table, plan.READ_OWN_WEIGHTS))
+    errors = float64_at(scratch + load(table, plan.READ_ERRORS))
+    parts = float64_at(scratch + load(table, plan.READ_PARTS))
+    for k in range(load(table, plan.READ_HORIZONS)):
+        slot = forecast_slot(newest, load(horizons, k), slots)
+        x, rest = shift(xs, slot * stride), shift(rests, slot * width)
+        for d in range(channels):
+            at, target = k * channels + d, load(targets, k * apart + d)
+            if isnan(target):
+                store(errors, at, nan)
+                continue
+            part = dot(shift(own_weights, at * lags), shift(rest, d * lags), lags)
+            error = target - dot(shift(shared_weights, at * stride), x, stride) - part
+            clip = most
+            if robust > 0.0:
+                clip = _robust_clip(scales, known, at, error, most, robust)
+            store(errors, at, min(max(error, -clip), clip))
+            store(parts, at, part)
 
 
 @kernel
-def update_weights(read, row, scratch, slot, horizon):
-    """Move the weights of one horizon by the errors that ``find_errors`` left; ``slot`` held the gains."""
+def update_weights(read, row, scratch, newest, horizons):
+    """Move the weights of each horizon by the errors that ``find_errors`` left."""
     table = int64_at(read)
     stride, channels = load(table, plan.READ_STRIDE), load(table, plan.READ_CHANNELS)
-    lags, width = load(table, plan.READ_LAGS), load(table, plan.READ_WIDTH)
-    gain = shift(float64_at(row + load(table, plan.READ_SHARED_GAIN)), slot * stride)
-    own_gain = shift(float64_at(row + load(table, plan.READ_OWN_GAIN)), slot * width)
-    first = horizon * channels
-    shared_weights = shift(float64_at(row + load(table, plan.READ_SHARED_WEIGHTS)), first * stride)
-    own_weights = shift(float64_at(row + load(table, plan.READ_OWN_WEIGHTS)), horizon * width)
-    errors = shift(float64_at(scratch + load(table, plan.READ_ERRORS)), first)
-    parts = shift(float64_at(scratch + load(table, plan.READ_PARTS)), first)
-    for d in range(channels):
-        error = load(errors, d)
-        if not isnan(error):
-            # As if the target had been the forecast plus the clipped error.
-            _add_scaled(shift(shared_weights, d * stride), error + load(parts, d), gain, stride)
-            _add_scaled(shift(own_weights, d * lags), error, shift(own_gain, d * lags), lags)
+    lags, width, slots = (
+        load(table, plan.READ_LAGS),
+        load(table, plan.READ_WIDTH),
+        load(table, plan.READ_SLOTS),
+    )
+    gains = float64_at(row + load(table, plan.READ_SHARED_GAIN))
+    own_gains = float64_at(row + load(table, plan.READ_OWN_GAIN))
+    shared_weights = float64_at(row + load(table, plan.READ_SHARED_WEIGHTS))
+    own_weights = float64_at(row + load(table, plan.READ_OWN_WEIGHTS))
+    errors = float64_at(scratch + load(table, plan.READ_ERRORS))
+    parts = float64_at(scratch + load(table, plan.READ_PARTS))
+    for k in range(load(table, plan.READ_HORIZONS)):
+        slot = forecast_slot(newest, load(horizons, k), slots)
+        gain, own_gain = shift(gains, slot * stride), shift(own_gains, slot * width)
+        for d in range(channels):
+            at = k * channels + d
+            error = load(errors, at)
+            if not isnan(error):
+                # As if the target had been the forecast plus the clipped error.
+                _add_scaled(shift(shared_weights, at * stride), error + load(parts, at), gain, stride)
+                _add_scaled(shift(own_weights, at * lags), error, shift(own_gain, d * lags), lags)
 
 
 @kernel

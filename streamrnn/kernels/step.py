@@ -227,7 +227,7 @@ def _learn(tags, model, row, scratch, values, known):
     newest = load(int64_at(row + load(table, plan.MODEL_COUNTERS)), plan.STEP_SLOT)
     learn_errors(model, row, scratch)
     horizons = int64_at(model + load(table, plan.MODEL_HORIZON_LIST))
-    learn_all(tags[0], model, row, scratch, (newest, known, horizons, load(table, plan.MODEL_SLOTS)))
+    learn_all(tags[0], model, row, scratch, (newest, known, horizons))
     if len(tags[1]) > 0:
         learn_forecasts(tags[1], model, row, scratch)
     for d in range(load(table, plan.MODEL_CHANNELS)):

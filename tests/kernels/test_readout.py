@@ -11,7 +11,6 @@ from support import test_kernel
 from streamrnn.groups import FAST_CLIP
 from streamrnn.kernels import plan
 from streamrnn.kernels.readout import find_errors, predict, update_gains, update_weights
-from streamrnn.kernels.residuals import forecast_slot
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
 from streamrnn.space import Space, aligned_bytes
 from streamrnn.tables import INNOVATION_CLIP, PRIOR, ReadoutShape, read_table
@@ -36,10 +35,9 @@ def _run(read, row, scratch, columns, counts):
         if load(learned, t) > 0:
             if load(learned, t) > 1:
                 update_gains(read, row, scratch, newest, true)
-            for k in range(horizons):
-                slot = forecast_slot(newest, load(int64_at(counts[2]), k), slots)
-                find_errors(read, row, scratch, slot, k, shift(true, k * channels))
-                update_weights(read, row, scratch, slot, k)
+            ahead = int64_at(counts[2])
+            find_errors(read, row, scratch, newest, ahead, (true, channels))
+            update_weights(read, row, scratch, newest, ahead)
         place = shift(h, t * load(table, plan.READ_HIDDEN))
         predict(read, row, t % slots, place, (shift(lags, t * width), lags), shift(values, t * channels))
         for k in range(horizons):
