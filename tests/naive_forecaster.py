@@ -278,8 +278,8 @@ class DenseFilter:
         self.after = self.covariance
 
     def learn(self, observations: list[Observation]) -> None:
-        for first in range(0, len(self.horizons), window._TOGETHER):
-            together = [seen for seen in observations if first <= seen.k < first + window._TOGETHER]
+        for first in range(0, len(self.horizons), window.TOGETHER):
+            together = [seen for seen in observations if first <= seen.k < first + window.TOGETHER]
             if together:
                 self._learn(together)
 

@@ -149,7 +149,7 @@ def test_a_frozen_network_stays_as_it_was_drawn_and_a_trained_one_does_not(pair)
 DENSE = ("lstm:4:kalman", "ar:8")  # compiled once for all of these tests
 
 
-@pytest.mark.parametrize("horizons", [(1,), (1, 4), (1, 3, 6)], ids=str)
+@pytest.mark.parametrize("horizons", [(1,), (1, 4), (1, 3, 6), (1, 2, 3, 4, 6)], ids=str)
 def test_a_network_whose_units_see_each_other_learns_what_its_twin_learns(horizons):
     fleet, found, twin, said = ran_together(("a",), "float64", 160, DENSE, horizons)
     tolerance = TOLERANCE["float64"]
