@@ -205,6 +205,52 @@ def test_a_unit_that_starts_anew_has_its_prior_again_and_the_others_go_on(learne
     assert np.trace(expected[0, 2]) < np.trace(found[0, 2])
 
 
+@pytest.fixture(scope="module")
+def learned_through_a_window():
+    """A float64 fleet of one channel and three horizons after 160 records."""
+    return ran_together(("a",), "float64", 160, DENSE)[0]
+
+
+def copied(fleet):
+    """The same fleet once more; its networks' shapes are float64."""
+    with mock.patch.object(layout, "group_shape", in_float64):
+        return Fleet.from_bytes(fleet.to_bytes())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30, -1e30])
+@pytest.mark.parametrize("segment", ["covariance", "before", "factor"])
+def test_what_ran_away_in_the_filter_of_a_window_heals(learned_through_a_window, segment, bad):
+    """Whatever the cause, the filter starts anew and the forecasts stay near those of an untouched model."""
+    hurt, untouched = copied(learned_through_a_window), copied(learned_through_a_window)
+    hurt.layout.segment(hurt.row(0), f"channel0.group0.{segment}", np.float64)[2] = bad
+    values, _ = records(1)
+    times = np.arange(400, 430, dtype=np.int64) * 60_000_000_000
+    one, other = (fleet.process(Batch.of_one_series(values[:30], times, 400)) for fleet in (hurt, untouched))
+    assert np.isfinite(one.yhat).all()
+    usual = np.nanmean(np.abs(values[:30] - other.yhat))
+    assert np.nanmean(np.abs(values[:30] - one.yhat)) < 1.5 * usual
+    for name in ("covariance", "before", "factor", "weights"):
+        numbers = hurt.layout.segment(hurt.row(0), f"channel0.group0.{name}", np.float64)
+        assert np.isfinite(numbers).all(), name
+    assert np.linalg.eigvalsh(covariances(hurt)).min() > 0.0
+
+
+@pytest.mark.parametrize("horizons", [(1, 3, 6), (1, 2, 3, 4, 6)], ids=str)
+def test_spikes_leave_every_covariance_of_a_window_positive_definite(horizons):
+    settings = Settings(networks=DENSE, horizons=horizons, season="off")
+    with mock.patch.object(layout, "group_shape", in_float64):
+        fleet = Fleet(settings)
+    rng, n = np.random.default_rng(3), 100
+    for first in range(0, 2_000, n):
+        waves = np.sin(np.arange(first, first + n)[:, None] / 5.0)
+        spikes = np.where(rng.random((n, 1)) < 0.01, 100.0 * rng.normal(size=(n, 1)), 0.0)
+        found = fleet.process(Batch.of_one_series(waves + spikes, first_offset=first))
+        assert np.isfinite(found.yhat[20:]).all(), first
+        assert np.linalg.eigvalsh(covariances(fleet)).min() > 0.0, first
+    trained = np.trace(covariances(fleet), axis1=2, axis2=3)
+    assert (trained < kalman.PRIOR * covariances(fleet).shape[-1]).any()
+
+
 # ---------------------------------------------------------------- long streams
 
 

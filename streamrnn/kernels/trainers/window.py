@@ -223,16 +223,19 @@ def _condition(cell, group, row, scratch, k, other):
 
 @kernel
 def _start_anew(cell, group, row):
-    """Give every block its prior again."""
+    """Give every block its prior again; nothing is left to be taken off."""
     never_inline()
     table = int64_at(group)
     apart, size = load(table, plan.GROUP_APART), load(table, plan.GROUP_BLOCK)
     covariances = pointer_like(row + load(table, plan.GROUP_COVARIANCE), cell.one)
+    before = pointer_like(row + load(table, plan.GROUP_BEFORE), cell.one)
     factors = pointer_like(row + load(table, plan.GROUP_FACTOR), cell.one)
+    observed = min(TOGETHER, load(table, plan.GROUP_HORIZONS))
     for j in range(0, apart, lanes(factors)):
         for lane in range(lanes(factors)):
             kalman.start_anew(shift(covariances, j * kalman.triangle_of(size)), size, lane, lanes(factors))
-    clear(factors, min(TOGETHER, load(table, plan.GROUP_HORIZONS)) * apart)
+    clear(before, observed * size * apart)
+    clear(factors, observed * apart)
 
 
 @kernel
@@ -303,11 +306,11 @@ def learn(trainer, cell, group, row, scratch, places):
             any_known = any_known or known
             if not known:
                 _look_away(cell, group, row, scratch, first + c)
-        if not any_known:
+        # Products that ran away must not be moved by: 0 times NaN is NaN.
+        if not any_known or not _multiply(cell, group, row, scratch, first, count):
             continue
-        sound = _multiply(cell, group, row, scratch, first, count)
         for c in range(count):
-            known = sound and load(noises, c) > 0.0
+            known = load(noises, c) > 0.0
             variance = load(noises, c) + _power(cell, group, row, scratch, first + c) if known else 1.0
             step, f = load(errors, c) / variance if known else 0.0, 1.0 / variance if known else 0.0
             _move(cell, group, row, scratch, first + c, step, f)
