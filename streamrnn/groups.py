@@ -12,6 +12,7 @@ from streamrnn.kernels.forecaster import OF_CHANNEL, OF_TIME
 from streamrnn.kernels.kalman import triangle
 from streamrnn.kernels.periodicity import scratch_size
 from streamrnn.kernels.trainers import Frozen, RealTime, Window
+from streamrnn.kernels.trainers.window import TOGETHER
 from streamrnn.networks import NetworkSpec
 from streamrnn.settings import Settings
 from streamrnn.space import LANES, Int64Array, Space, round_up
@@ -146,7 +147,7 @@ def _group_tables(
     if group.training != "frozen":
         _filter_segments(table, group, settings, row, name)
     if isinstance(group.trainer, Window):
-        size = len(horizons) * group.elements * net.padded
+        size = min(TOGETHER, len(horizons)) * group.elements * net.padded
         table[plan.GROUP_DERIVATIVE] = scratch.take(f"{name}.derivative", size, item)
         table[plan.GROUP_MOVE] = scratch.take(f"{name}.move", size, item)
     for index, segment, count in (
@@ -164,7 +165,7 @@ def _filter_segments(table: Int64Array, group: GroupShape, settings: Settings, r
     net, slots, horizons = group.network, settings.horizons[-1], len(settings.horizons)
     per_unit = group.blocks * triangle(group.elements // group.blocks)
     item, exact = np.dtype(net.dtype).itemsize, isinstance(group.trainer, RealTime)
-    observed = 1 if exact else horizons
+    observed = 1 if exact else min(TOGETHER, horizons)
     for index, segment, count, size in (
         (plan.GROUP_COVARIANCE, "covariance", per_unit * net.padded, item),
         (plan.GROUP_OF_C, "of_c", exact * group.elements * net.padded, item),

@@ -7,17 +7,19 @@ these cite: all covariances as whole matrices, derivatives by the complex step.
 from __future__ import annotations
 
 from math import sqrt
+from typing import NamedTuple
 
 import naive
 import naive_model
 import numpy as np
 from support import Network
 
-from streamrnn.groups import FAST_FORGETTING, GroupShape
+from streamrnn.groups import FAST_FORGETTING, WINDOW, GroupShape
 from streamrnn.initial import initial_row
 from streamrnn.kernels import forecaster, heads, kalman, mixture
 from streamrnn.kernels.features import PER_CHANNEL
 from streamrnn.kernels.trainers import kalman as trainer
+from streamrnn.kernels.trainers import window
 from streamrnn.layout import ModelLayout
 from streamrnn.settings import Settings
 from streamrnn.tables import PRIOR
@@ -76,6 +78,32 @@ class Head(naive.TwoStageLeastSquares):
 # ---------------------------------------------------------------- trained cells
 
 
+class Observation(NamedTuple):
+    """What came true of one horizon, as the network hears of it."""
+
+    k: int
+    error: float  # the heads' mixed one
+    known: int  # targets so far
+    weights: np.ndarray  # (units,) how the heads' mixture moves with each h
+    record: dict  # what the forecast's own record kept
+
+
+class Noise:
+    """Mean square error of each horizon's forecasts."""
+
+    def __init__(self, horizons: np.ndarray) -> None:
+        self.horizons, self.powers = horizons, np.ones(len(horizons))
+
+    def learn(self, seen: Observation) -> tuple[float, float]:
+        """The error, clipped, and the variance that is no fault of the network."""
+        k = seen.k
+        self.powers[k] += max(trainer._GAIN, 1.0 / seen.known) * (seen.error**2 - self.powers[k])
+        v = max(self.powers[k], trainer._LEAST_NOISE)
+        most = trainer.CLIP * sqrt(v)
+        variance = v * self.horizons[k] * (1.0 + seen.record["leverage"])
+        return float(np.clip(seen.error, -most, most)), variance
+
+
 def lowered(covariance: np.ndarray, b: np.ndarray, f: float, noise: float, cap: float) -> np.ndarray:
     """P - f b b' + Q I, with no variance above the cap."""
     result = covariance - f * np.outer(b, b) + noise * np.eye(len(b))
@@ -127,7 +155,9 @@ class Cell:
         gates, _, weights = self.theta.shape
         return self.state[0].imag.reshape(gates, weights, self.units).transpose(0, 2, 1) / _STEP
 
-    def step(self, x: np.ndarray) -> None:
+    def step(self, x: np.ndarray, masked: bool) -> None:
+        if masked:
+            return
         gates, units, weights = self.theta.shape
         moved = np.tile(self.theta.astype(complex), (self.directions, 1, 1, 1))
         for n, (q, m) in enumerate(np.ndindex(gates, weights)):
@@ -147,20 +177,18 @@ class Filter:
         gates, units, weights = cell.theta.shape
         self.shape = (weights, gates // blocks)  # of what a block holds
         self.blocks = [[Block(weights * gates // blocks) for _ in range(units)] for _ in range(blocks)]
-        self.powers = np.ones(len(horizons))  # mean square errors
+        self.noise = Noise(horizons)
         self.variances = np.zeros(len(horizons))
         self.weights = np.zeros((len(horizons), units))
 
-    def learn(self, k: int, error: float, known: int, weights: np.ndarray, record: dict) -> None:
-        """Move the weights by the error of a forecast whose derivatives ``record`` kept."""
-        self.weights[k] = weights
-        self.powers[k] += max(trainer._GAIN, 1.0 / known) * (error**2 - self.powers[k])
-        v = max(self.powers[k], trainer._LEAST_NOISE)
-        variance = v * self.horizons[k] * (1.0 + record["leverage"])
-        self.variances[k] = variance + np.sum(weights**2 * record["q"])
-        most = trainer.CLIP * sqrt(v)
-        step = np.clip(error, -most, most) / self.variances[k]
-        self.cell.theta = self.cell.theta + step * weights[:, None] * record["product"]
+    def learn(self, observations: list[Observation]) -> None:
+        """Move the weights by the errors of forecasts whose derivatives their records kept."""
+        for seen in observations:
+            error, variance = self.noise.learn(seen)
+            self.weights[seen.k] = seen.weights
+            self.variances[seen.k] = variance + np.sum(seen.weights**2 * seen.record["q"])
+            step = error / self.variances[seen.k]
+            self.cell.theta = self.cell.theta + step * seen.weights[:, None] * seen.record["product"]
 
     def follow(self) -> dict:
         """P S and q of every block; the downdate is left to the next record."""
@@ -180,6 +208,100 @@ class Filter:
         return float(gain / (1.0 + gain * q))
 
 
+# ---------------------------------------------------------------- cells whose units see each other
+
+
+class DenseCell:
+    """A cell with its steps as they were made.
+
+    ``theta`` (gates x units, weights): of all h and their bias, of the inputs and theirs.
+    """
+
+    def __init__(self, name: str, weights: naive.Arrays) -> None:
+        self.twin = naive.CELLS[name]
+        self.theta = self._rows(weights)
+        self.units = weights["weight_hh_l0"].shape[1]
+        self.states = [naive.zero_state(self.twin, self.units)]  # one more than steps
+        self.inputs: list[np.ndarray] = []
+        self.masks: list[bool] = []
+        self.steps: list[naive.Step] = []
+
+    @staticmethod
+    def _rows(p: naive.Arrays) -> np.ndarray:
+        names = ("weight_hh_l0", "bias_hh_l0", "weight_ih_l0", "bias_ih_l0")
+        return np.column_stack([p[name] for name in names])
+
+    @property
+    def p(self) -> naive.Arrays:
+        """The weights by PyTorch's names, and a head without outputs."""
+        units, last = self.units, self.theta.shape[1] - 1
+        return {
+            "weight_hh_l0": self.theta[:, :units],
+            "bias_hh_l0": self.theta[:, units],
+            "weight_ih_l0": self.theta[:, units + 1 : last],
+            "bias_ih_l0": self.theta[:, last],
+            "head_weight": np.zeros((0, units)),
+            "head_bias": np.zeros(0),
+        }
+
+    @property
+    def h(self) -> np.ndarray:
+        return self.states[-1][0]
+
+    def step(self, x: np.ndarray, masked: bool) -> None:
+        self.inputs.append(x)
+        self.masks.append(masked)
+        self.steps.append(naive.step(self.twin, self.p, x, self.states[-1], masked))
+        self.states.append(self.steps[-1].state)
+
+    def derivative(self, back: int, weights: np.ndarray) -> np.ndarray:
+        """D(weights' h) / dtheta of the ``back``-th newest step, through stored activations."""
+        end = len(self.steps) - back + 1
+        part = slice(max(end - WINDOW, 0), end)
+        past = naive.Window(
+            inputs=np.array(self.inputs[part]),
+            start=self.states[part.start],
+            targets=np.zeros((0, 0)),
+            masks=np.array(self.masks[part]),
+            stored=self.steps[part],
+        )
+        return self._rows(naive.complex_step(lambda p: past.run(self.twin, p)[-1].state[0] @ weights, self.p))
+
+
+class DenseFilter:
+    """The extended Kalman filter of such a cell: a block for each gate of each unit."""
+
+    def __init__(self, cell: DenseCell, horizons: np.ndarray) -> None:
+        self.cell, self.horizons, self.noise = cell, horizons, Noise(horizons)
+        blocks, size = cell.theta.shape
+        self.covariance = np.tile(kalman.PRIOR * np.eye(size), (blocks, 1, 1))  # before the last observations
+        self.after = self.covariance
+
+    def learn(self, observations: list[Observation]) -> None:
+        for first in range(0, len(self.horizons), window.TOGETHER):
+            together = [seen for seen in observations if first <= seen.k < first + window.TOGETHER]
+            if together:
+                self._learn(together)
+
+    def _learn(self, observations: list[Observation]) -> None:
+        """One after the other; all derivatives are those by the weights before."""
+        derivatives = [self.cell.derivative(self.horizons[seen.k], seen.weights) for seen in observations]
+        nothing = np.zeros(self.cell.theta.shape[1])
+        self.covariance = np.array(
+            [lowered(block, nothing, 0.0, kalman.NOISE, kalman.CAP) for block in self.after]
+        )
+        self.after = self.covariance
+        for seen, g in zip(observations, derivatives, strict=True):
+            error, variance = self.noise.learn(seen)
+            product = np.einsum("bij,bj->bi", self.after, g)
+            variance += np.sum(g * product)
+            self.cell.theta = self.cell.theta + error / variance * product
+            self.after = self.after - np.einsum("bi,bj->bij", product, product) / variance
+
+    def follow(self) -> dict:
+        return {}
+
+
 # ---------------------------------------------------------------- groups
 
 
@@ -189,14 +311,23 @@ class Group:
     def __init__(self, shape: GroupShape, weights: naive.Arrays, horizons: np.ndarray) -> None:
         self.shape, self.horizons = shape, horizons
         hidden = shape.network.hidden
-        self.cell = Cell(weights) if hidden else None
-        self.filter = Filter(self.cell, horizons, shape.blocks) if shape.training != "frozen" else None
+        self.cell = self._cell(weights) if hidden else None
+        self.filter = self._filter() if shape.training != "frozen" else None
         self.heads = [Head(hidden, shape.regressors, len(horizons), forget) for forget in FAST_FORGETTING]
         # The same regressors in one piece: the leverage is z' P z.
         terms = hidden + 1 + shape.regressors
         self.joint = naive.JointLeastSquares(terms, 1, FAST_FORGETTING[-1], PRIOR, np.inf)
         self.errors = np.zeros((len(horizons), len(self.heads)))
         self.records: list[dict] = []
+
+    def _cell(self, weights: naive.Arrays) -> Cell | DenseCell:
+        network = self.shape.network
+        return Cell(weights) if network.spec.diagonal else DenseCell(network.cell, weights)
+
+    def _filter(self) -> Filter | DenseFilter:
+        if isinstance(self.cell, Cell):
+            return Filter(self.cell, self.horizons, self.shape.blocks)
+        return DenseFilter(self.cell, self.horizons)
 
     def find_errors(self, changes: np.ndarray) -> None:
         if not np.isnan(changes[0]):
@@ -215,20 +346,23 @@ class Group:
     def learn(self, changes: np.ndarray, shares: np.ndarray) -> None:
         """The network, then the heads; ``shares`` (horizons, heads) in the mixture of all groups."""
         known = np.flatnonzero(~np.isnan(changes))
-        for k in known if self.filter else ():
-            portion = shares[k] / (shares[k].sum() + heads._LEAST_SHARE)
-            weights = sum(part * head.by_h(k) for part, head in zip(portion, self.heads, strict=True))
-            targets = self.heads[0].clips[k].known
-            self.filter.learn(k, portion @ self.errors[k], targets, weights, self.records[-self.horizons[k]])
+        if self.filter:
+            self.filter.learn([self._observe(k, shares[k]) for k in known])
         for k in known:
             record = self.records[-self.horizons[k]]
             for head, kept, error in zip(self.heads, record["heads"], self.errors[k], strict=True):
                 head.move(k, kept, error)
 
+    def _observe(self, k: int, shares: np.ndarray) -> Observation:
+        portion = shares / (shares.sum() + heads._LEAST_SHARE)
+        weights = sum(part * head.by_h(k) for part, head in zip(portion, self.heads, strict=True))
+        known, record = self.heads[0].clips[k].known, self.records[-self.horizons[k]]
+        return Observation(k, portion @ self.errors[k], known, weights, record)
+
     def step(self, x: np.ndarray, lags: np.ndarray, masked: bool) -> np.ndarray:
         """(heads, horizons) changes that the heads forecast."""
-        if self.cell and not masked:
-            self.cell.step(x)
+        if self.cell:
+            self.cell.step(x, masked)
         padded = np.zeros(self.shape.regressors)
         padded[: len(lags)] = lags
         h = self.cell.h if self.cell else np.zeros(0)

@@ -10,7 +10,8 @@ and Feldkamp 1991, with a block of covariance for each gate of each unit):
     P_i <- P_i - (P_i g_ki)(P_i g_ki)' / V + Q I
 
 P is read once for up to three of them: what one takes off it is taken off the others'
-products, (P - f b b') g = P g - f b (b' g).
+products, (P - f b b') g = P g - f b (b' g). All three are taken off P itself when it is
+read next, for the three that follow or for the next record's.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from streamrnn.kernels.vector import (
     vector_sum,
 )
 
-_TOGETHER = 3  # horizons whose products are made in one pass over the covariance
+TOGETHER = 3  # horizons whose products are made in one pass over the covariance
 
 
 class Window(NamedTuple):
@@ -65,13 +66,15 @@ def _true_row(group, e):
 def _observation(cell, group, row, scratch, k):
     """Pointers to b, f, g and P g of one horizon: (apart / lanes, block, lanes), f without blocks.
 
-    A block's vectors lie together: 256 bytes apart they would share a quarter of the cache.
+    Horizons that are not observed together share their room. A block's vectors lie together: 256
+    bytes apart they would share a quarter of the cache.
     """
     table = int64_at(group)
     apart = load(table, plan.GROUP_APART)
-    size = k * load(table, plan.GROUP_BLOCK) * apart
+    place = k % TOGETHER
+    size = place * load(table, plan.GROUP_BLOCK) * apart
     before = shift(pointer_like(row + load(table, plan.GROUP_BEFORE), cell.one), size)
-    factor = shift(pointer_like(row + load(table, plan.GROUP_FACTOR), cell.one), k * apart)
+    factor = shift(pointer_like(row + load(table, plan.GROUP_FACTOR), cell.one), place * apart)
     derivative = shift(pointer_like(scratch + load(table, plan.GROUP_DERIVATIVE), cell.one), size)
     product = shift(pointer_like(scratch + load(table, plan.GROUP_MOVE), cell.one), size)
     return before, factor, derivative, product
@@ -220,16 +223,19 @@ def _condition(cell, group, row, scratch, k, other):
 
 @kernel
 def _start_anew(cell, group, row):
-    """Give every block its prior again."""
+    """Give every block its prior again; nothing is left to be taken off."""
     never_inline()
     table = int64_at(group)
     apart, size = load(table, plan.GROUP_APART), load(table, plan.GROUP_BLOCK)
     covariances = pointer_like(row + load(table, plan.GROUP_COVARIANCE), cell.one)
+    before = pointer_like(row + load(table, plan.GROUP_BEFORE), cell.one)
     factors = pointer_like(row + load(table, plan.GROUP_FACTOR), cell.one)
+    observed = min(TOGETHER, load(table, plan.GROUP_HORIZONS))
     for j in range(0, apart, lanes(factors)):
         for lane in range(lanes(factors)):
             kalman.start_anew(shift(covariances, j * kalman.triangle_of(size)), size, lane, lanes(factors))
-    clear(factors, load(table, plan.GROUP_HORIZONS) * apart)
+    clear(before, observed * size * apart)
+    clear(factors, observed * apart)
 
 
 @kernel
@@ -257,14 +263,14 @@ def _look(cell, group, row, scratch, places, k):
     """Error and derivative of horizon ``k``; (whether it has them, error, its own noise)."""
     newest, horizons, shares, width = places
     table = int64_at(group)
+    if k >= load(table, plan.GROUP_HORIZONS):
+        return False, 0.0, 0.0
     net = int64_at(group + load(table, plan.GROUP_NET))
     counters = int64_at(row + load(net, plan.NET_COUNTERS))
     horizon, own = load(horizons, k), shift(shares, k * width)
     error, total = mixed_error(group, scratch, own, k)
     steps = min(load(table, plan.GROUP_WINDOW), load(counters, plan.COUNT_FILLED) - horizon + 1)
     if isnan(error) or steps < 1:
-        _, _, derivative, _ = _observation(cell, group, row, scratch, k)
-        clear(derivative, load(table, plan.GROUP_BLOCK) * load(table, plan.GROUP_APART))
         return False, 0.0, 0.0
     write_weights(cell, group, row, scratch, own, k, total)
     first = slot_before(load(counters, plan.COUNT_SLOT), horizon - 1, load(net, plan.NET_SLOTS))
@@ -275,25 +281,36 @@ def _look(cell, group, row, scratch, places, k):
     return True, min(max(error, -most), most), v * float(horizon) * (1.0 + leverage(group, row, slot))
 
 
+@inlined
+def _look_away(cell, group, row, scratch, k):
+    """Give a horizon without an error a derivative of 0."""
+    table = int64_at(group)
+    _, _, derivative, _ = _observation(cell, group, row, scratch, k)
+    clear(derivative, load(table, plan.GROUP_BLOCK) * load(table, plan.GROUP_APART))
+
+
 @implements(trainer_learn, Window)
 def learn(trainer, cell, group, row, scratch, places):
     table = int64_at(group)
     room = float64_at(scratch + load(table, plan.GROUP_ROOM))
     errors = shift(room, load(table, plan.GROUP_PADDED) * (lanes(room) + 1))
-    noises = shift(errors, _TOGETHER)
+    noises = shift(errors, TOGETHER)
     horizons = load(table, plan.GROUP_HORIZONS)
-    for first in range(0, horizons, _TOGETHER):
-        count, any_known = min(_TOGETHER, horizons - first), False
+    count = min(TOGETHER, horizons)  # also of the last ones: what those before left is to be taken off
+    for first in range(0, horizons, count):
+        any_known = False
         for c in range(count):
             known, error, noise = _look(cell, group, row, scratch, places, first + c)
             store(errors, c, error)
             store(noises, c, noise if known else 0.0)
             any_known = any_known or known
-        if not any_known:
+            if not known:
+                _look_away(cell, group, row, scratch, first + c)
+        # Products that ran away must not be moved by: 0 times NaN is NaN.
+        if not any_known or not _multiply(cell, group, row, scratch, first, count):
             continue
-        sound = _multiply(cell, group, row, scratch, first, count)
         for c in range(count):
-            known = sound and load(noises, c) > 0.0
+            known = load(noises, c) > 0.0
             variance = load(noises, c) + _power(cell, group, row, scratch, first + c) if known else 1.0
             step, f = load(errors, c) / variance if known else 0.0, 1.0 / variance if known else 0.0
             _move(cell, group, row, scratch, first + c, step, f)
