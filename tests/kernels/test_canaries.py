@@ -41,7 +41,7 @@ def models(draw):
         "lags": 8 * draw(st.integers(1, 4)),
         "k1": draw(st.integers(1, k2)),
         "k2": k2,
-        "horizons": draw(st.lists(st.integers(1, 12), min_size=1, max_size=3)),
+        "horizons": draw(st.lists(st.integers(1, 12), min_size=1, max_size=5)),
         "recompute": draw(st.booleans()),
         "learn_anomalies": draw(st.booleans()),
         "false_alarms": draw(st.sampled_from(["1/hour", "5/year", 1e-2, 0.5, None])),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import naive_forecaster as naive
+import naive_filters as naive
 import numpy as np
 import pytest
 from hypothesis import given, settings
