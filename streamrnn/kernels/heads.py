@@ -125,13 +125,3 @@ def leverage(group, row, slot):
     table = int64_at(group)
     read = int64_at(head_table(group, load(table, plan.GROUP_HEADS) - 1))
     return load(float64_at(row + load(read, plan.READ_LEVERAGE)), slot)
-
-
-__all__ = [
-    "find_all_errors",
-    "head_table",
-    "leverage",
-    "mixed_error",
-    "mixed_weights",
-    "update_all_weights",
-]

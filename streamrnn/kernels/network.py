@@ -179,6 +179,34 @@ def open_window(cell, net, row, scratch):
     return steps
 
 
+@inlined
+def step_back(cell, net, row, scratch, slot, last):
+    """The errors of one slot; a masked one has none."""
+    table = int64_at(net)
+    if load(int64_at(row + load(table, plan.NET_MASK)), slot):
+        stride = load(table, plan.NET_ERRORS_STRIDE)
+        clear(shift(pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one), slot * stride), stride)
+    else:
+        cell_backward(cell, net, row, scratch, slot, last)
+
+
+@inlined
+def in_one_piece(cell, net, scratch, newest, steps):
+    """(first slot, slots) of the window that ends at ``newest``, as one run of memory.
+
+    Where the window wraps, the errors of the slots outside it are silenced and the whole ring is taken.
+    """
+    table = int64_at(net)
+    slots, stride = load(table, plan.NET_SLOTS), load(table, plan.NET_ERRORS_STRIDE)
+    first = slot_before(newest, steps - 1, slots)
+    if first <= newest:
+        return first, steps
+    errors = pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one)
+    for slot in range(newest + 1, first):
+        clear(shift(errors, slot * stride), stride)
+    return 0, slots
+
+
 @kernel
 def go_back(cell, net, row, scratch, n, steps):
     """The errors of the slot ``n`` steps before the newest; the number of its losses."""
@@ -189,11 +217,7 @@ def go_back(cell, net, row, scratch, n, steps):
     losses = 0
     if n < load(table, plan.NET_K1):
         losses = _head_backward(cell, net, row, scratch, slot)
-    if load(int64_at(row + load(table, plan.NET_MASK)), slot):
-        stride = load(table, plan.NET_ERRORS_STRIDE)
-        clear(shift(pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one), slot * stride), stride)
-    else:
-        cell_backward(cell, net, row, scratch, slot, n == steps - 1)
+    step_back(cell, net, row, scratch, slot, n == steps - 1)
     return losses
 
 
@@ -202,14 +226,8 @@ def sum_up(cell, net, row, scratch):
     """The gradient from the errors of all slots, to the scratch; its sum of squares."""
     table = int64_at(net)
     counters = int64_at(row + load(table, plan.NET_COUNTERS))
-    slots, stride = load(table, plan.NET_SLOTS), load(table, plan.NET_ERRORS_STRIDE)
-    newest, steps = load(counters, plan.COUNT_SLOT), load(counters, plan.COUNT_FILLED)
-    first = slot_before(newest, steps - 1, slots)
-    if first > newest:  # the window wraps: silence the slots outside it and take the whole ring
-        errors = pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one)
-        for slot in range(newest + 1, first):
-            clear(shift(errors, slot * stride), stride)
-        first, steps = 0, slots
+    newest, filled = load(counters, plan.COUNT_SLOT), load(counters, plan.COUNT_FILLED)
+    first, steps = in_one_piece(cell, net, scratch, newest, filled)
     gradient = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
     total = splat(gradient, 0.0)
     for i in range(load(table, plan.NET_HEAD), load(table, plan.NET_PARAMETERS), lanes(gradient)):

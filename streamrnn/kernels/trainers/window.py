@@ -21,10 +21,10 @@ from math import sqrt as square_root
 from typing import NamedTuple
 
 from streamrnn.kernels import kalman, plan
-from streamrnn.kernels.cells.protocol import cell_backward, cell_gradient
+from streamrnn.kernels.cells.protocol import cell_gradient
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.heads import leverage, mixed_error
-from streamrnn.kernels.network import clear, slot_before
+from streamrnn.kernels.network import clear, in_one_piece, slot_before, step_back
 from streamrnn.kernels.residuals import forecast_slot
 from streamrnn.kernels.trainers.kalman import CLIP, learn_error_power, write_weights
 from streamrnn.kernels.trainers.protocol import implements, trainer_follow, trainer_learn
@@ -85,19 +85,14 @@ def _go_back(cell, group, row, scratch, first, steps, weights):
     """The errors of ``steps`` slots back from ``first``, where dL/dh is ``weights``."""
     table, net = int64_at(group), group + load(int64_at(group), plan.GROUP_NET)
     sizes = int64_at(net)
-    padded, stride = load(table, plan.GROUP_PADDED), load(sizes, plan.NET_ERRORS_STRIDE)
+    padded = load(table, plan.GROUP_PADDED)
     dh = pointer_like(scratch + load(sizes, plan.NET_DH), cell.one)
-    errors = pointer_like(scratch + load(sizes, plan.NET_ERRORS), cell.one)
     clear(pointer_like(scratch + load(sizes, plan.NET_CARRY), cell.one), padded)
     for j in range(0, padded, lanes(dh)):
         store_vector(dh, j, load_vector(weights, j))
-    mask = int64_at(row + load(sizes, plan.NET_MASK))
     for n in range(steps):
         slot = slot_before(first, n, load(sizes, plan.NET_SLOTS))
-        if load(mask, slot):
-            clear(shift(errors, slot * stride), stride)
-        else:
-            cell_backward(cell, net, row, scratch, slot, n == steps - 1)
+        step_back(cell, net, row, scratch, slot, n == steps - 1)
 
 
 @kernel
@@ -106,17 +101,11 @@ def _differentiate(cell, group, row, scratch, k, first, steps):
     never_inline()
     table, net = int64_at(group), group + load(int64_at(group), plan.GROUP_NET)
     sizes = int64_at(net)
-    slots, stride = load(sizes, plan.NET_SLOTS), load(sizes, plan.NET_ERRORS_STRIDE)
     weights = pointer_like(row + load(table, plan.GROUP_WEIGHT), cell.one)
     weights = shift(weights, k * load(table, plan.GROUP_PADDED))
     _go_back(cell, group, row, scratch, first, steps, weights)
-    start = slot_before(first, steps - 1, slots)
-    if start > first:  # the window wraps: silence the slots outside it and take the whole ring
-        errors = pointer_like(scratch + load(sizes, plan.NET_ERRORS), cell.one)
-        for slot in range(first + 1, start):
-            clear(shift(errors, slot * stride), stride)
-        start, steps = 0, slots
-    cell_gradient(cell, net, row, scratch, start, steps)
+    start, length = in_one_piece(cell, net, scratch, first, steps)
+    cell_gradient(cell, net, row, scratch, start, length)
     gradient = pointer_like(scratch + load(sizes, plan.NET_GRADIENT), cell.one)
     _, _, out, _ = _observation(cell, group, row, scratch, k)
     apart, size = load(table, plan.GROUP_APART), load(table, plan.GROUP_BLOCK)
