@@ -161,6 +161,7 @@ FORECASTERS: dict[str, Forecaster] = {
     "echo": _detector(networks=("gru:48:frozen",)),
     "frozen": _detector(networks=("diagonal_lstm:40:frozen", "diagonal_lstm:40:frozen")),
     "frozen_48": _detector(networks=("diagonal_lstm:48:frozen",)),
+    "adam_heads": _detector(networks=("lstm:12:adam_heads",)),
     "dense": _detector(networks=("lstm:12:kalman",)),
     "trained": _detector(networks=("diagonal_lstm:12", "diagonal_lstm:12")),
     "trained_12": _detector(networks=("diagonal_lstm:12",)),

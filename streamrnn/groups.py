@@ -11,7 +11,7 @@ from streamrnn.kernels import plan, season
 from streamrnn.kernels.forecaster import OF_CHANNEL, OF_TIME
 from streamrnn.kernels.kalman import triangle
 from streamrnn.kernels.periodicity import scratch_size
-from streamrnn.kernels.trainers import Frozen, RealTime, Window
+from streamrnn.kernels.trainers import Descent, Frozen, RealTime, Window
 from streamrnn.kernels.trainers.window import TOGETHER
 from streamrnn.networks import NetworkSpec
 from streamrnn.settings import Settings
@@ -52,7 +52,14 @@ class GroupShape:
         """The tag of what trains the network."""
         if self.training == "frozen":
             return Frozen()
+        if self.training == "adam_heads":
+            return Descent()
         return RealTime() if self.network.spec.diagonal else Window()
+
+    @property
+    def filters(self) -> bool:
+        """Whether a Kalman filter trains the network."""
+        return isinstance(self.trainer, (RealTime, Window))
 
     @property
     def other_lags(self) -> int:
@@ -95,7 +102,8 @@ def group_shape(spec: NetworkSpec, settings: Settings) -> GroupShape:
     """The shape of one entry of ``networks`` that forecasts."""
     others = min(len(settings.channels) - 1, MOST_OTHERS)
     hidden = settings.hidden if spec.units is None else spec.units
-    is_exact = spec.cell in ("ar", "diagonal_lstm") or spec.training == "frozen"
+    descends = spec.training == "adam_heads"
+    goes_back = descends or (spec.cell not in ("ar", "diagonal_lstm") and spec.training != "frozen")
     network = NetworkShape(
         cell="diagonal_lstm" if spec.cell == "ar" else spec.cell,
         hidden=hidden,
@@ -103,8 +111,8 @@ def group_shape(spec: NetworkSpec, settings: Settings) -> GroupShape:
         outputs=0,
         k1=1,
         k2=1,
-        adam=False,
-        older=0 if is_exact else WINDOW + settings.horizons[-1] - 2,
+        adam=descends,
+        older=WINDOW + settings.horizons[-1] - 2 if goes_back else 0,
     )
     return GroupShape(network, spec.training, spec.lags or settings.lags, others)
 
@@ -117,7 +125,7 @@ def _group_tables(
     horizons, net = settings.horizons, group.network
     item = np.dtype(net.dtype).itemsize
     table = np.zeros(plan.GROUP_SIZE, np.int64)
-    network = network_table(net, Training(), row, scratch, name)
+    network = network_table(net, Training(rate=settings.learning_rate), row, scratch, name)
     shapes = [
         ReadoutShape(
             net.hidden, 1, group.regressors, horizons, forget, FAST_CLIP, extra=seasonal_terms(settings)
@@ -145,7 +153,11 @@ def _group_tables(
     ):
         table[index] = value
     if group.training != "frozen":
+        _error_segments(table, group, settings, row, name)
+    if group.filters:
         _filter_segments(table, group, settings, row, name)
+    if isinstance(group.trainer, Descent):
+        table[plan.GROUP_MOVE] = scratch.take(f"{name}.move", net.parameters, item)
     if isinstance(group.trainer, Window):
         size = min(TOGETHER, len(horizons)) * group.elements * net.padded
         table[plan.GROUP_DERIVATIVE] = scratch.take(f"{name}.derivative", size, item)
@@ -158,6 +170,13 @@ def _group_tables(
     ):
         table[index] = scratch.take(f"{name}.{segment}", count)
     return np.concatenate([table, network, *reads])
+
+
+def _error_segments(table: Int64Array, group: GroupShape, settings: Settings, row: Space, name: str) -> None:
+    """What a group keeps of its heads' weights and errors."""
+    net, horizons = group.network, len(settings.horizons)
+    table[plan.GROUP_WEIGHT] = row.take(f"{name}.weight", horizons * net.padded, np.dtype(net.dtype).itemsize)
+    table[plan.GROUP_ERROR_POWER] = row.take(f"{name}.error_power", horizons)
 
 
 def _filter_segments(table: Int64Array, group: GroupShape, settings: Settings, row: Space, name: str) -> None:
@@ -174,8 +193,6 @@ def _filter_segments(table: Int64Array, group: GroupShape, settings: Settings, r
         (plan.GROUP_POWER, "power", exact * slots * group.blocks * net.padded, item),
         (plan.GROUP_BEFORE, "before", observed * group.elements * net.padded, item),
         (plan.GROUP_FACTOR, "factor", observed * group.blocks * net.padded, item),
-        (plan.GROUP_WEIGHT, "weight", horizons * net.padded, item),
-        (plan.GROUP_ERROR_POWER, "error_power", horizons, 8),
         (plan.GROUP_VARIANCE, "variance", horizons, 8),
     ):
         table[index] = row.take(f"{name}.{segment}", count, size)

@@ -129,6 +129,8 @@ def _fill_forecaster(layout: ModelLayout, row: NDArray[np.uint8], d: int) -> Non
             sizes = (net.hidden, 1, group.regressors)
             _fill_readout(layout, row, f"{name}.head{e}", sizes, seasonal_terms(layout.settings))
         if group.training != "frozen":
+            layout.segment(row, f"{name}.error_power", np.float64)[:] = 1.0
+        if group.filters:
             _fill_filter(layout, row, name, group)
     if isinstance(layout.settings.season, int):
         state = layout.segment(row, f"channel{d}.season", np.int64)
@@ -140,4 +142,3 @@ def _fill_filter(layout: ModelLayout, row: NDArray[np.uint8], name: str, group: 
     lanes = ALIGNMENT // np.dtype(dtype).itemsize
     covariance = layout.segment(row, f"{name}.covariance", dtype).reshape(-1, triangle(size), lanes)
     covariance[:, [triangle(i + 1) - 1 for i in range(size)]] = FILTER_PRIOR
-    layout.segment(row, f"{name}.error_power", np.float64)[:] = 1.0

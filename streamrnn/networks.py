@@ -10,7 +10,7 @@ from streamrnn.errors import SettingsError
 CELLS = ("lstm", "gru", "diagonal_lstm")
 FORMS = "cell, cell:units, cell:units:training, or ar:lags"
 
-_TRAININGS = ("adam", "kalman", "kalman_gates", "frozen")
+_TRAININGS = ("adam", "adam_heads", "kalman", "kalman_gates", "frozen")
 _OF_CELL = {"diagonal_lstm": "kalman"}  # how a cell learns where nothing else is said; the others: Adam
 _MOST_UNITS, _MOST_LAGS = 512, 64
 
@@ -36,7 +36,8 @@ class NetworkSpec:
         None: the setting ``hidden``.
     training : str
         ``"adam"``: a network of the detector, with a head of its own and slow readouts.
-        The others: a network of each channel's forecaster, with fast heads. ``"kalman"``: a filter
+        The others: a network of each channel's forecaster, with fast heads. ``"adam_heads"``: Adam on
+        what these heads missed, through a window of 8 steps; ``"kalman"``: a filter
         with a block of covariance for each unit; ``"kalman_gates"``: for each gate of each unit, which
         costs less, and so always where units see each other; ``"frozen"``: none.
     lags : int

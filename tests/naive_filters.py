@@ -16,7 +16,9 @@ from streamrnn.groups import WINDOW
 from streamrnn.kernels import kalman
 from streamrnn.kernels.trainers import kalman as trainer
 from streamrnn.kernels.trainers import window
+from streamrnn.tables import Training
 
+_OF_ADAM = ("rate", "beta_1", "beta_2", "epsilon", "clip")
 _STEP = 1e-30  # of a complex step
 
 # ---------------------------------------------------------------- trained cells
@@ -210,6 +212,26 @@ class DenseCell:
             stored=self.steps[part],
         )
         return self._rows(naive.complex_step(lambda p: past.run(self.twin, p)[-1].state[0] @ weights, self.p))
+
+
+class Descent:
+    """Adam along the gradient of what all horizons missed, each in units of its usual error."""
+
+    def __init__(self, cell: DenseCell, horizons: np.ndarray) -> None:
+        self.cell, self.horizons, self.noise = cell, horizons, Noise(horizons)
+        self.adam = naive.Adam(**{name: getattr(Training(), name) for name in _OF_ADAM})
+
+    def learn(self, observations: list[Observation]) -> None:
+        gradient = np.zeros(self.cell.theta.shape)
+        for seen in observations:
+            error, _ = self.noise.learn(seen)
+            share = error / sqrt(self.noise.powers[seen.k]) / self.horizons[seen.k]
+            gradient -= share * self.cell.derivative(self.horizons[seen.k], seen.weights)
+        if observations:
+            self.cell.theta = self.adam.update({"theta": self.cell.theta}, {"theta": gradient})["theta"]
+
+    def follow(self) -> dict:
+        return {}
 
 
 class DenseFilter:

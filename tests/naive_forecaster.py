@@ -11,7 +11,7 @@ from math import sqrt
 import naive
 import naive_model
 import numpy as np
-from naive_filters import Cell, DenseCell, DenseFilter, Filter, Observation
+from naive_filters import Cell, DenseCell, DenseFilter, Descent, Filter, Observation
 from support import Network
 
 from streamrnn.groups import FAST_FORGETTING, GroupShape
@@ -81,7 +81,7 @@ class Group:
         self.shape, self.horizons = shape, horizons
         hidden = shape.network.hidden
         self.cell = self._cell(weights) if hidden else None
-        self.filter = self._filter() if shape.training != "frozen" else None
+        self.trainer = self._trainer() if shape.training != "frozen" else None
         self.heads = [Head(hidden, shape.regressors, len(horizons), forget) for forget in FAST_FORGETTING]
         # The same regressors in one piece: the leverage is z' P z.
         terms = hidden + 1 + shape.regressors
@@ -93,7 +93,9 @@ class Group:
         network = self.shape.network
         return Cell(weights) if network.spec.diagonal else DenseCell(network.cell, weights)
 
-    def _filter(self) -> Filter | DenseFilter:
+    def _trainer(self) -> Filter | DenseFilter | Descent:
+        if self.shape.training == "adam_heads":
+            return Descent(self.cell, self.horizons)
         if isinstance(self.cell, Cell):
             return Filter(self.cell, self.horizons, self.shape.blocks)
         return DenseFilter(self.cell, self.horizons)
@@ -115,8 +117,8 @@ class Group:
     def learn(self, changes: np.ndarray, shares: np.ndarray) -> None:
         """The network, then the heads; ``shares`` (horizons, heads) in the mixture of all groups."""
         known = np.flatnonzero(~np.isnan(changes))
-        if self.filter:
-            self.filter.learn([self._observe(k, shares[k]) for k in known])
+        if self.trainer:
+            self.trainer.learn([self._observe(k, shares[k]) for k in known])
         for k in known:
             record = self.records[-self.horizons[k]]
             for head, kept, error in zip(self.heads, record["heads"], self.errors[k], strict=True):
@@ -137,7 +139,7 @@ class Group:
         h = self.cell.h if self.cell else np.zeros(0)
         kept = [head.regressors(h, padded[None]) for head in self.heads]
         record = {"heads": kept, "z": np.concatenate([h, [1.0], padded]), "leverage": 0.0}
-        self.records.append(record | (self.filter.follow() if self.filter else {}))
+        self.records.append(record | (self.trainer.follow() if self.trainer else {}))
         return np.array([head.changes(own)[:, 0] for head, own in zip(self.heads, kept, strict=True)])
 
 

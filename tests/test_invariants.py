@@ -17,7 +17,7 @@ NETWORKS = [
     *((name,) for name in CELLS),
     ("lstm", "gru"),
     ("gru", "diagonal_lstm:5", "ar:8"),
-    ("lstm:4:kalman",),
+    ("lstm:4:kalman", "gru:4:adam_heads"),
 ]
 COLUMNS = (
     "yhat", "yhat_lower", "yhat_upper", "share", "ahead", "anomaly_score", "p_value", "surprise",

@@ -41,11 +41,11 @@ def test_only_what_adam_trains_belongs_to_the_detector(cell):
 
 FORMS = (
     "; give cell, cell:units, cell:units:training, or ar:lags, "
-    "with cells lstm, gru, diagonal_lstm and trainings adam, kalman, kalman_gates, frozen"
+    "with cells lstm, gru, diagonal_lstm and trainings adam, adam_heads, kalman, kalman_gates, frozen"
 )
 UNITS = "; after the first colon comes a number from 1 to 512"
 LAGS = "; after the first colon comes a number from 1 to 64"
-TRAININGS = "; a network learns by adam, kalman, kalman_gates, frozen"
+TRAININGS = "; a network learns by adam, adam_heads, kalman, kalman_gates, frozen"
 
 
 @pytest.mark.parametrize(

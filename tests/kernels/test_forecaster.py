@@ -98,7 +98,7 @@ def test_what_it_learned_equals_that_of_the_twin(pair):
         weights = Network(shape).named(part(f"channel{d}.group0.weights", shape.dtype))
         theta = naive.Cell(weights).theta
         assert relative_error(theta, group.cell.theta) < 10 * tolerance
-        for found, blocks in zip(covariances(fleet, d), group.filter.blocks, strict=True):
+        for found, blocks in zip(covariances(fleet, d), group.trainer.blocks, strict=True):
             expected = np.array([block.covariance for block in blocks])
             assert relative_error(found, expected) < 10 * tolerance
 
@@ -146,7 +146,7 @@ def test_a_frozen_network_stays_as_it_was_drawn_and_a_trained_one_does_not(pair)
 
 # ---------------------------------------------------------------- derivatives through a window
 
-DENSE = ("lstm:4:kalman", "ar:8")  # compiled once for all of these tests
+DENSE, DESCENDING = ("lstm:4:kalman", "ar:8"), ("gru:4:adam_heads", "ar:8")  # each compiled once
 
 
 @pytest.mark.parametrize("horizons", [(1,), (1, 4), (1, 3, 6), (1, 2, 3, 4, 6)], ids=str)
@@ -159,9 +159,31 @@ def test_a_network_whose_units_see_each_other_learns_what_its_twin_learns(horizo
     theta = naive.DenseCell(kept.cell, Network(kept).named(flat)).theta
     assert relative_error(theta, group.cell.theta) < 10 * tolerance
     blocks = covariances(fleet)
-    expected = group.filter.covariance.reshape(blocks.shape)
+    expected = group.trainer.covariance.reshape(blocks.shape)
     assert relative_error(blocks, expected) < 10 * tolerance
     assert np.trace(expected, axis1=2, axis2=3).max() < kalman.PRIOR * expected.shape[-1]
+
+
+@pytest.mark.parametrize("horizons", [(1,), (1, 3, 6)], ids=str)
+def test_adam_moves_a_network_along_what_its_heads_missed_as_the_twin_does(horizons):
+    fleet, found, twin, said = ran_together(("a",), "float64", 160, DESCENDING, horizons)
+    assert_same_forecasts(found, said, TOLERANCE["float64"])
+    kept, group = fleet.layout.groups[0].network, twin.forecasters[0].groups[0]
+    flat = fleet.layout.segment(fleet.row(0), "channel0.group0.weights", kept.dtype)
+    theta = naive.DenseCell(kept.cell, Network(kept).named(flat)).theta
+    assert relative_error(theta, group.cell.theta) < 10 * TOLERANCE["float64"]
+
+
+def test_heads_whose_weights_ran_away_leave_a_network_that_adam_trains_as_it_is():
+    fleet = ran_together(("a",), "float64", 40, DESCENDING, (1,))[0]
+    values, _ = records(1)
+    for e in range(len(FAST_FORGETTING)):
+        fleet.layout.segment(fleet.row(0), f"channel0.group0.head{e}.shared_weights", np.float64)[0] = 1e300
+    times = np.arange(400, 430, dtype=np.int64) * 60_000_000_000
+    found = fleet.process(Batch.of_one_series(values[:30], times, 400))
+    weights = fleet.layout.segment(fleet.row(0), "channel0.group0.weights", np.float64)
+    assert np.isfinite(weights).all()
+    assert np.isfinite(found.yhat).all()
 
 
 # ---------------------------------------------------------------- what runs away

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from streamrnn.kernels.trainers.descent import Descent
 from streamrnn.kernels.trainers.frozen import Frozen
 from streamrnn.kernels.trainers.kalman import RealTime
 from streamrnn.kernels.trainers.window import Window
 
-__all__ = ["Frozen", "RealTime", "Window"]
+__all__ = ["Descent", "Frozen", "RealTime", "Window"]

@@ -21,13 +21,13 @@ from math import sqrt as square_root
 from typing import NamedTuple
 
 from streamrnn.kernels import kalman, plan
-from streamrnn.kernels.cells.protocol import cell_gradient
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.heads import leverage, mixed_error
-from streamrnn.kernels.network import clear, in_one_piece, slot_before, step_back
+from streamrnn.kernels.network import clear
 from streamrnn.kernels.residuals import forecast_slot
 from streamrnn.kernels.trainers.kalman import CLIP, learn_error_power, write_weights
 from streamrnn.kernels.trainers.protocol import implements, trainer_follow, trainer_learn
+from streamrnn.kernels.trainers.through_time import differentiate, window_of
 from streamrnn.kernels.vector import (
     float64_at,
     fma,
@@ -81,31 +81,11 @@ def _observation(cell, group, row, scratch, k):
 
 
 @kernel
-def _go_back(cell, group, row, scratch, first, steps, weights):
-    """The errors of ``steps`` slots back from ``first``, where dL/dh is ``weights``."""
-    table, net = int64_at(group), group + load(int64_at(group), plan.GROUP_NET)
-    sizes = int64_at(net)
-    padded = load(table, plan.GROUP_PADDED)
-    dh = pointer_like(scratch + load(sizes, plan.NET_DH), cell.one)
-    clear(pointer_like(scratch + load(sizes, plan.NET_CARRY), cell.one), padded)
-    for j in range(0, padded, lanes(dh)):
-        store_vector(dh, j, load_vector(weights, j))
-    for n in range(steps):
-        slot = slot_before(first, n, load(sizes, plan.NET_SLOTS))
-        step_back(cell, net, row, scratch, slot, n == steps - 1)
-
-
-@kernel
-def _differentiate(cell, group, row, scratch, k, first, steps):
+def _derive(cell, group, row, scratch, k, first, steps):
     """G of horizon ``k``'s forecast, made at slot ``first``, to the scratch without rows of padding."""
-    never_inline()
-    table, net = int64_at(group), group + load(int64_at(group), plan.GROUP_NET)
-    sizes = int64_at(net)
-    weights = pointer_like(row + load(table, plan.GROUP_WEIGHT), cell.one)
-    weights = shift(weights, k * load(table, plan.GROUP_PADDED))
-    _go_back(cell, group, row, scratch, first, steps, weights)
-    start, length = in_one_piece(cell, net, scratch, first, steps)
-    cell_gradient(cell, net, row, scratch, start, length)
+    differentiate(cell, group, row, scratch, k, first, steps)
+    table = int64_at(group)
+    sizes = int64_at(group + load(table, plan.GROUP_NET))
     gradient = pointer_like(scratch + load(sizes, plan.NET_GRADIENT), cell.one)
     _, _, out, _ = _observation(cell, group, row, scratch, k)
     apart, size = load(table, plan.GROUP_APART), load(table, plan.GROUP_BLOCK)
@@ -254,16 +234,13 @@ def _look(cell, group, row, scratch, places, k):
     table = int64_at(group)
     if k >= load(table, plan.GROUP_HORIZONS):
         return False, 0.0, 0.0
-    net = int64_at(group + load(table, plan.GROUP_NET))
-    counters = int64_at(row + load(net, plan.NET_COUNTERS))
     horizon, own = load(horizons, k), shift(shares, k * width)
     error, total = mixed_error(group, scratch, own, k)
-    steps = min(load(table, plan.GROUP_WINDOW), load(counters, plan.COUNT_FILLED) - horizon + 1)
+    first, steps = window_of(group, row, horizon)
     if isnan(error) or steps < 1:
         return False, 0.0, 0.0
     write_weights(cell, group, row, scratch, own, k, total)
-    first = slot_before(load(counters, plan.COUNT_SLOT), horizon - 1, load(net, plan.NET_SLOTS))
-    _differentiate(cell, group, row, scratch, k, first, steps)
+    _derive(cell, group, row, scratch, k, first, steps)
     v = learn_error_power(group, row, error, k)
     slot = forecast_slot(newest, horizon, load(table, plan.GROUP_SLOTS))
     most = CLIP * square_root(v)
