@@ -163,7 +163,7 @@ FORECASTERS: dict[str, Forecaster] = {
     "frozen_48": _detector(networks=("diagonal_lstm:48:frozen",)),
     "adam_heads": _detector(networks=("lstm:12:adam_heads",)),
     "dense": _detector(networks=("lstm:12:kalman",)),
-    "trained": _detector(networks=("diagonal_lstm:12", "diagonal_lstm:12")),
+    "trained": _detector(networks=("diagonal_lstm:12:kalman_units",) * 2),
     "trained_12": _detector(networks=("diagonal_lstm:12",)),
     "forecast": _detector(preset="forecast"),
     "holt_winters": _scaled(

@@ -80,7 +80,7 @@ class GroupShape:
     @property
     def blocks(self) -> int:
         """Blocks of a unit's covariance: one, or one for each gate."""
-        one = self.network.spec.diagonal and self.training != "kalman_gates"
+        one = self.training == "kalman_units"
         return 1 if one else len(self.network.spec.gates)
 
 

@@ -10,16 +10,17 @@ from streamrnn.errors import SettingsError
 CELLS = ("lstm", "gru", "diagonal_lstm")
 FORMS = "cell, cell:units, cell:units:training, or ar:lags"
 
-_TRAININGS = ("adam", "adam_heads", "kalman", "kalman_gates", "frozen")
+_TRAININGS = ("adam", "adam_heads", "kalman", "kalman_units", "frozen")
 _OF_CELL = {"diagonal_lstm": "kalman"}  # how a cell learns where nothing else is said; the others: Adam
 _MOST_UNITS, _MOST_LAGS = 512, 64
 
 # Networks by preset, for one channel and for several. The alerts of one channel hear an LSTM and a GRU.
+_BEST = ("diagonal_lstm:12:kalman_units", "diagonal_lstm:12:kalman_units", "diagonal_lstm:48:frozen", "ar:24")
 PRESETS = {
     "default": (("lstm", "gru", "diagonal_lstm"), ("lstm",)),
     "forecast": (
-        ("lstm", "gru", "diagonal_lstm", "diagonal_lstm", "diagonal_lstm:48:frozen", "ar:24"),
-        ("diagonal_lstm", "diagonal_lstm", "diagonal_lstm:48:frozen", "ar:24"),
+        ("lstm", "gru", *_BEST),
+        _BEST,
     ),
 }
 
@@ -38,8 +39,8 @@ class NetworkSpec:
         ``"adam"``: a network of the detector, with a head of its own and slow readouts.
         The others: a network of each channel's forecaster, with fast heads. ``"adam_heads"``: Adam on
         what these heads missed, through a window of 8 steps; ``"kalman"``: a filter
-        with a block of covariance for each unit; ``"kalman_gates"``: for each gate of each unit, which
-        costs less, and so always where units see each other; ``"frozen"``: none.
+        with a block of covariance for each gate of each unit; ``"kalman_units"``: one for each unit of
+        a diagonal cell, which costs more and learns a little more; ``"frozen"``: none.
     lags : int
         Newest values that the heads of an autoregression see; 0: the setting ``lags``.
     """
@@ -84,9 +85,9 @@ def parse(text: str) -> NetworkSpec:
     training = rest[1] if len(rest) == 2 else _OF_CELL.get(cell, "adam")
     if training not in _TRAININGS:
         raise SettingsError(f"networks has {text!r}; a network learns by {', '.join(_TRAININGS)}")
-    if training == "kalman_gates" and cell != "diagonal_lstm":
+    if training == "kalman_units" and cell != "diagonal_lstm":
         raise SettingsError(
-            f"networks has {text!r}; kalman_gates is for diagonal_lstm; give {cell}:12:kalman"
+            f"networks has {text!r}; kalman_units is for diagonal_lstm; give {cell}:12:kalman"
         )
     return NetworkSpec(cell, _number(text, rest[:1], _MOST_UNITS), training)
 

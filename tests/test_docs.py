@@ -146,7 +146,7 @@ def forecaster_bytes(group_specs, n_channels, horizons, ring):
     return total
 
 
-ONE, TWO = (12, 8, True, 1), (12, 8, True, 1)
+ONE, WHOLE = (12, 8, True, 4), (12, 8, True, 1)
 
 
 @pytest.mark.parametrize(
@@ -155,9 +155,9 @@ ONE, TWO = (12, 8, True, 1), (12, 8, True, 1)
         ({}, [ONE], 2048),
         ({"horizons": (1, 4, 24), "season": "off"}, [ONE], 0),
         ({"season": 1000}, [ONE], 2048),
-        ({"preset": "forecast", "horizons": (1, 24)}, [ONE, TWO, (48, 8, False, 1), (0, 24, False, 1)], 2048),
-        ({"channels": list("abcdefghijkl"), "networks": "diagonal_lstm:50"}, [(50, 8, True, 1)], 2048),
-        ({"networks": "diagonal_lstm:32:kalman_gates", "lags": 16}, [(32, 16, True, 4)], 2048),
+        ({"preset": "forecast", "horizons": (1, 24)}, [WHOLE, WHOLE, (48, 8, False, 1), (0, 24, False, 1)], 2048),
+        ({"channels": list("abcdefghijkl"), "networks": "diagonal_lstm:50"}, [(50, 8, True, 4)], 2048),
+        ({"networks": "diagonal_lstm:32:kalman_units", "lags": 16}, [(32, 16, True, 1)], 2048),
     ],
 )
 def test_the_memory_formula_of_forecasters_is_what_they_take(settings, groups, ring):

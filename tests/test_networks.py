@@ -18,7 +18,7 @@ from streamrnn.networks import CELLS, NetworkSpec, parse
         ("diagonal_lstm", NetworkSpec("diagonal_lstm", None, "kalman")),
         ("diagonal_lstm:48", NetworkSpec("diagonal_lstm", 48, "kalman")),
         ("diagonal_lstm:12:kalman", NetworkSpec("diagonal_lstm", 12, "kalman")),
-        ("diagonal_lstm:12:kalman_gates", NetworkSpec("diagonal_lstm", 12, "kalman_gates")),
+        ("diagonal_lstm:12:kalman_units", NetworkSpec("diagonal_lstm", 12, "kalman_units")),
         ("gru:7:kalman", NetworkSpec("gru", 7, "kalman")),
         ("diagonal_lstm:12:frozen", NetworkSpec("diagonal_lstm", 12, "frozen")),
         ("diagonal_lstm:12:adam", NetworkSpec("diagonal_lstm", 12, "adam")),
@@ -41,11 +41,11 @@ def test_only_what_adam_trains_belongs_to_the_detector(cell):
 
 FORMS = (
     "; give cell, cell:units, cell:units:training, or ar:lags, "
-    "with cells lstm, gru, diagonal_lstm and trainings adam, adam_heads, kalman, kalman_gates, frozen"
+    "with cells lstm, gru, diagonal_lstm and trainings adam, adam_heads, kalman, kalman_units, frozen"
 )
 UNITS = "; after the first colon comes a number from 1 to 512"
 LAGS = "; after the first colon comes a number from 1 to 64"
-TRAININGS = "; a network learns by adam, adam_heads, kalman, kalman_gates, frozen"
+TRAININGS = "; a network learns by adam, adam_heads, kalman, kalman_units, frozen"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ TRAININGS = "; a network learns by adam, adam_heads, kalman, kalman_gates, froze
         ("lstm:3:sgd", TRAININGS),
         ("lstm:3:", TRAININGS),
         ("lstm:3:Adam", TRAININGS),
-        ("gru:3:kalman_gates", "; kalman_gates is for diagonal_lstm; give gru:12:kalman"),
+        ("gru:3:kalman_units", "; kalman_units is for diagonal_lstm; give gru:12:kalman"),
     ],
 )
 def test_a_wrong_entry_is_refused_with_what_fits(text, message):

@@ -27,7 +27,7 @@ NETWORKS = [
     ("none",),
     *((name,) for name in CELLS),
     ("lstm", "gru"),
-    ("gru", "diagonal_lstm:7:kalman_gates", "ar:16"),
+    ("gru", "diagonal_lstm:7:kalman_units", "ar:16"),
     ("lstm:9:kalman",),
 ]
 
