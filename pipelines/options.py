@@ -6,8 +6,9 @@ import argparse
 import csv
 
 from streamrnn import __version__
-from streamrnn.networks import CELLS, PRESETS
+from streamrnn.networks import CELLS
 from streamrnn.pipelines.alert_options import add_alerts
+from streamrnn.presets import PRESETS
 
 __all__ = ["FILES", "PICTURES", "RECORD", "SETTINGS", "make_parser"]
 

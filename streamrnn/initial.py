@@ -14,6 +14,7 @@ from streamrnn.kernels.kalman import PRIOR as FILTER_PRIOR
 from streamrnn.kernels.kalman import triangle
 from streamrnn.kernels.scaler import REACH
 from streamrnn.layout import ModelLayout
+from streamrnn.presets import PRESETS
 from streamrnn.scoring import alert, anchor, autoregression, fusion, novelty, tail
 from streamrnn.space import ALIGNMENT, LANES, aligned_bytes, round_up
 from streamrnn.tables import PRIOR, NetworkShape
@@ -85,7 +86,8 @@ def initial_row(layout: ModelLayout) -> NDArray[np.uint8]:
     layout.segment(row, "fusion", np.float64)[:] = fusion.initial_state()
     layout.segment(row, "tail", np.float64)[:] = tail.initial_state()
     if channels == 1:
-        pairs = layout.segment(row, "pairs", np.float64).reshape(-1, novelty.PAIRS)
+        size = novelty.pairs_size(PRESETS[settings.preset].pairs)
+        pairs = layout.segment(row, "pairs", np.float64).reshape(-1, size)
         pairs[:, novelty.CODES :].view(np.float32)[:] = novelty.NOWHERE
     for i, shape in enumerate(layout.networks):
         _fill_network(layout, row, f"network{i}", shape, settings.seed + i)

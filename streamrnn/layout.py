@@ -16,6 +16,7 @@ from streamrnn.groups import FAST_CLIP, FAST_FORGETTING, forecaster_table, group
 from streamrnn.kernels import plan
 from streamrnn.kernels.features import PER_CHANNEL, SHARED
 from streamrnn.kernels.scaler import WINDOW
+from streamrnn.presets import PRESETS
 from streamrnn.scoring import (
     alert,
     anchor,
@@ -135,16 +136,18 @@ class ModelLayout:
 
     def _evidence_segments(self, table: Int64Array) -> None:
         """What ``scoring`` keeps of a series, and its room in the scratch."""
-        channels = len(self.settings.channels)
+        channels, preset = len(self.settings.channels), PRESETS[self.settings.preset]
+        values, pairs = novelty.values_size(preset.values), novelty.pairs_size(preset.pairs)
+        table[plan.MODEL_VALUE_ROOM], table[plan.MODEL_PAIR_ROOM] = preset.values, preset.pairs
         table[plan.MODEL_LEVELS_SIZE] = hotelling.copy_size(channels)
         table[plan.MODEL_LEVELS_STRIDE] = round_up(channels, LANES)
         for index, name, count in (
             (plan.MODEL_PAST, "past", channels * autoregression.STRIDE),
             (plan.MODEL_AUTOREGRESSION, "autoregression", 2 * channels * autoregression.COPY),
             (plan.MODEL_LEVELS, "levels", 2 * hotelling.copy_size(channels)),
-            (plan.MODEL_NOVELTY, "novelty", channels * novelty.VALUES),
-            (plan.MODEL_PAIRS, "pairs", len(self.networks) * novelty.PAIRS if channels == 1 else 0),
-            (plan.MODEL_CONTEXT, "context", novelty.VALUES if channels == 1 else 0),
+            (plan.MODEL_NOVELTY, "novelty", channels * values),
+            (plan.MODEL_PAIRS, "pairs", len(self.networks) * pairs if channels == 1 else 0),
+            (plan.MODEL_CONTEXT, "context", values if channels == 1 else 0),
             (plan.MODEL_FLAT, "flat", channels * flatline.STATE),
             (plan.MODEL_UNREST, "unrest", channels * unrest.STATE),
             (plan.MODEL_ANCHOR, "anchor", anchor.STATE),

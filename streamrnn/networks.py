@@ -14,16 +14,6 @@ _TRAININGS = ("adam", "adam_heads", "kalman", "kalman_units", "frozen")
 _OF_CELL = {"diagonal_lstm": "kalman"}  # how a cell learns where nothing else is said; the others: Adam
 _MOST_UNITS, _MOST_LAGS = 512, 64
 
-# Networks by preset, for one channel and for several. The alerts of one channel hear an LSTM and a GRU.
-_BEST = ("diagonal_lstm:12:kalman_units", "diagonal_lstm:12:kalman_units", "diagonal_lstm:48:frozen", "ar:24")
-PRESETS = {
-    "default": (("lstm", "gru", "diagonal_lstm"), ("lstm",)),
-    "forecast": (
-        ("lstm", "gru", *_BEST),
-        _BEST,
-    ),
-}
-
 
 @dataclass(frozen=True)
 class NetworkSpec:

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from streamrnn.errors import SettingsError
-from streamrnn.networks import PRESETS, NetworkSpec, parse
+from streamrnn.networks import NetworkSpec, parse
+from streamrnn.presets import PRESETS
 
 __all__ = ["Settings"]
 
@@ -118,7 +119,8 @@ class Settings:
         _set(self, "channels", _names("channels", self.channels))
         if self.preset not in PRESETS:
             raise SettingsError(f"preset is {self.preset!r}; give one of {', '.join(PRESETS)}")
-        default = PRESETS[self.preset][0 if len(self.channels) == 1 else 1]
+        preset = PRESETS[self.preset]
+        default = preset.one if len(self.channels) == 1 else preset.several
         _set(self, "networks", _names("networks", self.networks or default))
         if len(set(self.channels)) != len(self.channels):
             raise SettingsError(f"channels names one channel twice: {list(self.channels)}")

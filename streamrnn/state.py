@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from streamrnn.errors import SettingsError, StateError
 from streamrnn.kernels import plan
 from streamrnn.layout import ModelLayout
+from streamrnn.presets import PRESETS
 from streamrnn.scoring import alert, feedback, novelty
 from streamrnn.settings import Settings
 
@@ -164,10 +165,12 @@ def _indices(layout: ModelLayout) -> list[tuple[str, Any, int, type[np.generic]]
                 (f"channel{d}.group{i}.counters", plan.COUNT_SINCE, 1),
                 (f"channel{d}.group{i}.mask", everywhere, 1),
             ]
-    memories = [("novelty", slice(novelty.COUNT, None, novelty.VALUES), novelty.VALUE_CODES)]
+    preset = PRESETS[settings.preset]
+    of_values = slice(novelty.COUNT, None, novelty.values_size(preset.values))
+    memories = [("novelty", of_values, preset.values)]
     if len(settings.channels) == 1:
         memories += [
-            ("pairs", slice(novelty.PAIR_COUNT, None, novelty.PAIRS), novelty.PAIR_CODES),
-            ("context", slice(novelty.COUNT, None, novelty.VALUES), novelty.VALUE_CODES),
+            ("pairs", slice(novelty.PAIR_COUNT, None, novelty.pairs_size(preset.pairs)), preset.pairs),
+            ("context", of_values, preset.values),
         ]
     return [*((*check, np.int64) for check in whole), *((*check, np.float64) for check in memories)]

@@ -12,6 +12,7 @@ import numpy as np
 from naive_lasting import FlatLine, Unrest
 
 from streamrnn.kernels import scaler
+from streamrnn.presets import PRESETS, Preset
 from streamrnn.scoring import (
     alert,
     anchor,
@@ -251,16 +252,16 @@ class Fusion:
 class Evidence:
     """All of one series: assessed, then learned."""
 
-    def __init__(self, channels: int, networks: int) -> None:
+    def __init__(self, channels: int, networks: int, preset: Preset = PRESETS["default"]) -> None:
         self.regressions = [
             [Autoregression(copy == ANCHORED) for _ in range(channels)] for copy in (LEARNING, ANCHORED)
         ]
         self.levels = [Levels(channels, evidence._LEAST_WEIGHT), Levels(channels, 0.0)]
-        self.values = [Memory(novelty.VALUE_CODES, novelty.KEEP) for _ in range(channels)]
+        self.values = [Memory(preset.values, novelty.KEEP) for _ in range(channels)]
         self.late = 0.0  # the recent novelties of the first channel that alerts count
-        self.pairs = [Memory(novelty.PAIR_CODES, memory._KEEP) for _ in range(networks)]
+        self.pairs = [Memory(preset.pairs, memory._KEEP) for _ in range(networks)]
         self.last = np.zeros((networks, 3))
-        self.context, self.error = Memory(novelty.VALUE_CODES, memory._KEEP), 0.0
+        self.context, self.error = Memory(preset.values, memory._KEEP), 0.0
         self.flat = [FlatLine() for _ in range(channels)]
         self.unrest = [Unrest() for _ in range(channels)]
         self.gate, self.fusion = Gate(), Fusion()

@@ -17,6 +17,7 @@ from streamrnn.groups import FAST_FORGETTING
 from streamrnn.initial import initial_parameters
 from streamrnn.kernels import clock, features, plan, residuals, scaler, step
 from streamrnn.layout import ModelLayout
+from streamrnn.presets import PRESETS
 from streamrnn.scoring import alert, evidence, flatline, fusion, tail
 from streamrnn.settings import Settings
 from streamrnn.tables import FORGETTING, INNOVATION_CLIP, PRIOR, Training
@@ -106,7 +107,7 @@ class Model:
         quantile = 1.959964  # of a normal distribution at .975; the tests use a coverage of .95
         self.errors = Errors(len(self.horizons), channels, quantile, settings.coverage)
         self.clock, self.tail = Clock(), Tail()
-        self.evidence = Evidence(channels, len(layout.networks))
+        self.evidence = Evidence(channels, len(layout.networks), PRESETS[settings.preset])
         self.kinds, self.spell = Kinds(channels), Spell()
         self.late = 0  # records in a row
         self.level, self.budget = settings.alarm_rate()

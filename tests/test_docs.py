@@ -155,7 +155,11 @@ ONE, WHOLE = (12, 8, True, 4), (12, 8, True, 1)
         ({}, [ONE], 2048),
         ({"horizons": (1, 4, 24), "season": "off"}, [ONE], 0),
         ({"season": 1000}, [ONE], 2048),
-        ({"preset": "forecast", "horizons": (1, 24)}, [WHOLE, WHOLE, (48, 8, False, 1), (0, 24, False, 1)], 2048),
+        (
+            {"preset": "forecast", "horizons": (1, 24)},
+            [WHOLE, WHOLE, (48, 8, False, 1), (0, 24, False, 1)],
+            2048,
+        ),
         ({"channels": list("abcdefghijkl"), "networks": "diagonal_lstm:50"}, [(50, 8, True, 4)], 2048),
         ({"networks": "diagonal_lstm:32:kalman_units", "lags": 16}, [(32, 16, True, 1)], 2048),
     ],

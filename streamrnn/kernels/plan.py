@@ -209,6 +209,8 @@ from __future__ import annotations
     MODEL_AUTOREGRESSION,  # float64 (2, channels, ...), ``scoring/autoregression.py``
     MODEL_LEVELS,  # float64 (2, ...), ``scoring/hotelling.py``
     MODEL_NOVELTY,  # float64 (channels, ...), ``scoring/novelty.py``
+    MODEL_VALUE_ROOM,  # values that a memory has room for, and pairs
+    MODEL_PAIR_ROOM,
     MODEL_PAIRS,  # the same of the networks' pairs (networks, ...); of one channel only
     MODEL_CONTEXT,  # the same of the networks' mean error
     MODEL_FLAT,  # float64 (channels, ...), ``scoring/flatline.py``
@@ -247,7 +249,7 @@ from __future__ import annotations
     MODEL_LEVEL,  # false alarms as a p-value; 0: by the budget
     MODEL_BUDGET,  # false alarms a nanosecond; 0: by the level
     MODEL_SIZE,
-) = range(68)
+) = range(70)
 
 # a model's int64 counters, in its row
 (

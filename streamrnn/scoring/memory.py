@@ -43,9 +43,11 @@ def _forecast_of(model, row, i):
 @kernel
 def _pair_novelty(model, row, i, actual, forecast, heard):
     """Log of the largest of network ``i``'s last three novelties."""
-    memory = float64_at(row + load(int64_at(model), plan.MODEL_PAIRS) + 8 * i * novelty.PAIRS)
-    codes = float32_at(row + load(int64_at(model), plan.MODEL_PAIRS) + 8 * i * novelty.PAIRS)
-    distance = novelty.observe_pair(memory, codes, actual, forecast)
+    table = int64_at(model)
+    room = load(table, plan.MODEL_PAIR_ROOM)
+    at = row + load(table, plan.MODEL_PAIRS) + 8 * i * novelty.size_of_pairs(room)
+    memory = float64_at(at)
+    distance = novelty.observe_pair(memory, float32_at(at), room, actual, forecast)
     newest = 0.0
     if heard:
         recent = load(memory, novelty.PAIR_RECENT)
@@ -83,7 +85,7 @@ def strength(model, row, scratch, before, of_value):
     store(context, novelty.MEAN, mean)
     if before < FIRST:
         return 0.0
-    distance = novelty.observe_value(context, mean, 1.0 + abs(mean))
+    distance = novelty.observe_value(context, load(table, plan.MODEL_VALUE_ROOM), mean, 1.0 + abs(mean))
     if not heard:
         return of_value * square_root(_LEAST_PAIR) / _OF_PAIR
     recent = load(context, novelty.RECENT)

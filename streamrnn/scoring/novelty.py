@@ -38,17 +38,25 @@ FARTHEST = 1e9
 # float64 of a memory of single values: these, then sorted codes
 (COUNT, LOW, HIGH, RECENT, RECENT_LATE, MEAN) = range(6)
 CODES = 8
-VALUE_CODES = 400
-VALUES = CODES + VALUE_CODES
 
 # A memory of pairs: these as float64, then room for the search, then as float32 the codes of the
 # first members, then of the second.
 (PAIR_COUNT, LOW_1, HIGH_1, LOW_2, HIGH_2, PAIR_RECENT, LAST, BEFORE_LAST) = range(8)
-PAIR_CODES = 1024
 _FIRST = 2 * CODES + 16  # in float32
-_SECOND = _FIRST + PAIR_CODES
-PAIRS = (_SECOND + PAIR_CODES) // 2  # in float64
 NOWHERE = 1e18  # codes that are not there yet
+
+
+def values_size(room: int) -> int:
+    """Float64 of a memory of so many values."""
+    return CODES + room
+
+
+def pairs_size(room: int) -> int:
+    """Float64 of a memory of so many pairs, a multiple of 16."""
+    return _FIRST // 2 + room
+
+
+size_of_values, size_of_pairs = inlined(values_size), inlined(pairs_size)
 
 
 @inlined
@@ -72,8 +80,8 @@ def _widen(memory, low, high, value, first):
 
 
 @kernel
-def observe_value(memory, value, magnitude):
-    """Novelty of a value, 0 up; the memory learns it. The first value is no novelty.
+def observe_value(memory, room, value, magnitude):
+    """Novelty of a value, 0 up; the memory, with ``room`` for so many, learns it. The first is no novelty.
 
     ``magnitude`` is the largest that the channel has shown, in units of the value.
     """
@@ -93,7 +101,7 @@ def observe_value(memory, value, magnitude):
         distance = min(distance / width, FARTHEST) if distance > 0.0 else 0.0
     if count > 0 and distance <= NEW:
         return distance
-    if count == VALUE_CODES:
+    if count == room:
         store(codes, nearest, value)
         return distance
     for j in range(count, i, -1):
@@ -104,34 +112,34 @@ def observe_value(memory, value, magnitude):
 
 
 @inlined
-def _squares(codes, first, second, scales, i):
+def _squares(codes, room, first, second, scales, i):
     """Squared distances of ``lanes`` codes from a pair."""
     a = (splat(codes, first) - load_vector(codes, _FIRST + i)) * scales[0]
-    b = (splat(codes, second) - load_vector(codes, _SECOND + i)) * scales[1]
+    b = (splat(codes, second) - load_vector(codes, _FIRST + room + i)) * scales[1]
     return fma(a, a, b * b)
 
 
 @inlined
-def _nearest_pair(codes, count, first, second, scales):
+def _nearest_pair(codes, room, count, first, second, scales):
     """The smallest squared distance of a pair from the codes."""
-    room = shift(codes, 2 * CODES)
+    found = shift(codes, 2 * CODES)
     best = splat(codes, NOWHERE)
     for i in range(0, count, lanes(codes)):
-        best = smaller(_squares(codes, first, second, scales, i), best)
-    store_vector(room, 0, best)
-    least = load(room, 0)
+        best = smaller(_squares(codes, room, first, second, scales, i), best)
+    store_vector(found, 0, best)
+    least = load(found, 0)
     for j in range(1, lanes(codes)):
-        least = min(least, load(room, j))
+        least = min(least, load(found, j))
     return least
 
 
 @inlined
-def _place_of_nearest(codes, first, second, scales):
+def _place_of_nearest(codes, room, first, second, scales):
     """The place of the code nearest to a pair, in a full memory."""
     best, at = load(codes, _FIRST) * 0 + NOWHERE, 0
-    for i in range(PAIR_CODES):
+    for i in range(room):
         a = (first - load(codes, _FIRST + i)) * scales[0]
-        b = (second - load(codes, _SECOND + i)) * scales[1]
+        b = (second - load(codes, _FIRST + room + i)) * scales[1]
         squared = a * a + b * b
         if squared < best:
             best, at = squared, i
@@ -139,11 +147,11 @@ def _place_of_nearest(codes, first, second, scales):
 
 
 @kernel
-def observe_pair(memory, codes, first, second):
+def observe_pair(memory, codes, room, first, second):
     """Novelty of a pair of scaled values, 0 up: the root mean square over both; the memory learns it.
 
-    ``codes`` is the memory again, as float32: so many codes are searched at each
-    record, and a hundredth of the range needs no more digits.
+    ``codes`` is the memory again, as float32, with ``room`` for so many, a multiple of 16: all
+    are searched at each record, and a hundredth of the range needs no more digits.
     """
     never_inline()
     count = int(load(memory, PAIR_COUNT))
@@ -155,15 +163,15 @@ def observe_pair(memory, codes, first, second):
     a, b = np.float32(first), np.float32(second)
     distance = 0.0
     if count > 0:
-        distance = square_root(0.5 * float(_nearest_pair(codes, count, a, b, scales)))
+        distance = square_root(0.5 * float(_nearest_pair(codes, room, count, a, b, scales)))
     if count == 0 or distance > NEW:
         place = count
-        if count < PAIR_CODES:
+        if count < room:
             store(memory, PAIR_COUNT, count + 1.0)
         else:
-            place = _place_of_nearest(codes, a, b, scales)
+            place = _place_of_nearest(codes, room, a, b, scales)
         store(codes, _FIRST + place, a)
-        store(codes, _SECOND + place, b)
+        store(codes, _FIRST + room + place, b)
     return distance
 
 
