@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 from common import Contender, stream
-from flops import forward_flop, learn_flop
+from flops import CELL_WORK, forward_flop, learn_flop
 from numpy.typing import NDArray
 
 from streamrnn.initial import fill_network
@@ -16,7 +16,8 @@ from streamrnn.kernels.run import run_network, run_one
 from streamrnn.space import Space, aligned_bytes
 from streamrnn.tables import NetworkShape, Training, network_table
 
-CELLS = ("lstm", "gru")
+CELLS = ("lstm", "gru")  # where nothing else is asked for
+ALL_CELLS = tuple(CELL_WORK)
 K1, K2 = 8, 32  # what the peers run too
 SHIPPED_K1, SHIPPED_K2 = 1, 16  # the detector's default
 SHIPPED_HIDDEN = (12, 16, 32)  # 12 is the default
@@ -90,7 +91,7 @@ def contenders(cell: str, hidden: int) -> list[Contender]:
     ]
 
 
-def shipped_contenders() -> list[Contender]:
+def shipped_contenders(cells: Sequence[str] = CELLS) -> list[Contender]:
     """Learning as the detector does by default: at every record, a short way back."""
     return [
         _whole_stream(
@@ -99,7 +100,7 @@ def shipped_contenders() -> list[Contender]:
             8 * (_LEARN // hidden**2 // 32),
             learning=True,
         )
-        for cell in CELLS
+        for cell in cells
         for hidden in SHIPPED_HIDDEN
     ]
 

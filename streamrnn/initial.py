@@ -14,6 +14,7 @@ from streamrnn.kernels.kalman import PRIOR as FILTER_PRIOR
 from streamrnn.kernels.kalman import triangle
 from streamrnn.kernels.scaler import REACH
 from streamrnn.layout import ModelLayout
+from streamrnn.parameters import blocks
 from streamrnn.presets import PRESETS
 from streamrnn.scoring import alert, anchor, autoregression, fusion, novelty, tail
 from streamrnn.space import ALIGNMENT, LANES, aligned_bytes, round_up
@@ -38,31 +39,36 @@ def uniform(seed: int, n: int) -> NDArray[np.float64]:
 
 def initial_parameters(shape: NetworkShape, seed: int) -> NDArray[np.float64]:
     """Weights from U(±1/sqrt H) or the cell's bound, biases 0 but where the cell says else; padding 0."""
-    hidden, gates = shape.hidden, len(shape.spec.gates)
-    bound = shape.spec.bound or 1.0 / sqrt(max(hidden, 1))
-    cell = np.zeros((shape.rows, gates, shape.padded))
-    head = np.zeros((shape.outputs, shape.padded))
-    own = 1 if shape.spec.diagonal else hidden  # rows of weights of h
-    cut = (own + shape.inputs) * gates * hidden
-    draws = (2.0 * uniform(seed, cut + shape.outputs * hidden) - 1.0) * bound
-    weights = draws[:cut].reshape(own + shape.inputs, gates, hidden)
-    cell[:own, :, :hidden] = weights[:own]
-    cell[-1 - shape.inputs : -1, :, :hidden] = weights[own:]
-    for gate, value in shape.spec.bias.items():
-        cell[-1, shape.spec.gates.index(gate), :hidden] = value
-    head[:, :hidden] = draws[cut:].reshape(shape.outputs, hidden) * _HEAD_SCALE
     parameters = np.zeros(shape.parameters)
-    parameters[: shape.head] = cell.ravel()
-    parameters[shape.head : shape.head + head.size] = head.ravel()
+    found = blocks(shape, parameters)
+    weights = [block for name, block in found.items() if "weight" in name]
+    draws = uniform(seed, sum(block.size for block in weights))
+    ends = np.cumsum([block.size for block in weights])[:-1]
+    for block, part in zip(weights, np.split(draws, ends), strict=True):
+        block[:] = ((2.0 * part - 1.0) * _bound(shape, block)).reshape(block.shape)
+    found["head_weight"] *= _HEAD_SCALE
+    for gate, value in shape.spec.bias.items():
+        for n in range(shape.layers):
+            found[f"bias_ih_l{n}"][shape.spec.gates.index(gate)] = value
     return parameters
+
+
+def _bound(shape: NetworkShape, block: NDArray[np.float64]) -> float:
+    """Largest initial weight of a block; PyTorch's, of its recurrent layers and of its convolutions."""
+    sees_past = shape.spec.context == "inputs" and block.ndim == 4
+    seen = block.shape[0] * block.shape[1] if sees_past else shape.hidden
+    return shape.spec.bound or 1.0 / sqrt(max(seen, 1))
 
 
 def fill_network(shape: NetworkShape, segments: dict[str, NDArray[np.generic]], seed: int) -> None:
     """Set a network's weights, its constant inputs and its optimiser's powers."""
     segments["weights"][:] = initial_parameters(shape, seed)
-    v = segments["v"].reshape(shape.slots, -1)
-    v[:, shape.padded] = 1.0  # what the two biases multiply
-    v[:, shape.reads - 1] = 1.0
+    start = 0
+    for part in shape.parts:
+        v = segments["v"][start:][: shape.slots * part.v_stride].reshape(shape.slots, part.v_stride)
+        v[:, shape.padded] = 1.0  # what the two biases multiply
+        v[:, part.reads - 1] = 1.0
+        start += v.size
     segments["powers"][:] = 1.0
     segments["target"][:] = np.nan
 

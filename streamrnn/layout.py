@@ -63,6 +63,8 @@ class ModelLayout:
                 k1=settings.k1,
                 k2=settings.k2,
                 recompute=settings.recompute,
+                taps=settings.lags,
+                layers=spec.layers,
             )
             for spec in settings.specs
             if not spec.forecasts
@@ -195,10 +197,13 @@ class ModelLayout:
         """Put all tables one behind the other and tell the first where the others start."""
         horizons = np.array(self.settings.horizons, np.int64)
         nets, reads, groups = tables
+        longest = max((net.size for net in nets), default=0)
+        nets = [np.pad(net, (0, longest - net.size)) for net in nets]
         parts = [model, horizons, *nets, *reads, *groups]
         starts = np.cumsum([0, *(8 * part.size for part in parts)])
         model[plan.MODEL_HORIZON_LIST] = starts[1]
         model[plan.MODEL_NETWORK_TABLES] = starts[2]
+        model[plan.MODEL_NETWORK_BYTES] = 8 * longest
         model[plan.MODEL_READ_TABLES] = starts[2 + len(nets)]
         model[plan.MODEL_FORECASTER] = starts[2 + len(nets) + len(reads)] if groups else 0
         model[plan.MODEL_ROW_BYTES] = self.row.size

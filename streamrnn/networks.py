@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from streamrnn.errors import SettingsError
 
-CELLS = ("lstm", "gru", "diagonal_lstm")
-FORMS = "cell, cell:units, cell:units:training, or ar:lags"
+CELLS = ("lstm", "gru", "diagonal_lstm", "rnn", "rnn_relu", "rnn_logistic", "jordan", "tdnn")
+FORMS = "cell, cell:units, cell:unitsxlayers, cell:units:training, or ar:lags"
 
 _TRAININGS = ("adam", "adam_heads", "kalman", "kalman_units", "frozen")
 _OF_CELL = {"diagonal_lstm": "kalman"}  # how a cell learns where nothing else is said; the others: Adam
-_MOST_UNITS, _MOST_LAGS = 512, 64
+_ADAM_ALONE = ("jordan", "tdnn")  # what they see of the past is no h, which the filter asks for
+_MOST_UNITS, _MOST_LAGS, MOST_LAYERS = 512, 64, 4
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,15 @@ class NetworkSpec:
         a diagonal cell, which costs more and learns a little more; ``"frozen"``: none.
     lags : int
         Newest values that the heads of an autoregression see; 0: the setting ``lags``.
+    layers : int
+        Layers one above the other, of as many units each.
     """
 
     cell: str
     units: int | None = None
     training: str = "adam"
     lags: int = 0
+    layers: int = 1
 
     @property
     def forecasts(self) -> bool:
@@ -58,8 +62,8 @@ def parse(text: str) -> NetworkSpec:
     --------
     >>> parse("diagonal_lstm:48:frozen").training
     'frozen'
-    >>> parse("lstm").forecasts, parse("ar:24").lags
-    (False, 24)
+    >>> parse("lstm").forecasts, parse("ar:24").lags, parse("gru:12x2").layers
+    (False, 24, 2)
     """
     cell, *rest = text.split(":")
     if cell == "ar" and len(rest) <= 1:
@@ -75,11 +79,27 @@ def parse(text: str) -> NetworkSpec:
     training = rest[1] if len(rest) == 2 else _OF_CELL.get(cell, "adam")
     if training not in _TRAININGS:
         raise SettingsError(f"networks has {text!r}; a network learns by {', '.join(_TRAININGS)}")
+    units, layers = _sizes(text, rest[0]) if rest else (None, 1)
+    if training != "adam" and (layers > 1 or cell in _ADAM_ALONE):
+        what = cell if cell in _ADAM_ALONE else "a network of several layers"
+        raise SettingsError(f"networks has {text!r}; {what} learns by adam; give {cell}:{rest[0]}:adam")
     if training == "kalman_units" and cell != "diagonal_lstm":
         raise SettingsError(
             f"networks has {text!r}; kalman_units is for diagonal_lstm; give {cell}:12:kalman"
         )
-    return NetworkSpec(cell, _number(text, rest[:1], _MOST_UNITS), training)
+    return NetworkSpec(cell, units, training, layers=layers)
+
+
+def _sizes(text: str, part: str) -> tuple[int, int]:
+    """(units, layers) of ``12`` or ``12x2``."""
+    units, x, layers = part.partition("x")
+    sizes = [int(size) if size.isdecimal() else 0 for size in (units, layers if x else "1")]
+    if not (1 <= sizes[0] <= _MOST_UNITS and 1 <= sizes[1] <= MOST_LAYERS):
+        raise SettingsError(
+            f"networks has {text!r}; after the first colon comes a number of units from 1 to {_MOST_UNITS}, "
+            f"or such as 12x2 with layers from 1 to {MOST_LAYERS}"
+        )
+    return sizes[0], sizes[1]
 
 
 def _number(text: str, parts: list[str], most: int) -> int | None:

@@ -48,9 +48,10 @@ class Settings:
         forecasts at some three times the cost.
     networks : sequence of str
         Structural. The networks themselves; empty is the preset's. An entry is
-        ``cell``, ``cell:units`` or ``cell:units:training``. Cells ``"lstm"`` and ``"gru"``
+        ``cell``, ``cell:units``, ``cell:unitsxlayers`` or ``cell:units:training``. Cells ``"lstm"``,
+        ``"gru"``, ``"rnn"``, ``"rnn_relu"``, ``"rnn_logistic"``, ``"jordan"`` and ``"tdnn"``
         are networks of the detector; each channel's forecasts come from the others:
-        ``"diagonal_lstm"``, trained by a Kalman filter, any cell with the training
+        ``"diagonal_lstm"``, trained by a Kalman filter, a cell with the training
         ``kalman`` or ``frozen``, and ``"ar:24"``, an autoregression on 24 values. Without one
         of these the detector's networks forecast. ``"none"`` is no network at all: each forecast is the
         running mean, and no alert listens to it.
@@ -66,8 +67,8 @@ class Settings:
     horizons : sequence of int
         Structural. How many records ahead to forecast; 1 is always among them.
     lags : int
-        Structural. Past values of its own channel that a readout sees; a
-        multiple of 8, at most 64.
+        Structural. Past values of its own channel that a readout sees, and records that a
+        ``tdnn`` sees; a multiple of 8, at most 64.
     season : int or str
         Structural. Records of a season, 2 to 65,536, whose values the forecasters see;
         ``"auto"`` looks for one, up to 682 records, ``"off"`` does not.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from streamrnn.kernels import plan
 from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.cells.protocol import CellSpec
+from streamrnn.kernels.cells.stack import Stack
 from streamrnn.space import LANES, UNIT, Int64Array, Space, round_up
 
 # The readout's constants (``docs/how-it-works.md`` tells what was measured).
@@ -44,6 +45,8 @@ class NetworkShape:
     double: bool = False
     adam: bool = True  # whether Adam trains it
     older: int = 0  # steps that the ring keeps beyond k2
+    taps: int = 8  # steps whose inputs a cell sees that sees earlier ones
+    layers: int = 1
 
     @property
     def spec(self) -> CellSpec:
@@ -59,23 +62,47 @@ class NetworkShape:
         return len(self.spec.gates) * self.padded
 
     @property
+    def context(self) -> int:
+        """What a step reads that is neither h nor its inputs."""
+        return {"outputs": self.outputs, "inputs": (self.taps - 1) * self.inputs}.get(self.spec.context, 0)
+
+    @property
     def reads(self) -> int:
-        """What a step reads: h, 1, the inputs, 1."""
-        return self.padded + self.inputs + 2
+        """What a slot of v holds: h, 1, the inputs, the context, 1."""
+        return self.padded + self.inputs + self.context + 2
+
+    @property
+    def own_rows(self) -> int:
+        """Rows of the cell's weights before those of its inputs: of h and its bias; diagonal: of h."""
+        return {"hidden": self.padded + 1, "own": 1}.get(self.spec.context, 0)
 
     @property
     def rows(self) -> int:
-        """Rows of the cell's weights: h, its bias, the inputs, their bias; diagonal: h, inputs, bias."""
-        return self.inputs + 2 if self.spec.diagonal else self.reads
+        """Rows of the cell's weights: its own, the inputs, the context, their bias."""
+        return self.own_rows + self.inputs + self.context + 1
 
     @property
     def filling(self) -> int:
         """Elements of the weights' rows that belong to no unit."""
-        return 0 if self.spec.diagonal else (self.padded - self.hidden) * self.columns
+        return (self.padded - self.hidden) * self.columns if self.spec.context == "hidden" else 0
+
+    @property
+    def v_stride(self) -> int:
+        return round_up(self.reads, UNIT)
+
+    @property
+    def parts(self) -> tuple[NetworkShape, ...]:
+        """Each layer as a network by itself, from the inputs up; the inputs of the others are padded h."""
+        if self.layers == 1:
+            return (self,)
+        return tuple(
+            replace(self, layers=1, inputs=self.padded if n else self.inputs) for n in range(self.layers)
+        )
 
     @property
     def head(self) -> int:
-        return self.rows * self.columns
+        """Elements of the weights of all layers, behind which the head's lie."""
+        return sum(part.rows * part.columns for part in self.parts)
 
     @property
     def parameters(self) -> int:
@@ -93,26 +120,22 @@ class NetworkShape:
     @property
     def tag(self) -> object:
         """The value that selects this network's kernels."""
-        return self.spec.tag(self.dtype(1))
+        one = self.dtype(1)
+        return self.spec.tag(one) if self.layers == 1 else Stack(one, self.spec.tag(one))
 
 
 def network_table(
     shape: NetworkShape, training: Training, row: Space, scratch: Space, name: str
 ) -> Int64Array:
-    """Reserve a network's segments and return its table (``kernels/plan.py``)."""
-    item = 8 if shape.double else 4
-    slots, spec = shape.slots, shape.spec
-    v_stride = round_up(shape.reads, UNIT)
+    """Reserve a network's segments and return its table (``kernels/plan.py``).
+
+    Returns
+    -------
+    table : (layers * NET_SIZE,) int64
+        The first layer's, by which the driver knows the network, and those of the others.
+    """
+    item, layers, slots, spec = 8 if shape.double else 4, shape.layers, shape.slots, shape.spec
     table = np.zeros(plan.NET_SIZE, np.int64)
-    table[plan.NET_HIDDEN], table[plan.NET_PADDED] = shape.hidden, shape.padded
-    table[plan.NET_INPUTS], table[plan.NET_OUTPUTS] = shape.inputs, shape.outputs
-    table[plan.NET_SLOTS], table[plan.NET_K1], table[plan.NET_K2] = slots, shape.k1, slots - 1
-    table[plan.NET_RECOMPUTE], table[plan.NET_FEEDBACK] = shape.recompute, spec.feedback
-    table[plan.NET_V_STRIDE] = v_stride
-    table[plan.NET_SAVED_STRIDE] = spec.saved * shape.padded
-    table[plan.NET_ERRORS_STRIDE] = spec.errors * shape.padded
-    table[plan.NET_PARAMETERS], table[plan.NET_HEAD] = shape.parameters, shape.head
-    table[plan.NET_FULL], table[plan.NET_FILLING] = shape.hidden * shape.columns, shape.filling
     for index, segment, count, size in (
         (plan.NET_COUNTERS, "counters", plan.COUNT_SIZE, 8),
         (plan.NET_POWERS, "powers", 2, 8),
@@ -120,24 +143,80 @@ def network_table(
         (plan.NET_WEIGHTS, "weights", shape.parameters, item),
         (plan.NET_MOMENT_1, "moment_1", shape.parameters * shape.adam, item),
         (plan.NET_MOMENT_2, "moment_2", shape.parameters * shape.adam, item),
-        (plan.NET_V, "v", slots * v_stride, item),
-        (plan.NET_SAVED, "saved", slots * spec.saved * shape.padded, item),
+        (plan.NET_V, "v", slots * sum(part.v_stride for part in shape.parts), item),
+        (plan.NET_SAVED, "saved", layers * slots * spec.saved * shape.padded, item),
         (plan.NET_Y, "y", slots * shape.outputs, item),
         (plan.NET_TARGET, "target", slots * shape.outputs, item),
     ):
         table[index] = row.take(f"{name}.{segment}", count, size)
     for index, segment, count in (
-        (plan.NET_ERRORS, "errors", slots * spec.errors * shape.padded),
+        (plan.NET_ERRORS, "errors", layers * slots * spec.errors * shape.padded),
         (plan.NET_GRADIENT, "gradient", shape.parameters),
-        (plan.NET_DH, "dh", 2 * shape.padded),
-        (plan.NET_CARRY, "carry", shape.padded),
+        (plan.NET_TOP_DH, "dh", 2 * layers * shape.padded),
+        (plan.NET_CARRY, "carry", layers * shape.padded),
     ):
         table[index] = scratch.take(f"{name}.{segment}", count, item)
+    if layers > 1:
+        table[plan.NET_BY_INPUTS] = scratch.take(f"{name}.by_inputs", shape.padded, item)
+    _write_sizes(shape, table)
     numbers = table.view(np.float64)
     numbers[plan.NET_RATE], numbers[plan.NET_CLIP] = training.rate, training.clip
     numbers[plan.NET_BETA_1], numbers[plan.NET_BETA_2] = training.beta_1, training.beta_2
     numbers[plan.NET_EPSILON], numbers[plan.NET_HUBER] = training.epsilon, training.huber
-    return table
+    return _layer_tables(shape, table)
+
+
+def _write_sizes(shape: NetworkShape, table: Int64Array) -> None:
+    """The sizes that all layers share."""
+    spec, stack = shape.spec, shape.layers > 1
+    for index, value in (
+        (plan.NET_HIDDEN, shape.hidden),
+        (plan.NET_PADDED, shape.padded),
+        (plan.NET_OUTPUTS, shape.outputs),
+        (plan.NET_LAYERS, shape.layers),
+        (plan.NET_SLOTS, shape.slots),
+        (plan.NET_K1, shape.k1),
+        (plan.NET_K2, shape.slots - 1),
+        (plan.NET_FEEDBACK, spec.context == "outputs"),
+        (plan.NET_RECOMPUTE, shape.recompute),
+        (plan.NET_SAVED_STRIDE, spec.saved * shape.padded),
+        (plan.NET_ERRORS_STRIDE, shape.layers * spec.errors * shape.padded),
+        (plan.NET_PARAMETERS, shape.parameters),
+        (plan.NET_FULL, shape.hidden * shape.columns),
+        (plan.NET_FILLING, 0 if stack else shape.filling),  # a stack has such rows in several places
+    ):
+        table[index] = value
+
+
+def _layer_tables(shape: NetworkShape, common: Int64Array) -> Int64Array:
+    """Each layer's table, from what all have in common: where the layer's own part of each segment is."""
+    item, last = 8 if shape.double else 4, shape.layers - 1
+    weights = v = 0
+    tables = []
+    for n, part in enumerate(shape.parts):
+        table = common.copy()
+        table[plan.NET_INPUTS], table[plan.NET_CONTEXT] = part.inputs, part.context
+        table[plan.NET_V_STRIDE] = part.v_stride
+        table[plan.NET_HEAD] = shape.head - weights
+        for index, elements in (
+            (plan.NET_WEIGHTS, weights),
+            (plan.NET_GRADIENT, weights),
+            (plan.NET_V, v),
+            (plan.NET_SAVED, n * shape.slots * shape.spec.saved * shape.padded),
+            (plan.NET_ERRORS, n * shape.spec.errors * shape.padded),
+            (plan.NET_CARRY, n * shape.padded),
+        ):
+            table[index] += elements * item
+        table[plan.NET_DH] = common[plan.NET_TOP_DH] + (last - n) * 2 * shape.padded * item
+        tables.append(table)
+        weights += part.rows * part.columns
+        v += shape.slots * part.v_stride
+    for table in tables:
+        table[plan.NET_TOP], table[plan.NET_TOP_STRIDE] = (
+            tables[-1][plan.NET_V],
+            tables[-1][plan.NET_V_STRIDE],
+        )
+    return np.concatenate(tables)
 
 
 @dataclass(frozen=True)

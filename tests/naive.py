@@ -9,18 +9,19 @@ look at the real part.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from streamrnn.groups import FAST_CLIP
 from streamrnn.kernels import readout
-from streamrnn.tables import INNOVATION_CLIP
+from streamrnn.tables import INNOVATION_CLIP, NetworkShape
 
 Arrays = dict[str, np.ndarray]
 Tuple = tuple[np.ndarray, ...]
 
 _STEP = 1e-30
+TAPS = NetworkShape.taps
 
 
 def sigmoid(z: np.ndarray) -> np.ndarray:
@@ -36,16 +37,89 @@ def _affine(p: Arrays, weight: str, bias: str, v: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell's equations: linear products of inputs and h, then what the gates make of them."""
+    """A cell's equations: linear products of inputs and state, then what the gates make of them."""
 
     states: int  # h and what else recurs
-    products: Callable[[Arrays, np.ndarray, np.ndarray], Tuple]
+    products: Callable[[Arrays, np.ndarray, Tuple], Tuple]
     activate: Callable[[Tuple, Tuple], Tuple]
+    context: str = "hidden"  # what recurs last: with "outputs" the head's, with "inputs" those that were
+
+    def run(self, p: Arrays, x: np.ndarray, state: Tuple, stored: Tuple | None = None) -> tuple[Tuple, Tuple]:
+        """The products of a step, with real parts as they were then, and the state after it."""
+        products = self.products(p, x, state)
+        if stored is not None:
+            products = tuple(_with_real_part(now, then) for now, then in zip(products, stored, strict=True))
+        after = self.activate(products, state)
+        if self.context == "inputs":
+            kept = state[1].shape[-1] - x.shape[-1]
+            return products, (*after, _beside(x, state[1][..., :kept]))
+        return products, after if self.context == "hidden" else (*after, state[1])
+
+    def hear(self, state: Tuple, y: np.ndarray) -> Tuple:
+        """The state after the head said y."""
+        return (state[0], y) if self.context == "outputs" else state
+
+    def zero_state(self, p: Arrays) -> Tuple:
+        outputs, hidden = p["head_weight"].shape[-2:]
+        earlier = p["weight_ih_l0"].shape[-1] * (TAPS - 1) // TAPS
+        last = {"outputs": (np.zeros(outputs),), "inputs": (np.zeros(earlier),)}.get(self.context, ())
+        return (*(np.zeros(hidden) for _ in range(self.states)), *last)
 
 
-def _lstm_products(p: Arrays, x: np.ndarray, h: np.ndarray) -> Tuple:
-    """W_ih x + b_ih + W_hh h + b_hh (torch.nn.LSTM)."""
-    return (_affine(p, "weight_ih_l0", "bias_ih_l0", x) + _affine(p, "weight_hh_l0", "bias_hh_l0", h),)
+@dataclass(frozen=True)
+class Stack:
+    """Layers of one cell, the h of one being the inputs of the next; states and products as one list.
+
+    The states are those of the last layer first, since the first of them is what the head reads.
+    """
+
+    cell: Cell
+    layers: int
+
+    def _of_layer(self, p: Arrays, n: int) -> Arrays:
+        own = {name: array for name, array in p.items() if name.endswith(f"_l{n}")}
+        return {name.replace(f"_l{n}", "_l0"): array for name, array in own.items()}
+
+    def _split(self, values: Tuple) -> list[Tuple]:
+        size = len(values) // self.layers
+        return [values[n * size : (n + 1) * size] for n in range(self.layers)]
+
+    def run(self, p: Arrays, x: np.ndarray, state: Tuple, stored: Tuple | None = None) -> tuple[Tuple, Tuple]:
+        before = self._split(state)[::-1]
+        then = self._split(stored) if stored is not None else [None] * self.layers
+        products, after = [], []
+        for n in range(self.layers):
+            made, left = self.cell.run(self._of_layer(p, n), x, before[n], then[n])
+            products.append(made)
+            after.append(left)
+            x = left[0]
+        return sum(products, ()), sum(after[::-1], ())
+
+    def hear(self, state: Tuple, y: np.ndarray) -> Tuple:
+        return sum((self.cell.hear(part, y) for part in self._split(state)), ())
+
+    def zero_state(self, p: Arrays) -> Tuple:
+        of_head = {"head_weight": p["head_weight"]}
+        parts = [self.cell.zero_state({**self._of_layer(p, n), **of_head}) for n in range(self.layers)]
+        return sum(parts[::-1], ())
+
+
+def _beside(*parts: np.ndarray) -> np.ndarray:
+    leading = np.broadcast_shapes(*(part.shape[:-1] for part in parts))
+    return np.concatenate([np.broadcast_to(part, (*leading, part.shape[-1])) for part in parts], axis=-1)
+
+
+def _from_h(p: Arrays, state: Tuple) -> np.ndarray:
+    return _affine(p, "weight_hh_l0", "bias_hh_l0", state[0])
+
+
+def _from_x(p: Arrays, x: np.ndarray) -> np.ndarray:
+    return _affine(p, "weight_ih_l0", "bias_ih_l0", x)
+
+
+def _one_product(p: Arrays, x: np.ndarray, state: Tuple) -> Tuple:
+    """W_ih x + b_ih + W_hh h + b_hh (torch.nn.LSTM, torch.nn.RNN)."""
+    return (_from_x(p, x) + _from_h(p, state),)
 
 
 def _lstm_activate(products: Tuple, state: Tuple) -> Tuple:
@@ -55,9 +129,9 @@ def _lstm_activate(products: Tuple, state: Tuple) -> Tuple:
     return sigmoid(o) * np.tanh(c), c
 
 
-def _gru_products(p: Arrays, x: np.ndarray, h: np.ndarray) -> Tuple:
+def _gru_products(p: Arrays, x: np.ndarray, state: Tuple) -> Tuple:
     """Those with x and those with h apart: r comes between them (torch.nn.GRU)."""
-    return _affine(p, "weight_ih_l0", "bias_ih_l0", x), _affine(p, "weight_hh_l0", "bias_hh_l0", h)
+    return _from_x(p, x), _from_h(p, state)
 
 
 def _gru_activate(products: Tuple, state: Tuple) -> Tuple:
@@ -69,18 +143,45 @@ def _gru_activate(products: Tuple, state: Tuple) -> Tuple:
     return ((1.0 - z) * n + z * state[0],)
 
 
-# A new cell needs one line here: the conformance suite asks for it.
-def _diagonal_products(p: Arrays, x: np.ndarray, h: np.ndarray) -> Tuple:
+def _diagonal_products(p: Arrays, x: np.ndarray, state: Tuple) -> Tuple:
     """W_ih x + b_ih + w_hh h, a unit's own h only."""
-    of_gates = np.concatenate([h] * 4, axis=-1)
-    return (_affine(p, "weight_ih_l0", "bias_ih_l0", x) + p["weight_hh_l0"][..., 0] * of_gates,)
+    of_gates = np.concatenate([state[0]] * 4, axis=-1)
+    return (_from_x(p, x) + p["weight_hh_l0"][..., 0] * of_gates,)
 
 
+def _tdnn_products(p: Arrays, x: np.ndarray, state: Tuple) -> Tuple:
+    """W_0 x(t) + W_1 x(t-1) + ... + b."""
+    return (_from_x(p, _beside(x, state[1])),)
+
+
+def _jordan_products(p: Arrays, x: np.ndarray, state: Tuple) -> Tuple:
+    """W_ih x + b_ih + W_yh y."""
+    return (_from_x(p, x) + (p["weight_yh_l0"] @ state[1][..., None])[..., 0],)
+
+
+def _simple(function: Callable[[np.ndarray], np.ndarray]) -> Callable[[Tuple, Tuple], Tuple]:
+    return lambda products, state: (function(products[0]),)
+
+
+def _relu(z: np.ndarray) -> np.ndarray:
+    return np.where(z.real > 0.0, z, 0.0)  # far below the cap
+
+
+# A new cell needs one line here: the conformance suite asks for it.
 CELLS = {
-    "lstm": Cell(2, _lstm_products, _lstm_activate),
+    "lstm": Cell(2, _one_product, _lstm_activate),
     "gru": Cell(1, _gru_products, _gru_activate),
     "diagonal_lstm": Cell(2, _diagonal_products, _lstm_activate),
+    "rnn": Cell(1, _one_product, _simple(np.tanh)),
+    "rnn_relu": Cell(1, _one_product, _simple(_relu)),
+    "rnn_logistic": Cell(1, _one_product, _simple(sigmoid)),
+    "jordan": Cell(1, _jordan_products, _simple(np.tanh), "outputs"),
+    "tdnn": Cell(1, _tdnn_products, _simple(np.tanh), "inputs"),
 }
+
+
+def twin(cell: str, layers: int = 1) -> Cell | Stack:
+    return CELLS[cell] if layers == 1 else Stack(CELLS[cell], layers)
 
 
 def _with_real_part(values: np.ndarray, real: np.ndarray) -> np.ndarray:
@@ -105,23 +206,16 @@ def step(
     derivatives follow the weights of today: what backpropagation through stored
     activations differentiates (Williams and Peng 1990, BPTT(h; h')).
     """
-    products = cell.products(p, x, state[0])
-    if stored:
-        products = tuple(
-            _with_real_part(now, then) for now, then in zip(products, stored.products, strict=True)
-        )
-    state = state if masked else cell.activate(products, state)
+    products, after = cell.run(p, x, state, stored.products if stored else None)
+    state = state if masked else after
     y = _affine(p, "head_weight", "head_bias", state[0])
-    return Step(products, state, _with_real_part(y, stored.y) if stored else y)
-
-
-def zero_state(cell: Cell, hidden: int) -> Tuple:
-    return tuple(np.zeros(hidden) for _ in range(cell.states))
+    y = _with_real_part(y, stored.y) if stored else y
+    return Step(products, state if masked else cell.hear(state, y), y)
 
 
 def sequence(cell: Cell, p: Arrays, inputs: np.ndarray, masks: np.ndarray | None = None) -> list[Step]:
     """Every step of a sequence from a state of zeros."""
-    state, steps = zero_state(cell, p["head_weight"].shape[-1]), []
+    state, steps = cell.zero_state(p), []
     for t, x in enumerate(inputs):
         steps.append(step(cell, p, x, state, masks is not None and bool(masks[t])))
         state = steps[-1].state
@@ -170,6 +264,11 @@ class Window:
         return sum(
             np.sum(np.where(k, huber(e, threshold), 0.0), axis=-1) for e, k in zip(errors, known, strict=True)
         )
+
+    def loss_of_inputs(self, cell: Cell, p: Arrays, threshold: float, inputs: np.ndarray) -> np.ndarray:
+        """The same of other inputs (..., steps, D)."""
+        other = replace(self, inputs=np.moveaxis(inputs, -2, 0))
+        return other.loss(cell, p, threshold) + 0.0 * np.sum(inputs, axis=(-2, -1))
 
     @property
     def losses(self) -> int:
@@ -246,7 +345,7 @@ class Learner:
         """State ``back`` steps ago."""
         if back < len(self.steps):
             return self.steps[len(self.steps) - 1 - back].state
-        return zero_state(self.cell, self.p["head_weight"].shape[-1])
+        return self.cell.zero_state(self.p)
 
     def _update(self) -> None:
         filled = min(len(self.steps), self.k2)

@@ -112,7 +112,7 @@ class Cell:
         p = {
             "weight_hh_l0": flat[:, :, :1], "weight_ih_l0": flat[:, :, 1:-1], "bias_ih_l0": flat[:, :, -1],
         }  # fmt: skip
-        self.state = self.twin.activate(self.twin.products(p, x, self.state[0]), self.state)
+        self.state = self.twin.run(p, x, self.state)[1]
 
 
 class Filter:
@@ -167,7 +167,7 @@ class DenseCell:
         self.twin = naive.CELLS[name]
         self.theta = self._rows(weights)
         self.units = weights["weight_hh_l0"].shape[1]
-        self.states = [naive.zero_state(self.twin, self.units)]  # one more than steps
+        self.states = [self.twin.zero_state(self.p)]  # one more than steps
         self.inputs: list[np.ndarray] = []
         self.masks: list[bool] = []
         self.steps: list[naive.Step] = []

@@ -13,6 +13,7 @@ from streamrnn.kernels import network, plan
 from streamrnn.kernels.cells.protocol import cell_input_gradient
 from streamrnn.kernels.run import run_network, window_gradient
 from streamrnn.kernels.vector import int64_at, load, pointer_like, store
+from streamrnn.parameters import blocks, named, set_named
 from streamrnn.space import Space, aligned_bytes
 from streamrnn.tables import NetworkShape, Training, network_table
 
@@ -88,43 +89,13 @@ class Network:
         offset, count = space.segments[f"net.{name}"]
         return self.memory_of(space)[offset : offset + count * dtype.itemsize].view(dtype)
 
-    def _blocks(self, flat: np.ndarray) -> Arrays:
-        """Views of what a flat parameter vector holds; cell weights as (from, gate, unit)."""
-        shape = self.shape
-        hidden, padded, n_inputs = shape.hidden, shape.padded, shape.inputs
-        cell = flat[: shape.head].reshape(shape.rows, len(shape.spec.gates), padded)[:, :, :hidden]
-        bias = shape.head + shape.outputs * padded
-        own = 1 if shape.spec.diagonal else hidden
-        return {
-            "weight_hh_l0": cell[:own],
-            **({} if shape.spec.diagonal else {"bias_hh_l0": cell[padded]}),
-            "weight_ih_l0": cell[-1 - n_inputs : -1],
-            "bias_ih_l0": cell[-1],
-            "head_weight": flat[shape.head : bias].reshape(shape.outputs, padded)[:, :hidden],
-            "head_bias": flat[bias : bias + shape.outputs],
-        }
-
     def named(self, flat: np.ndarray) -> Arrays:
         """A flat parameter vector (weights, moments, gradient) as arrays of PyTorch's names."""
-        arrays = {}
-        for name, block in self._blocks(flat).items():
-            if name.startswith("weight"):  # (from, gate, unit) -> (gate x unit, from)
-                source, gates, units = block.shape
-                arrays[name] = block.transpose(1, 2, 0).reshape(gates * units, source)
-            else:
-                arrays[name] = block.ravel() if name.startswith("bias") else block
-        return {name: array.astype(np.float64) for name, array in arrays.items()}
+        return named(self.shape, flat)
 
     def set_weights(self, arrays: Arrays) -> None:
         """Set the arrays that are given, by PyTorch's names and shapes."""
-        for name, block in self._blocks(self.segment("weights")).items():
-            if name not in arrays:
-                continue
-            if name.startswith("weight"):
-                gates, units = block.shape[1:]
-                block[:] = arrays[name].reshape(gates, units, -1).transpose(2, 0, 1)
-            else:
-                block[:] = arrays[name].reshape(block.shape)
+        set_named(self.shape, self.segment("weights"), arrays)
 
     @property
     def weights(self) -> Arrays:
@@ -133,14 +104,15 @@ class Network:
     def padding(self, flat: np.ndarray) -> np.ndarray:
         """The elements of a flat parameter vector that belong to no unit."""
         inside = np.zeros(flat.size, bool)
-        for block in self._blocks(inside).values():
+        for block in blocks(self.shape, inside).values():
             block[...] = True
         return flat[~inside]
 
     def hidden(self) -> np.ndarray:
         """(padded,) h of the newest step."""
         slot = (self.segment("counters")[plan.COUNT_SLOT] + 1) % (self.shape.slots)
-        return self.segment("v").reshape(self.shape.slots, -1)[slot, : self.shape.padded].copy()
+        top = self.shape.slots * self.shape.parts[-1].v_stride  # the last layer's v is the last
+        return self.segment("v")[-top:].reshape(self.shape.slots, -1)[slot, : self.shape.padded].copy()
 
     def run(
         self, inputs: np.ndarray, observed: np.ndarray | None = None, learning: bool = False
@@ -187,18 +159,14 @@ class Network:
         return out[: self.shape.inputs].astype(np.float64)
 
 
+_KINDS = ("weight_ih", "weight_hh", "weight_yh", "bias_ih", "bias_hh", "head_weight", "head_bias")
+
+
 def random_weights(shape: NetworkShape, rng: np.random.Generator, scale: float = 0.7) -> Arrays:
     """Weights of a network with biases and a head, by PyTorch's names."""
-    columns, hidden = len(shape.spec.gates) * shape.hidden, shape.hidden
-    sizes: dict[str, tuple[int, ...]] = {
-        "weight_ih_l0": (columns, shape.inputs),
-        "weight_hh_l0": (columns, 1 if shape.spec.diagonal else hidden),
-        "bias_ih_l0": (columns,),
-        **({} if shape.spec.diagonal else {"bias_hh_l0": (columns,)}),
-        "head_weight": (shape.outputs, hidden),
-        "head_bias": (shape.outputs,),
-    }
-    return {name: scale * rng.normal(size=size) for name, size in sizes.items()}
+    like = named(shape, np.zeros(shape.parameters))
+    order = sorted(like, key=lambda name: next(n for n, kind in enumerate(_KINDS) if name.startswith(kind)))
+    return {name: scale * rng.normal(size=like[name].shape) for name in order}
 
 
 def golden(name: str) -> Arrays:

@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from streamrnn.parameters import blocks
+from streamrnn.tables import NetworkShape
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
@@ -55,11 +59,25 @@ def test_a_small_replay_writes_times_ratios_and_memory(tmp_path):
     assert "8/ratio" in printed and "memory/ratio" in printed
 
 
-@pytest.mark.parametrize(("cell", "gates", "elementwise"), [("lstm", 4, 112), ("gru", 3, 72)])
-def test_a_step_forward_counts_every_weight_once(cell, gates, elementwise):
+@pytest.mark.parametrize(
+    ("cell", "elementwise"),
+    [
+        ("lstm", 112),
+        ("gru", 72),
+        ("rnn", 21),
+        ("rnn_relu", 0),
+        ("rnn_logistic", 22),
+        ("jordan", 21),
+        ("tdnn", 21),
+    ],
+)
+def test_a_step_forward_counts_every_weight_once(cell, elementwise):
     forward_flop = runpy.run_path(str(BENCHMARKS / "flops.py"))["forward_flop"]
-    weights, head = gates * 20 * (20 + 3 + 2), 2 * (20 + 1)
-    assert forward_flop(cell, 20, inputs=3, outputs=2) == 2 * weights + elementwise * 20 + 2 * head
+    shape = NetworkShape(cell, 20, 3, 2, 1, 1)
+    sizes = [
+        block.size for name, block in blocks(shape, np.zeros(shape.parameters)).items() if "head" not in name
+    ]
+    assert forward_flop(cell, 20, inputs=3, outputs=2) == 2 * sum(sizes) + elementwise * 20 + 2 * 2 * (20 + 1)
 
 
 def test_a_quick_look_at_alerts_writes_shares_memory_and_lateness(tmp_path):

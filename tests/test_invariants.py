@@ -13,8 +13,10 @@ from streamrnn import Batch, Fleet, Settings
 from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.plan import NO_TIME
 
+SINGLY = ("lstm", "gru", "diagonal_lstm")  # the others in one model together, and singly with -m soak
 NETWORKS = [
-    *((name,) for name in CELLS),
+    *(pytest.param((name,), marks=[pytest.mark.soak] * (name not in SINGLY)) for name in CELLS),
+    ("rnn_relu", "jordan", "tdnn", "lstm:4x2"),
     ("lstm", "gru"),
     ("gru", "diagonal_lstm:5", "ar:8"),
     ("lstm:4:kalman", "gru:4:adam_heads"),

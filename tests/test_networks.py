@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamrnn import Settings, SettingsError
+from streamrnn.kernels import cells
 from streamrnn.networks import CELLS, NetworkSpec, parse
 
 
@@ -22,6 +23,11 @@ from streamrnn.networks import CELLS, NetworkSpec, parse
         ("gru:7:kalman", NetworkSpec("gru", 7, "kalman")),
         ("diagonal_lstm:12:frozen", NetworkSpec("diagonal_lstm", 12, "frozen")),
         ("diagonal_lstm:12:adam", NetworkSpec("diagonal_lstm", 12, "adam")),
+        ("gru:12x2", NetworkSpec("gru", 12, "adam", layers=2)),
+        ("rnn:1x1", NetworkSpec("rnn", 1, "adam")),
+        ("tdnn:512x4:adam", NetworkSpec("tdnn", 512, "adam", layers=4)),
+        ("diagonal_lstm:3x2:adam", NetworkSpec("diagonal_lstm", 3, "adam", layers=2)),
+        ("rnn_relu:7:kalman", NetworkSpec("rnn_relu", 7, "kalman")),
         ("ar", NetworkSpec("ar", 0, "frozen", 8)),
         ("ar:1", NetworkSpec("ar", 0, "frozen", 1)),
         ("ar:64", NetworkSpec("ar", 0, "frozen", 64)),
@@ -31,19 +37,27 @@ def test_an_entry_says_cell_units_training_or_lags(text, spec):
     assert parse(text) == spec
 
 
+def test_every_cell_can_be_asked_for():
+    assert set(CELLS) == set(cells.CELLS)
+
+
 @pytest.mark.parametrize("cell", [*CELLS, "ar"])
 def test_only_what_adam_trains_belongs_to_the_detector(cell):
     assert parse(cell).forecasts == (parse(cell).training != "adam")
-    if cell != "ar":
+    if cell not in ("ar", "jordan", "tdnn"):
         assert parse(f"{cell}:3:frozen").forecasts
+    if cell != "ar":
         assert not parse(f"{cell}:3:adam").forecasts
 
 
 FORMS = (
-    "; give cell, cell:units, cell:units:training, or ar:lags, "
-    "with cells lstm, gru, diagonal_lstm and trainings adam, adam_heads, kalman, kalman_units, frozen"
+    "; give cell, cell:units, cell:unitsxlayers, cell:units:training, or ar:lags, with cells "
+    "lstm, gru, diagonal_lstm, rnn, rnn_relu, rnn_logistic, jordan, tdnn "
+    "and trainings adam, adam_heads, kalman, kalman_units, frozen"
 )
-UNITS = "; after the first colon comes a number from 1 to 512"
+UNITS = (
+    "; after the first colon comes a number of units from 1 to 512, or such as 12x2 with layers from 1 to 4"
+)
 LAGS = "; after the first colon comes a number from 1 to 64"
 TRAININGS = "; a network learns by adam, adam_heads, kalman, kalman_units, frozen"
 
@@ -68,12 +82,21 @@ TRAININGS = "; a network learns by adam, adam_heads, kalman, kalman_units, froze
         ("lstm:²", UNITS),
         ("lstm:frozen", UNITS),
         ("diagonal_lstm:x:frozen", UNITS),
+        ("lstm:3x0", UNITS),
+        ("lstm:3x5", UNITS),
+        ("lstm:x2", UNITS),
+        ("lstm:3x", UNITS),
+        ("lstm:3x2x2", UNITS),
         ("ar:0", LAGS),
         ("ar:65", LAGS),
         ("ar:", LAGS),
         ("lstm:3:sgd", TRAININGS),
         ("lstm:3:", TRAININGS),
         ("lstm:3:Adam", TRAININGS),
+        ("gru:3x2:kalman", "; a network of several layers learns by adam; give gru:3x2:adam"),
+        ("diagonal_lstm:3x2", "; a network of several layers learns by adam; give diagonal_lstm:3x2:adam"),
+        ("jordan:3:frozen", "; jordan learns by adam; give jordan:3:adam"),
+        ("tdnn:3:kalman", "; tdnn learns by adam; give tdnn:3:adam"),
         ("gru:3:kalman_units", "; kalman_units is for diagonal_lstm; give gru:12:kalman"),
     ],
 )

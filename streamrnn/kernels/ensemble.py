@@ -58,7 +58,8 @@ def learn_all(cells, model, row, scratch, places):
 
 @inlined
 def _network_table(model, i):
-    return model + load(int64_at(model), plan.MODEL_NETWORK_TABLES) + 8 * i * plan.NET_SIZE
+    table = int64_at(model)
+    return model + load(table, plan.MODEL_NETWORK_TABLES) + i * load(table, plan.MODEL_NETWORK_BYTES)
 
 
 @inlined

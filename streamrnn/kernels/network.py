@@ -51,8 +51,8 @@ def input_address(cell, net, row, slot):
 def hidden_address(cell, net, row, slot):
     """Pointer to the h that the step of a slot computed."""
     table = int64_at(net)
-    v = pointer_like(row + load(table, plan.NET_V), cell.one)
-    return shift(v, next_slot(slot, load(table, plan.NET_SLOTS)) * load(table, plan.NET_V_STRIDE))
+    v = pointer_like(row + load(table, plan.NET_TOP), cell.one)
+    return shift(v, next_slot(slot, load(table, plan.NET_SLOTS)) * load(table, plan.NET_TOP_STRIDE))
 
 
 @inlined
@@ -134,7 +134,7 @@ def _head_backward(cell, net, row, scratch, slot):
     offset = load(table, plan.NET_HEAD)
     head = shift(pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one), offset)
     gradient = shift(pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one), offset)
-    dh = pointer_like(scratch + load(table, plan.NET_DH), cell.one)
+    dh = pointer_like(scratch + load(table, plan.NET_TOP_DH), cell.one)
     h = hidden_address(cell, net, row, slot)
     y = shift(pointer_like(row + load(table, plan.NET_Y), cell.one), slot * outputs)
     target = shift(pointer_like(row + load(table, plan.NET_TARGET), cell.one), slot * outputs)
@@ -174,8 +174,9 @@ def open_window(cell, net, row, scratch):
     offset = load(table, plan.NET_HEAD)
     gradient = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
     clear(shift(gradient, offset), load(table, plan.NET_PARAMETERS) - offset)
-    clear(pointer_like(scratch + load(table, plan.NET_DH), cell.one), 2 * load(table, plan.NET_PADDED))
-    clear(pointer_like(scratch + load(table, plan.NET_CARRY), cell.one), load(table, plan.NET_PADDED))
+    units = load(table, plan.NET_LAYERS) * load(table, plan.NET_PADDED)
+    clear(pointer_like(scratch + load(table, plan.NET_TOP_DH), cell.one), 2 * units)
+    clear(pointer_like(scratch + load(table, plan.NET_CARRY), cell.one), units)
     return steps
 
 

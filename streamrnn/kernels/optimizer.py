@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from math import sqrt as square_root
 
 from streamrnn.kernels import plan
@@ -27,8 +28,11 @@ def adam(cell, net, row, scratch, squares, losses):
 
     The gradient is that of the sum of ``losses`` losses and ``squares`` its sum
     of squares; the step is that of their mean. Reads and writes the parameters,
-    both moments and the running powers of beta.
+    both moments and the running powers of beta. A gradient that left the range of
+    numbers on its way back has no direction: such an update is left out.
     """
+    if not float(squares) < inf:
+        return
     table, numbers = int64_at(net), float64_at(net)
     powers = float64_at(row + load(table, plan.NET_POWERS))
     weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)

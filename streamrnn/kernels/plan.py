@@ -5,7 +5,7 @@ byte offsets into the model's row, and the constants of its training (float64 bi
 patterns: read them through ``float64_at``). One table serves all rows of a fleet.
 
 A network's ring has one slot more than the steps that are looked back on. Slot s holds
-what one record's step read and computed: ``v`` = [h of the step before | 1 | inputs | 1],
+what one record's step read and computed: ``v`` = [h of the step before | 1 | inputs | context | 1],
 what the cell saved for its way back, the head's outputs, their targets, and whether the
 step was masked.
 The step's own h lies where the next step will read it, in ``v`` of slot s + 1.
@@ -18,13 +18,16 @@ from __future__ import annotations
     NET_HIDDEN,  # hidden units
     NET_PADDED,  # the same, rounded up to 16 and zero beyond
     NET_INPUTS,
+    NET_CONTEXT,  # elements of v that are neither h nor inputs of the step: outputs or inputs before it
     NET_OUTPUTS,
+    NET_LAYERS,  # of a stack, whose tables lie one behind the other; the sizes are those of one layer
     NET_SLOTS,
     NET_K1,
     NET_K2,  # steps that are looked back on
     NET_FEEDBACK,  # 1: the cell reads the outputs of the step before
     NET_RECOMPUTE,  # 1: go back through activations recomputed under the current weights
     NET_V_STRIDE,  # elements of v in one slot
+    NET_TOP_STRIDE,  # the same of the layer whose h the head reads
     NET_SAVED_STRIDE,  # elements that the cell saves in one slot
     NET_ERRORS_STRIDE,  # elements of dL/d(pre-activation) of one slot, in the scratch
     NET_PARAMETERS,  # elements of all parameters: cell, head, padding
@@ -36,6 +39,7 @@ from __future__ import annotations
     NET_MOMENT_1,
     NET_MOMENT_2,
     NET_V,
+    NET_TOP,  # v of the layer whose h the head reads
     NET_SAVED,
     NET_Y,
     NET_TARGET,
@@ -46,6 +50,8 @@ from __future__ import annotations
     NET_ERRORS,
     NET_GRADIENT,
     NET_DH,
+    NET_TOP_DH,  # that of the layer whose h the head reads; the others' lie behind it
+    NET_BY_INPUTS,  # room for dL/dx of a layer above
     NET_CARRY,  # what else flows back in time: the cell state's gradient
     # training, float64
     NET_RATE,
@@ -55,7 +61,7 @@ from __future__ import annotations
     NET_CLIP,
     NET_HUBER,
     NET_SIZE,
-) = range(37)
+) = range(43)
 
 # a network's int64 counters, in its row
 (
@@ -182,7 +188,8 @@ from __future__ import annotations
     MODEL_ROW_BYTES,
     # byte offsets into the table's own memory
     MODEL_HORIZON_LIST,  # int64, ascending, first 1
-    MODEL_NETWORK_TABLES,  # NET_SIZE numbers a network
+    MODEL_NETWORK_TABLES,  # NET_SIZE numbers a layer of a network
+    MODEL_NETWORK_BYTES,  # from one network's tables to the next one's
     MODEL_READ_TABLES,  # READ_SIZE numbers a network
     MODEL_FORECASTER,  # FORE_SIZE numbers and those of the groups; 0: the networks' own readouts forecast
     # byte offsets into the row
@@ -249,7 +256,7 @@ from __future__ import annotations
     MODEL_LEVEL,  # false alarms as a p-value; 0: by the budget
     MODEL_BUDGET,  # false alarms a nanosecond; 0: by the level
     MODEL_SIZE,
-) = range(70)
+) = range(71)
 
 # a model's int64 counters, in its row
 (

@@ -248,6 +248,37 @@ def smaller(_typing: Any, a: Any, b: Any) -> Any:
 
 
 @intrinsic
+def rectify(_typing: Any, vector: Any, cap: Any) -> Any:
+    """A vector held within 0 and ``cap``, a constant; ``cap`` where it is NaN."""
+    if not isinstance(vector, Vector):
+        return None
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        emitter = Emitter(builder, vector.element)
+        bound = _as_vector(emitter, context, sig.args[1], args[1])
+        below = builder.select(builder.fcmp_ordered("<", args[0], bound), args[0], bound)
+        return builder.select(builder.fcmp_ordered(">", below, emitter.zero), below, emitter.zero)
+
+    return vector(vector, cap), emit
+
+
+@intrinsic
+def inside(_typing: Any, vector: Any, cap: Any) -> Any:
+    """1 in every lane that lies between 0 and ``cap``, and 0 in the others."""
+    if not isinstance(vector, Vector):
+        return None
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        emitter = Emitter(builder, vector.element)
+        bound = _as_vector(emitter, context, sig.args[1], args[1])
+        low = builder.fcmp_ordered(">", args[0], emitter.zero)
+        high = builder.fcmp_ordered("<", args[0], bound)
+        return builder.select(builder.and_(low, high), emitter.constant(1.0), emitter.zero)
+
+    return vector(vector, cap), emit
+
+
+@intrinsic
 def vector_sum(_typing: Any, vector: Any) -> Any:
     """Sum over the lanes, as a fixed tree."""
 

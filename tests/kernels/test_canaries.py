@@ -23,9 +23,11 @@ from streamrnn.tables import NetworkShape
 BAD = (np.nan, np.inf, -np.inf, 1e308, -1e308, 1e100, 5e-324, 0.0)
 EDGES = (plan.NO_TIME, plan.NO_TIME + 1, -1, 0, 2**63 - 1)
 # Compiled for the invariants' tests, too: other units and blocks are the same kernels.
+SINGLY = ("lstm", "gru", "diagonal_lstm")  # the others in one model together, and singly with -m soak
 NETWORKS = [
     ("none",),
-    *((name,) for name in CELLS),
+    *(pytest.param((name,), marks=[pytest.mark.soak] * (name not in SINGLY)) for name in CELLS),
+    ("rnn_relu", "jordan", "tdnn", "lstm:4x2"),
     ("lstm", "gru"),
     ("gru", "diagonal_lstm:7:kalman_units", "ar:16"),
     ("lstm:9:kalman",),
@@ -152,16 +154,27 @@ def test_several_networks_stay_within_their_segments(networks):
 # ---------------------------------------------------------------- one network
 
 
-@pytest.mark.parametrize("cell", sorted(CELLS))
+@pytest.mark.parametrize(
+    ("cell", "most_layers"),
+    [
+        pytest.param(cell, layers, marks=[pytest.mark.soak] * (layers > 1 or cell not in SINGLY))
+        for cell in sorted(CELLS)
+        for layers in (1, 4)
+    ],
+)
 @pytest.mark.parametrize("double", [False, True])
 @given(
     hidden=st.integers(1, 40), inputs=st.integers(1, 20), outputs=st.integers(1, 18),
     k2=st.integers(1, 9), seed=st.integers(0, 2**31),
 )  # fmt: skip
 @settings(max_examples=15)
-def test_a_network_by_itself_stays_within_its_segments(cell, double, hidden, inputs, outputs, k2, seed):
+def test_a_network_by_itself_stays_within_its_segments(
+    cell, most_layers, double, hidden, inputs, outputs, k2, seed
+):
     rng = np.random.default_rng(seed)
-    shape = NetworkShape(cell, hidden, inputs, outputs, 1 + int(rng.integers(k2)), k2, double=double)
+    layers = int(rng.integers(2, most_layers + 1)) if most_layers > 1 else 1
+    windows = 1 + int(rng.integers(k2)), k2
+    shape = NetworkShape(cell, hidden, inputs, outputs, *windows, double=double, layers=layers)
     with red_zones() as zones:
         net = Network(shape)
     memories = [(net.memory_of(space)[start:end]) for space, start, end in zones]

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from streamrnn.kernels.cells import diagonal_lstm, gru, lstm
+from streamrnn.kernels.cells import diagonal_lstm, gru, jordan, lstm, rnn, tdnn
 from streamrnn.kernels.cells.protocol import CellSpec
 
-CELLS: dict[str, CellSpec] = {spec.name: spec for spec in (lstm.SPEC, gru.SPEC, diagonal_lstm.SPEC)}
+_SPECS = (
+    lstm.SPEC,
+    gru.SPEC,
+    diagonal_lstm.SPEC,
+    *rnn.SPECS,
+    jordan.SPEC,
+    tdnn.SPEC,
+)
+CELLS: dict[str, CellSpec] = {spec.name: spec for spec in _SPECS}

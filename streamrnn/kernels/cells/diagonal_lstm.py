@@ -63,7 +63,7 @@ SPEC = CellSpec(
     errors=4,
     state=(4,),
     bias={"f": 1.0},
-    diagonal=True,
+    context="own",
     bound=2.0 / sqrt(12.0),
 )
 

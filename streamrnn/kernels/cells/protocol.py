@@ -9,7 +9,8 @@ that of the model's row. Each reads and writes only the slot it is given and the
 scratch.
 
 A step may also read the previous step's head outputs (``NET_Y`` of the slot
-before): that is what a Jordan cell feeds back.
+before): that is what a Jordan cell feeds back. Its way back then goes through the head,
+to dL/dh of the slot before (``NET_TOP_DH``) and to the head's gradient.
 """
 
 from __future__ import annotations
@@ -43,13 +44,14 @@ class CellSpec:
         Which saved vectors are recurrent state besides h.
     bias : dict
         Initial value of a gate's input bias, where it is not 0.
-    feedback : bool
-        Whether a step reads the head's outputs of the step before.
-    diagonal : bool
-        Whether a unit sees no other unit: its weights of h are one row, it has no second
-        bias, and it offers ``cell_sensitivities``.
+    context : str
+        What of the past a unit sees. ``"hidden"``: h of all units, with a bias of their own;
+        ``"own"``: its own h, one row of weights without a bias (such a cell is diagonal, and
+        offers ``cell_sensitivities``); ``"outputs"``: the head's outputs of the step before;
+        ``"inputs"``: earlier inputs. The last two lie in ``v`` behind the inputs.
     bound : float or None
-        Initial weights are uniform within it; None is 1/sqrt(units).
+        Initial weights are uniform within it; None is 1/sqrt(units), or where the context is
+        earlier inputs 1/sqrt(all inputs seen).
     """
 
     name: str
@@ -59,9 +61,13 @@ class CellSpec:
     errors: int
     state: tuple[int, ...]
     bias: dict[str, float]
-    feedback: bool = False
-    diagonal: bool = False
+    context: str = "hidden"
     bound: float | None = None
+
+    @property
+    def diagonal(self) -> bool:
+        """Whether a unit sees no other unit."""
+        return self.context == "own"
 
 
 def cell_forward(cell: Any, net: int, row: int, slot: int) -> None:

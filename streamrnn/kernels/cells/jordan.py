@@ -1,0 +1,168 @@
+"""Jordan's network (1986): context = the head's outputs of the step before.
+
+    h' = tanh(W_ih x + W_yh y + b_ih),  y' = W_out h' + b_out
+
+What a step fed back is part of the network's function: on the way back, the context's
+gradient goes through the head to the h of the step before. A masked step keeps the context
+that it got, in its slot of ``v``, for the one after it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from streamrnn.kernels import plan
+from streamrnn.kernels.cells.protocol import (
+    CellSpec,
+    cell_backward,
+    cell_forward,
+    cell_gradient,
+    cell_hold,
+    cell_input_gradient,
+    implements,
+)
+from streamrnn.kernels.cells.simple import (
+    FROM_X,
+    errors_of,
+    gradient_of_inputs,
+    gradient_of_products,
+    hold_h,
+    multiply,
+    vector_behind,
+    vector_of,
+)
+from streamrnn.kernels.compiling import inlined
+from streamrnn.kernels.slots import previous_slot
+from streamrnn.kernels.vector import (
+    fma,
+    int64_at,
+    lanes,
+    load,
+    load_vector,
+    pointer_like,
+    shift,
+    splat,
+    store,
+    store_vector,
+    tanh,
+    vector_sum,
+)
+
+
+class Jordan(NamedTuple):
+    """Tag of the kernels; ``one`` carries the element type."""
+
+    one: Any
+
+
+SPEC = CellSpec("jordan", Jordan, ("h",), saved=0, errors=1, state=(), bias={}, context="outputs")
+
+
+@inlined
+def _context(cell, net, row, slot):
+    """Pointer to the outputs that a slot's step sees."""
+    table = int64_at(net)
+    inputs = load(table, plan.NET_PADDED) + 1
+    return shift(vector_of(cell, net, row, slot), inputs + load(table, plan.NET_INPUTS))
+
+
+@inlined
+def _is_masked(net, row, slot):
+    return load(int64_at(row + load(int64_at(net), plan.NET_MASK)), slot)
+
+
+@inlined
+def _listen(cell, net, row, slot):
+    """Write the newest outputs of a step that was not masked."""
+    table = int64_at(net)
+    outputs, before = load(table, plan.NET_OUTPUTS), previous_slot(slot, load(table, plan.NET_SLOTS))
+    heard = shift(pointer_like(row + load(table, plan.NET_Y), cell.one), before * outputs)
+    if _is_masked(net, row, before):
+        heard = _context(cell, net, row, before)
+    context = _context(cell, net, row, slot)
+    for k in range(outputs):
+        store(context, k, load(heard, k))
+
+
+@implements(cell_forward, Jordan)
+def forward(cell, net, row, slot):
+    h_size = load(int64_at(net), plan.NET_PADDED)
+    _listen(cell, net, row, slot)
+    multiply(cell, net, row, slot, FROM_X, 0)
+    h_out = vector_behind(cell, net, row, slot)
+    for j in range(0, h_size, lanes(h_out)):
+        store_vector(h_out, j, tanh(load_vector(h_out, j)))
+
+
+@implements(cell_hold, Jordan)
+def hold(cell, net, row, slot):
+    hold_h(cell, net, row, slot)
+    _listen(cell, net, row, slot)
+
+
+@inlined
+def _said_within(net, row, slot):
+    """Whether the outputs that a slot's step saw were made within the window."""
+    table = int64_at(net)
+    slots, counters = load(table, plan.NET_SLOTS), int64_at(row + load(table, plan.NET_COUNTERS))
+    gone = load(counters, plan.COUNT_SLOT) - slot
+    gone = gone if gone >= 0 else gone + slots
+    for _ in range(load(counters, plan.COUNT_FILLED) - 1 - gone):
+        slot = previous_slot(slot, slots)
+        if not _is_masked(net, row, slot):
+            return True
+    return False
+
+
+@inlined
+def _through_head(cell, net, row, scratch, slot, k, by_output):
+    """Take dL/dy of an output of the step before to its h and to the head's gradient.
+
+    Behind masked steps, which carry h and the way back of it, that is the h of the slot, too.
+    """
+    table = int64_at(net)
+    h_size, outputs = load(table, plan.NET_PADDED), load(table, plan.NET_OUTPUTS)
+    offset = load(table, plan.NET_HEAD)
+    head = shift(pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one), offset)
+    gradient_ = shift(pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one), offset)
+    top = pointer_like(row + load(table, plan.NET_TOP), cell.one)
+    h = shift(top, slot * load(table, plan.NET_TOP_STRIDE))
+    dh = pointer_like(scratch + load(table, plan.NET_TOP_DH), cell.one)
+    d = splat(h, by_output)
+    for j in range(0, h_size, lanes(h)):
+        at = k * h_size + j
+        store_vector(dh, j, fma(d, load_vector(head, at), load_vector(dh, j)))
+        store_vector(gradient_, at, fma(d, load_vector(h, j), load_vector(gradient_, at)))
+    bias = outputs * h_size + k
+    store(gradient_, bias, load(gradient_, bias) + by_output)
+
+
+@implements(cell_backward, Jordan)
+def backward(cell, net, row, scratch, slot, last):
+    table = int64_at(net)
+    h_size = load(table, plan.NET_PADDED)
+    h = vector_behind(cell, net, row, slot)
+    dh = pointer_like(scratch + load(table, plan.NET_DH), cell.one)
+    dz = errors_of(cell, net, scratch, slot)
+    for j in range(0, h_size, lanes(h)):
+        h_j = load_vector(h, j)
+        store_vector(dz, j, load_vector(dh, j) * (1.0 - h_j * h_j))
+        store_vector(dh, j, splat(h, 0.0))
+    if _said_within(net, row, slot):
+        weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
+        of_context = shift(weights, load(table, plan.NET_INPUTS) * h_size)
+        for k in range(load(table, plan.NET_OUTPUTS)):
+            total = splat(h, 0.0)
+            for j in range(0, h_size, lanes(h)):
+                total = fma(load_vector(of_context, k * h_size + j), load_vector(dz, j), total)
+            _through_head(cell, net, row, scratch, slot, k, vector_sum(total))
+
+
+@implements(cell_gradient, Jordan)
+def gradient(cell, net, row, scratch, first, steps):
+    return gradient_of_products(cell, net, row, scratch, first, steps, FROM_X)
+
+
+@implements(cell_input_gradient, Jordan)
+def input_gradient(cell, net, row, scratch, slot, out):
+    gradient_of_inputs(cell, net, row, scratch, slot, out, 0)

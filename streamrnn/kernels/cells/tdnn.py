@@ -1,0 +1,127 @@
+"""Time-delay network (Waibel et al. 1989): a window of past inputs, no recurrence.
+
+    h' = tanh(W_0 x(t) + W_1 x(t-1) + ... + W_n x(t-n) + b)
+
+Each slot's ``v`` holds the earlier inputs behind its own, the newest first; a step hands them
+on to the next slot, moved by one, as other cells hand on h. A masked step hands on what it got.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from streamrnn.kernels import plan
+from streamrnn.kernels.cells.protocol import (
+    CellSpec,
+    cell_backward,
+    cell_forward,
+    cell_gradient,
+    cell_hold,
+    cell_input_gradient,
+    implements,
+)
+from streamrnn.kernels.cells.simple import (
+    FROM_X,
+    errors_of,
+    gradient_of_products,
+    hold_h,
+    multiply,
+    vector_behind,
+    vector_of,
+)
+from streamrnn.kernels.compiling import inlined
+from streamrnn.kernels.slots import next_slot
+from streamrnn.kernels.vector import (
+    fma,
+    int64_at,
+    lanes,
+    load,
+    load_vector,
+    pointer_like,
+    shift,
+    splat,
+    store,
+    store_vector,
+    tanh,
+    vector_sum,
+)
+
+
+class TDNN(NamedTuple):
+    """Tag of the kernels; ``one`` carries the element type."""
+
+    one: Any
+
+
+SPEC = CellSpec("tdnn", TDNN, ("h",), saved=0, errors=1, state=(), bias={}, context="inputs")
+
+
+@inlined
+def _hand_on(cell, net, row, slot, first):
+    """Give the next slot the earlier inputs: those of this one, from element ``first`` on."""
+    table = int64_at(net)
+    inputs = load(table, plan.NET_PADDED) + 1
+    of_next = shift(vector_behind(cell, net, row, slot), inputs + load(table, plan.NET_INPUTS))
+    here = shift(vector_of(cell, net, row, slot), inputs + first)
+    for j in range(load(table, plan.NET_CONTEXT)):
+        store(of_next, j, load(here, j))
+
+
+@implements(cell_forward, TDNN)
+def forward(cell, net, row, slot):
+    multiply(cell, net, row, slot, FROM_X, 0)
+    h_out = vector_behind(cell, net, row, slot)
+    for j in range(0, load(int64_at(net), plan.NET_PADDED), lanes(h_out)):
+        store_vector(h_out, j, tanh(load_vector(h_out, j)))
+    _hand_on(cell, net, row, slot, 0)
+
+
+@implements(cell_hold, TDNN)
+def hold(cell, net, row, slot):
+    hold_h(cell, net, row, slot)
+    _hand_on(cell, net, row, slot, load(int64_at(net), plan.NET_INPUTS))
+
+
+@implements(cell_backward, TDNN)
+def backward(cell, net, row, scratch, slot, last):
+    h = vector_behind(cell, net, row, slot)
+    dh = pointer_like(scratch + load(int64_at(net), plan.NET_DH), cell.one)
+    dz = errors_of(cell, net, scratch, slot)
+    for j in range(0, load(int64_at(net), plan.NET_PADDED), lanes(h)):
+        h_j = load_vector(h, j)
+        store_vector(dz, j, load_vector(dh, j) * (1.0 - h_j * h_j))
+        store_vector(dh, j, splat(h, 0.0))
+
+
+@implements(cell_gradient, TDNN)
+def gradient(cell, net, row, scratch, first, steps):
+    return gradient_of_products(cell, net, row, scratch, first, steps, FROM_X)
+
+
+@implements(cell_input_gradient, TDNN)
+def input_gradient(cell, net, row, scratch, slot, out):
+    """Every step saw these inputs until they left the window: sum_n W_n dz(t + n)."""
+    table = int64_at(net)
+    h_size, inputs, slots = (
+        load(table, plan.NET_PADDED),
+        load(table, plan.NET_INPUTS),
+        load(table, plan.NET_SLOTS),
+    )
+    newest = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
+    mask = int64_at(row + load(table, plan.NET_MASK))
+    weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
+    for k in range((inputs + 15) // 16 * 16):
+        store(out, k, 0.0)
+    at, seen = slot, 0
+    for _ in range(slots):
+        if not load(mask, at):
+            dz = errors_of(cell, net, scratch, at)
+            for k in range(inputs):
+                total = splat(dz, 0.0)
+                for j in range(0, h_size, lanes(dz)):
+                    total = fma(load_vector(weights, (seen + k) * h_size + j), load_vector(dz, j), total)
+                store(out, k, load(out, k) + vector_sum(total))
+            seen += inputs
+        if at == newest or seen > load(table, plan.NET_CONTEXT):
+            break
+        at = next_slot(at, slots)
