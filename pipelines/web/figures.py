@@ -35,12 +35,12 @@ from bokeh.plotting import column, figure
 from streamrnn.pipelines.evaluation import CalibrationLevel
 from streamrnn.pipelines.web.heat import Heat
 
-__all__ = ["calibration_item", "charts_item", "heat_item"]
+__all__ = ["HOTTEST", "calibration_item", "charts_item", "heat_item"]
 
 _FONT, _SIZE = "system-ui, sans-serif", "12px"
 _LEFT = 64  # px for the labels of y, the same in all figures, so that they stand in line
 _MOST_NAMES = 40  # rows of a fleet that are named
-_HOTTEST = 6.0  # surprise: all beyond has the same colour
+HOTTEST = 6.0  # surprise: all beyond has the same colour
 
 
 def charts_item(*, timed: bool) -> dict[str, Any]:
@@ -62,11 +62,9 @@ def charts_item(*, timed: bool) -> dict[str, Any]:
     _draw_ribbon(ribbon)
     for place in (values, score):
         place.xaxis.visible = False
-    cursors = [_coloured(Span(dimension="height", line_width=1, visible=False), line_color="text")]
-    cursors += [_coloured(Span(dimension="height", line_width=1, visible=False), line_color="text")]
-    for place, cursor in zip((values, score), cursors, strict=True):
-        cursor.name = f"cursor_{place.name}"
-        place.add_layout(cursor)
+    for place in (values, score):
+        cursor = Span(dimension="height", line_width=1.5, visible=False, name=f"cursor_{place.name}")
+        place.add_layout(_coloured(cursor, line_color="accent"))
     return _item(column([values, score, ribbon], sizing_mode="stretch_width", spacing=2))
 
 
@@ -84,7 +82,7 @@ def heat_item(heat: Heat, names: Sequence[str]) -> dict[str, Any]:
     height = int(np.clip(n * 16, 90, 420)) + 40
     place = _figure(height, Range1d(start=heat.start, end=heat.end), name="heat", timed=heat.timed, y_range=y)
     mapper = LinearColorMapper(
-        low=0.0, high=_HOTTEST, palette=["#888888"], nan_color="#00000000", name="mapper"
+        low=0.0, high=HOTTEST, palette=["#888888"], nan_color="#00000000", name="mapper"
     )
     cells = ColumnDataSource({"image": [heat.cells[::-1].astype(np.float32)]}, name="cells")
     glyph = Image(

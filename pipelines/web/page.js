@@ -8,7 +8,7 @@
   const page = data("page");
   const decoded = new Map();
   const view = { series: page.first, channel: null, from: null, to: null, cursor: null, theme: null };
-  let queued = false;
+  let queued = false, remembering = 0;
 
   const series = () => {
     if (!decoded.has(view.series)) {
@@ -35,7 +35,8 @@
     requestAnimationFrame(() => {
       queued = false;
       Drawing.show(series(), channel(), series().limits[view.channel], shown(), events(), marks());
-      remember();
+      clearTimeout(remembering);
+      remembering = setTimeout(remember, 200); // browsers take a few changes of the address a second
     });
   }
 
@@ -216,7 +217,7 @@
     view.theme = ["light", "dark"].includes(said.get("theme")) ? said.get("theme") : null;
     setTheme();
     const code = numeric("series");
-    if (page.series.includes(code ?? page.first)) chooseSeries(code ?? page.first);
+    chooseSeries(page.series.includes(code) ? code : page.first);
     const place = numeric("channel");
     if (place !== null && Number.isInteger(place) && page.channels[place] !== undefined) chooseChannel(place);
     if (numeric("from") !== null && numeric("to") > numeric("from")) zoomTo(numeric("from"), numeric("to"));

@@ -28,7 +28,7 @@ from streamrnn.pipelines.view import view_of
 from streamrnn.pipelines.web import sections
 from streamrnn.pipelines.web.calibration import Calibration
 from streamrnn.pipelines.web.columns import at_x, columns_of
-from streamrnn.pipelines.web.figures import calibration_item, charts_item, heat_item
+from streamrnn.pipelines.web.figures import HOTTEST, calibration_item, charts_item, heat_item
 from streamrnn.pipelines.web.heat import Heat, heat_of
 from streamrnn.pipelines.web.payload import for_script, series_payload
 from streamrnn.pipelines.words import percent
@@ -112,6 +112,7 @@ def _content(run: Run) -> dict[str, Any]:
         "tiles": sections.tiles(summary),
         "heat": heat is not None,
         "heat_note": _heat_note(kept),
+        "hottest": f"{HOTTEST:g}",
         "series": [{"code": code, "name": name} for code, name in names.items()],
         "channels": page["channels"],
         "coverage": percent(summary.settings.coverage),
@@ -119,6 +120,7 @@ def _content(run: Run) -> dict[str, Any]:
         "gaps_drawn": bool(summary.gaps),
         "marks": page["marks"],
         "statuses": [name for name in _DRAWN if summary.total.statuses[name]],
+        "some_unlearned": _some_unlearned(summary),
         "numeric": NUMERIC,
         "events": _events_section(summary, placed),
         "episodes": sections.episodes_table(run.episodes),
@@ -216,6 +218,11 @@ def _kinds(events: Sequence[Event]) -> list[dict[str, str]]:
     return [{"name": kind or "other event", "slug": _slug(kind)} for kind in KINDS if kind in there]
 
 
+def _some_unlearned(summary: Summary) -> bool:
+    odd = summary.total.detections and not summary.settings.learn_anomalies
+    return bool(odd or summary.total.statuses["missing"])
+
+
 def _slug(kind: str) -> str:
     return kind.replace(" ", "-") or "other"
 
@@ -228,7 +235,7 @@ def _heat_note(kept: KeptRows) -> str:
 
 def _scripts() -> Iterator[str]:
     """Bokeh's own, then ours."""
-    yield from Resources(mode="inline", components=["bokeh"]).js_raw
+    yield from Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
     for name in ("drawing.js", "page.js"):
         yield _text(name)
 
