@@ -184,11 +184,10 @@
 
   function shareRow(one, d, i) {
     const row = element("tr"), share = one.share[i];
-    const expected = Number.isFinite(one.yhat[i]) ? `${number(one.yhat[i])}` : "\u2013";
-    const cells = [element("th", page.channels[d]), element("td", actual(one, i)), element("td", expected), element("td")];
+    const cells = [element("th", page.channels[d]), element("td", actual(one, i)), element("td", number(one.yhat[i])), element("td")];
     cells[0].scope = "row";
     cells[1].className = cells[2].className = "number";
-    if (Number.isFinite(one.lower[i])) cells[2].title = `${number(one.lower[i])} to ${number(one.upper[i])}`;
+    if (Number.isFinite(one.lower[i])) cells[2].append(element("small", `${number(one.lower[i])} to ${number(one.upper[i])}`));
     if (Number.isFinite(share)) {
       const bar = element("meter");
       bar.value = share;
