@@ -1,6 +1,6 @@
-"""Takes the pictures of the report that the documents show; needs Chromium and ``pip install '.[test]'``:
+"""Takes the pictures of the report that the documents show; needs Chromium and ``pip install '.[test]'``.
 
-python docs/screenshots.py
+Run: python docs/screenshots.py
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from streamrnn.pipelines.writer import Writer
 from streamrnn.settings import Settings
 
 if TYPE_CHECKING:
-    from streamrnn.pipelines.web.calibration import Calibration
+    from streamrnn.pipelines.web.shown import Shown
 
 __all__ = ["Job", "Outcome", "carry_out"]
 
@@ -150,7 +150,7 @@ class _Run:
             wants_plot = job.plot is not None and not job.evaluate
             wants_rows = wants_plot or job.report is not None or not job.paths
             self.kept = KeptRows(self.settings.channels) if wants_rows else None
-            self.calibration = None if job.report is None else _calibration()
+            self.shown = None if job.report is None else _shown(self.settings.channels)
             self.writer = self._writer()
         except BaseException:
             self._open.close()
@@ -220,12 +220,12 @@ class _Run:
         return evaluation
 
     def _report(self, summary: Summary, episodes: Sequence[demo.Verdict]) -> None:
-        if self.job.report is None or self.kept is None or self.calibration is None:
+        if self.job.report is None or self.kept is None or self.shown is None:
             return
         from streamrnn.pipelines.web.report import Run, write_report
 
         self.progress.say("writing the report")
-        run = Run(summary, self.kept, self.calibration, self.job.command, episodes)
+        run = Run(summary, self.kept, self.shown, self.job.command, episodes)
         write_report(Path(self.job.report), run)
         self.progress.clear()
 
@@ -248,7 +248,7 @@ class _Run:
             lambda batch, found: self.gaps.add(batch),
         ]
         watchers += [] if self.kept is None else [self.kept.add]
-        watchers += [] if self.calibration is None else [self.calibration.add]
+        watchers += [] if self.shown is None else [self.shown.add]
         if (evaluator := self.evaluator) is not None:
             watchers.append(
                 lambda batch, found: evaluator.add(batch, found, batch.labels, self.tally.race.scores)
@@ -319,13 +319,13 @@ def _fleet(job: Job, given: Input, saved: RunState | None) -> Fleet:
     return fleet
 
 
-def _calibration() -> Calibration:
-    """What a report counts; refused at the start where it could not be drawn at the end."""
-    from streamrnn.pipelines.web.calibration import Calibration
+def _shown(channels: tuple[str, ...]) -> Shown:
+    """What a report collects; refused at the start where it could not be drawn at the end."""
     from streamrnn.pipelines.web.extra import need_bokeh
+    from streamrnn.pipelines.web.shown import Shown
 
     need_bokeh("--report")
-    return Calibration()
+    return Shown(channels)
 
 
 def _draw(path: str, summary: Summary, kept: KeptRows, episodes: Sequence[demo.Verdict]) -> None:

@@ -207,9 +207,10 @@ def _figure(
     if not timed:
         place.xaxis.formatter = NumeralTickFormatter(format="0,0")
     else:
-        place.xaxis.formatter = DatetimeTickFormatter(
-            days="%d %b", hours="%H:%M", minutes="%H:%M", months="%b %Y"
-        )
+        names = DatetimeTickFormatter(days="%d %b", months="%b %Y")
+        names.hours = names.hourmin = names.minutes = "%H:%M"
+        names.minsec = names.seconds = "%H:%M:%S"
+        place.xaxis.formatter = names
     _dress(place)
     return place
 

@@ -2,20 +2,21 @@
 // The controls of the page, and what it says at the cursor.
 (() => {
   const SHOWN = 12; // channels at the cursor
-  const KEPT = ["series", "channel", "from", "to", "theme"]; // of the view, in the address
+  const KEPT = ["series", "channel", "close", "from", "to", "theme"]; // of the view, in the address
   const byId = (id) => document.getElementById(id);
   const data = (id) => JSON.parse(byId(id).textContent);
   const page = data("page");
   const decoded = new Map();
-  const view = { series: page.first, channel: null, from: null, to: null, cursor: null, theme: null };
-  let queued = false, remembering = 0;
+  const view = { series: page.first, channel: null, close: null, from: null, to: null, cursor: null, theme: null };
+  let queued = false, remembering = 0, chosen = null; // the event that was gone to
 
   const series = () => {
-    if (!decoded.has(view.series)) {
+    const name = view.close === null ? `series-${view.series}` : `close-${view.close}`;
+    if (!decoded.has(name)) {
       decoded.clear(); // one at a time: the others lie in the page as text
-      decoded.set(view.series, Drawing.decoded(data(`series-${view.series}`)));
+      decoded.set(name, Drawing.decoded(data(name)));
     }
-    return decoded.get(view.series);
+    return decoded.get(name);
   };
   const channel = () => series().channels[view.channel];
   const events = () => page.events.filter((event) => event.series === view.series);
@@ -69,7 +70,7 @@
 
   function chooseSeries(code) {
     view.series = code;
-    view.from = view.to = view.cursor = null;
+    view.from = view.to = view.cursor = view.close = null;
     const top = page.events.find((event) => event.series === code && !event.gap);
     if (page.channels.length > 1 || view.channel === null) view.channel = top?.channel ?? view.channel ?? 0;
     drawAll();
@@ -82,11 +83,14 @@
     byId("series").value = String(view.series);
     byId("channel").value = String(view.channel);
     const name = page.names[view.series], one = page.channels[view.channel];
-    byId("shown").textContent = page.series.length > 1 ? `${name}: ${one}` : one;
+    const close = view.close === null ? "" : `, close-up of event ${page.events[view.close].number}`;
+    byId("shown").textContent = `${page.series.length > 1 ? `${name}: ` : ""}${one}${close}`;
     for (const id of ["before", "next"]) byId(id).disabled = !events().length;
     const { stride } = series();
-    byId("thinned").textContent = stride > 1
-      ? `Each place stands for ${stride.toLocaleString("en")} records: the range of their values, and all else of the most surprising one.` : "";
+    const many = stride.toLocaleString("en");
+    byId("thinned").textContent = view.close !== null
+      ? "Every record around the beginning of the event; \u201cWhole run\u201d leads back."
+      : stride > 1 ? `Each place stands for ${many} records: the range of their values, and all else of the most surprising one.` : "";
     Drawing.drawSeries(series(), events());
     Drawing.drawChannel(series(), channel());
     const row = page.heat?.codes.indexOf(view.series) ?? -1;
@@ -102,23 +106,37 @@
   }
 
   function showEvent(event) {
+    const close = page.closeups.includes(event.place) ? event.place : null;
     if (event.series !== view.series) chooseSeries(event.series);
+    if (close !== view.close) closeUp(close);
     if (!event.gap && page.channels.length > 1 && event.channel !== view.channel) chooseChannel(event.channel);
     const room = Math.max(4 * (event.end - event.start), 40 * series().step);
     zoomTo(event.start - room, event.end + room);
     setCursor(peak(event), true);
+    chosen = event.place;
     for (const button of document.querySelectorAll("[data-event]")) {
-      const chosen = Number(button.dataset.event) === event.place;
-      button.closest("tr").classList.toggle("chosen", chosen);
+      button.closest("tr").classList.toggle("chosen", Number(button.dataset.event) === chosen);
     }
+  }
+
+  // Every record around an event in place of the thinned run; null: the run again.
+  function closeUp(place) {
+    view.close = place;
+    view.from = view.to = null;
+    drawAll();
+  }
+
+  function wholeRun() {
+    if (view.close !== null) closeUp(null);
+    zoomTo(...whole());
   }
 
   function stepEvent(by) {
     const ordered = events().toSorted((a, b) => a.start - b.start);
-    const now = view.cursor ?? -Infinity;
-    const found = by > 0 ? ordered.find((event) => peak(event) > now) : ordered.findLast((event) => peak(event) < now);
-    const chosen = found ?? (by > 0 ? ordered[0] : ordered.at(-1));
-    if (chosen) showEvent(chosen);
+    const here = ordered.findIndex((event) => event.place === chosen), now = view.cursor ?? -Infinity;
+    const found = by > 0 ? ordered.find((event) => event.start > now) : ordered.findLast((event) => event.end < now);
+    const next = here >= 0 ? ordered[here + by] : found;
+    if (ordered.length) showEvent(next ?? ordered.at(by > 0 ? 0 : -1));
   }
 
   // Where an event is most surprising.
@@ -142,6 +160,7 @@
     if (x === null || !series().rows.x.length) return Drawing.cursor(null);
     const place = nearest(x);
     view.cursor = series().rows.x[place];
+    chosen = null;
     Drawing.cursor(view.cursor);
     say(place, aloud);
   }
@@ -219,6 +238,7 @@
     chooseSeries(page.series.includes(code) ? code : page.first);
     const place = numeric("channel");
     if (place !== null && Number.isInteger(place) && page.channels[place] !== undefined) chooseChannel(place);
+    if (page.closeups.includes(numeric("close")) && page.events[numeric("close")].series === view.series) closeUp(numeric("close"));
     if (numeric("from") !== null && numeric("to") > numeric("from")) zoomTo(numeric("from"), numeric("to"));
   }
 
@@ -232,7 +252,7 @@
   const KEYS = {
     ArrowLeft: () => stepCursor(-1), ArrowRight: () => stepCursor(1),
     PageUp: () => moveBy(-0.1), PageDown: () => moveBy(0.1),
-    "+": () => zoomBy(0.5), "-": () => zoomBy(2), 0: () => zoomTo(...whole()),
+    "+": () => zoomBy(0.5), "-": () => zoomBy(2), 0: wholeRun,
     n: () => stepEvent(1), p: () => stepEvent(-1),
   };
 
@@ -242,7 +262,7 @@
     click("out", () => zoomBy(2));
     click("earlier", () => moveBy(-0.5));
     click("later", () => moveBy(0.5));
-    click("whole", () => zoomTo(...whole()));
+    click("whole", wholeRun);
     click("next", () => stepEvent(1));
     click("before", () => stepEvent(-1));
     click("theme", () => {

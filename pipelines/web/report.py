@@ -21,16 +21,16 @@ from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines import demo
 from streamrnn.pipelines.events import Event
 from streamrnn.pipelines.gap_log import GapEvent
-from streamrnn.pipelines.kept import KeptRows
+from streamrnn.pipelines.kept import KeptRows, SeriesRows
 from streamrnn.pipelines.summary import Summary
 from streamrnn.pipelines.tables import NUMERIC, event_rows, name_text
 from streamrnn.pipelines.view import view_of
 from streamrnn.pipelines.web import sections
-from streamrnn.pipelines.web.calibration import Calibration
 from streamrnn.pipelines.web.columns import at_x, columns_of
 from streamrnn.pipelines.web.figures import HOTTEST, calibration_item, charts_item, heat_item
 from streamrnn.pipelines.web.heat import Heat, heat_of
 from streamrnn.pipelines.web.payload import for_script, series_payload
+from streamrnn.pipelines.web.shown import Shown
 from streamrnn.pipelines.words import percent
 from streamrnn.records import KINDS, STATUSES
 
@@ -39,6 +39,8 @@ __all__ = ["Run", "write_report"]
 _FOLDER = Path(__file__).parent
 _DRAWN = STATUSES[:4]  # others leave no row
 _LONGEST_NAME = 60
+
+Closely = dict[int, SeriesRows]
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Run:
     ----------
     summary : Summary
     kept : KeptRows
-    calibration : Calibration
+    shown : Shown
     command : sequence of str
         The arguments behind ``streamrnn`` that made it; empty: none did.
     episodes : sequence of demo.Verdict
@@ -57,7 +59,7 @@ class Run:
 
     summary: Summary
     kept: KeptRows
-    calibration: Calibration
+    shown: Shown
     command: Sequence[str] = ()
     episodes: Sequence[demo.Verdict] = field(default=())
 
@@ -96,13 +98,14 @@ def _content(run: Run) -> dict[str, Any]:
     timed = {code: view_of(kept.series(code)).timed for code in codes}
     heat = heat_of(kept, codes) if summary.n_series > 1 else None
     names = {code: name_text(summary.keys[code], _LONGEST_NAME) or "one series" for code in codes}
-    levels = run.calibration.levels()
+    levels = run.shown.calibration.levels()
     scripts = [_inline(text) for text in _scripts()]
     placed = list(_placed(summary, timed))
     items = {"charts": charts_item(timed=timed.get(first, False)), "calibration": calibration_item(levels)}
     if heat is not None:
         items["heat"] = heat_item(heat, [names[code] for code in heat.codes])
-    page = _page_data(run, names, placed, heat, first)
+    closeups = _closely(run, placed)
+    page = {**_page_data(run, names, placed, heat, first), "closeups": list(closeups)}
     return {
         "title": printable(summary.title),
         "lead": sections.lead(summary),
@@ -128,8 +131,8 @@ def _content(run: Run) -> dict[str, Any]:
         "race": sections.race_table(summary),
         "forecasts": sections.forecasts_table(summary),
         "calibration": {
-            "text": sections.calibration_text(run.calibration),
-            "table": sections.calibration_table(levels) if run.calibration.records else None,
+            "text": sections.calibration_text(run.shown.calibration),
+            "table": sections.calibration_table(levels) if run.shown.calibration.records else None,
         },
         "series_table": sections.series_table(summary),
         "facts": sections.facts(summary),
@@ -137,20 +140,34 @@ def _content(run: Run) -> dict[str, Any]:
         "settings": sections.settings_table(summary),
         "page": Markup(for_script(page)),
         "items": [{"name": name, "json": Markup(for_script(item))} for name, item in items.items()],
-        "blocks": _blocks(run, codes),
+        "blocks": _blocks(run, codes, closeups),
         "scripts": scripts,
     }
 
 
-def _blocks(run: Run, codes: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """The rows of one series after the other, so that not all of them are text at once."""
+def _blocks(run: Run, codes: Sequence[int], closeups: Closely) -> Iterator[dict[str, Any]]:
+    """The rows of one series after the other, never all of them as text at once; then the close-ups."""
     for code in codes:
-        columns = columns_of(
-            run.kept.series(code),
-            len(run.kept.channels),
-            learns_anomalies=run.summary.settings.learn_anomalies,
-        )
-        yield {"code": code, "json": Markup(for_script(series_payload(columns)))}
+        yield {"name": f"series-{code}", "json": _rows_json(run, run.kept.series(code))}
+    for place, rows in closeups.items():
+        yield {"name": f"close-{place}", "json": _rows_json(run, rows)}
+
+
+def _rows_json(run: Run, rows: SeriesRows) -> Markup:
+    learns = run.summary.settings.learn_anomalies
+    columns = columns_of(rows, len(run.kept.channels), learns_anomalies=learns)
+    return Markup(for_script(series_payload(columns)))
+
+
+def _closely(run: Run, placed: Sequence[dict[str, Any] | None]) -> Closely:
+    """Close-ups by the places of their events, of series that are thinned."""
+    found = {}
+    for event, drawn in zip(run.summary.events, placed, strict=False):
+        if drawn is not None and run.kept.series(event.series).stride > 1:
+            rows = run.shown.closeups.of(event)
+            if rows is not None:
+                found[drawn["place"]] = rows
+    return found
 
 
 def _page_data(

@@ -180,6 +180,32 @@ def test_what_has_no_calibrated_record_or_but_one_record_opens_too(tab, report, 
         assert page.locator("#shares tbody tr").count() == 2
 
 
+def test_of_a_long_run_an_event_is_shown_record_by_record(tab, report, tmp_path):
+    n = 20_000
+    values = np.sin(np.arange(n) / 50) + np.random.default_rng(1).normal(size=n) * 0.05
+    values[15_000:15_004] += 4.0
+    file = tmp_path / "long.csv"
+    times = pd.date_range("2026-01-01", periods=n, freq="1min", tz="UTC")
+    pd.DataFrame({"time": times, "level": values}).to_csv(file, index=False)
+    page = tab.open(report(file))
+    assert page.locator("#thinned").inner_text().startswith("Each place stands for 4 records")
+    row = page.locator("#events tr", has_text="2026-01-11 10:00").first
+    row.get_by_role("button").click()
+    page.locator("#shown", has_text="close-up of event").wait_for()
+    assert said(page, "record") == "15,000"
+    settled(page)
+    page.wait_for_url(re.compile("close="))
+    other = tab.open(tmp_path / "report.html", "#" + page.url.partition("#")[2])
+    settled(other)
+    assert x_range(other) == x_range(page)
+    page.get_by_role("button", name="Whole run").click()
+    settled(page)
+    start, end = x_range(page)
+    assert (end - start) / 60_000 == pytest.approx(n, rel=0.001)
+    page.get_by_role("button", name="Next event").click()
+    assert page.locator("#events tr.chosen").count() == 1
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("series", [1, 100])
 def test_a_million_points_stay_fluid(tab, report, tmp_path, series):

@@ -7,8 +7,10 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -163,3 +165,12 @@ def test_records_without_times_are_drawn_over_their_numbers(report, tmp_path, fr
     page = report(file, "--time", "none").read_text()
     block = inert(page, "series-0")
     assert (block["timed"], block["step"]) == (False, 1.0)
+
+
+def test_everything_that_a_page_is_made_of_is_in_the_wheel():
+    root = Path(__file__).resolve().parents[3]
+    listed = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    folder = root / "pipelines" / "web"
+    wanted = {path.name for path in folder.iterdir() if path.is_file() and path.suffix not in (".py", ".pyc")}
+    there = {path.name for glob in listed["streamrnn.pipelines.web"] for path in folder.glob(glob)}
+    assert wanted == there and "page.html" in wanted
