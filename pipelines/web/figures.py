@@ -35,12 +35,12 @@ from bokeh.plotting import column, figure
 from streamrnn.pipelines.evaluation import CalibrationLevel
 from streamrnn.pipelines.web.heat import Heat
 
-__all__ = ["HOTTEST", "calibration_item", "charts_item", "heat_item"]
+__all__ = ["COLDEST", "HOTTEST", "calibration_item", "charts_item", "heat_item"]
 
 _FONT, _SIZE = "system-ui, sans-serif", "12px"
 _LEFT = 64  # px for the labels of y, the same in all figures, so that they stand in line
 _MOST_NAMES = 40  # rows of a fleet that are named
-HOTTEST = 6.0  # surprise: all beyond has the same colour
+COLDEST, HOTTEST = 1.0, 6.0  # surprise: all beyond has the same colour
 
 
 def charts_item(*, timed: bool) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def heat_item(heat: Heat, names: Sequence[str]) -> dict[str, Any]:
     height = int(np.clip(n * 16, 90, 420)) + 40
     place = _figure(height, Range1d(start=heat.start, end=heat.end), name="heat", timed=heat.timed, y_range=y)
     mapper = LinearColorMapper(
-        low=0.0, high=HOTTEST, palette=["#888888"], nan_color="#00000000", name="mapper"
+        low=COLDEST, high=HOTTEST, palette=["#888888"], nan_color="#00000000", name="mapper"
     )
     cells = ColumnDataSource({"image": [heat.cells[::-1].astype(np.float32)]}, name="cells")
     glyph = Image(

@@ -27,7 +27,7 @@ from streamrnn.pipelines.tables import NUMERIC, event_rows, name_text
 from streamrnn.pipelines.view import view_of
 from streamrnn.pipelines.web import sections
 from streamrnn.pipelines.web.columns import at_x, columns_of
-from streamrnn.pipelines.web.figures import HOTTEST, calibration_item, charts_item, heat_item
+from streamrnn.pipelines.web.figures import COLDEST, HOTTEST, calibration_item, charts_item, heat_item
 from streamrnn.pipelines.web.heat import Heat, heat_of
 from streamrnn.pipelines.web.payload import for_script, series_payload
 from streamrnn.pipelines.web.shown import Shown
@@ -115,7 +115,7 @@ def _content(run: Run) -> dict[str, Any]:
         "tiles": sections.tiles(summary),
         "heat": heat is not None,
         "heat_note": _heat_note(kept),
-        "hottest": f"{HOTTEST:g}",
+        "heat_ends": [f"{end:g}" for end in (COLDEST, HOTTEST)],
         "series": [{"code": code, "name": name} for code, name in names.items()],
         "channels": page["channels"],
         "coverage": percent(summary.settings.coverage),
