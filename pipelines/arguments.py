@@ -10,11 +10,11 @@ from typing import Any
 from streamrnn.connectors.base import STANDARD
 from streamrnn.connectors.options import RecordOptions
 from streamrnn.errors import SettingsError
-from streamrnn.pipelines.options import PICTURES, RECORD, SETTINGS
+from streamrnn.pipelines.options import PAGES, PICTURES, RECORD, SETTINGS
 from streamrnn.pipelines.settings import load_settings
 from streamrnn.settings import Settings
 
-__all__ = ["check_picture", "check_written", "given_options"]
+__all__ = ["check_page", "check_picture", "check_written", "given_options"]
 
 
 def given_options(arguments: argparse.Namespace) -> tuple[RecordOptions, dict[str, Any]]:
@@ -39,6 +39,12 @@ def check_picture(plot: str | None) -> None:
     """Refuse a picture of a kind that cannot be drawn."""
     if plot is not None and Path(plot).suffix.lower() not in PICTURES:
         raise SettingsError(f"--plot is {plot!r}; give a name that ends in {', '.join(PICTURES)}")
+
+
+def check_page(report: str | None) -> None:
+    """Refuse a page under a name that no browser opens as one."""
+    if report is not None and Path(report).suffix.lower() not in PAGES:
+        raise SettingsError(f"--report is {report!r}; give a name that ends in {', '.join(PAGES)}")
 
 
 def check_written(names: Mapping[str, str | None], paths: Sequence[str | None]) -> None:

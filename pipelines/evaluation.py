@@ -32,6 +32,7 @@ __all__ = [
     "Evaluation",
     "Evaluator",
     "SeriesRanking",
+    "calibration_level",
 ]
 
 LEVELS = (1e-1, 1e-2, 1e-3, 1e-4)
@@ -287,7 +288,7 @@ class Evaluator:
             ranking=ranking[:_MOST_SERIES],
             baselines=[_baseline(*named) for named in zip(NAMES[:SIMPLE], simple, strict=True) if named[1]],
             calibration=[
-                _level(level, int(self._under[0]), int(n))
+                calibration_level(level, int(self._under[0]), int(n))
                 for level, n in zip(LEVELS, self._under[1:], strict=True)
             ],
             curves=curves,
@@ -327,7 +328,8 @@ def _thinned(labels: NDArray[np.bool_], scores: Float64Array) -> Curve:
     return Curve(precision[places], recall[places])
 
 
-def _level(level: float, records: int, realised: int) -> CalibrationLevel:
+def calibration_level(level: float, records: int, realised: int) -> CalibrationLevel:
+    """Of so many normal records, how many got a p-value of at most this, beside how many should."""
     expected = level * records
     low, high = poisson_interval(realised)
     return CalibrationLevel(

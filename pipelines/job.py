@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +33,9 @@ from streamrnn.pipelines.words import count
 from streamrnn.pipelines.writer import Writer
 from streamrnn.settings import Settings
 
+if TYPE_CHECKING:
+    from streamrnn.pipelines.web.shown import Shown
+
 __all__ = ["Job", "Outcome", "carry_out"]
 
 _MOST_FORECASTS = 100  # series whose forecasts a summary repeats
@@ -52,8 +55,10 @@ class Job:
         Several files: ``"one"``, ``"each"`` or ``"auto"``.
     options : mapping
         Settings by name, without ``channels``.
-    output, plot, rejects, save_state, load_state : str or None
+    output, plot, report, rejects, save_state, load_state : str or None
         Files to write (``output``: ``"-"`` is stdout) and to read.
+    command : tuple of str
+        The arguments behind ``streamrnn`` that a report says it was made by.
     long : bool
         One row of output for each channel of a record.
     forecast : int
@@ -69,6 +74,8 @@ class Job:
     output: str | None = None
     long: bool = False
     plot: str | None = None
+    report: str | None = None
+    command: tuple[str, ...] = ()
     rejects: str | None = None
     forecast: int = 0
     evaluate: bool = False
@@ -140,8 +147,10 @@ class _Run:
             step = self.input.first.typical_step_ns
             self.tally = Tally(self.settings, season=season_of(step), step_ns=step)
             self.gaps = GapLog(one_stream=self.input.is_one_stream)
-            wants_rows = (job.plot is not None and not job.evaluate) or not job.paths
+            wants_plot = job.plot is not None and not job.evaluate
+            wants_rows = wants_plot or job.report is not None or not job.paths
             self.kept = KeptRows(self.settings.channels) if wants_rows else None
+            self.shown = None if job.report is None else _shown(self.settings.channels)
             self.writer = self._writer()
         except BaseException:
             self._open.close()
@@ -177,6 +186,8 @@ class _Run:
             self.progress.say("drawing")
             _draw(self.job.plot, summary, rows, episodes)
             self.progress.clear()
+        if finished:
+            self._report(summary, episodes)
         evaluation = self._evaluation(summary) if finished else None
         return Outcome(finished, summary, self.rejects, ahead[:_MOST_FORECASTS], episodes, evaluation)
 
@@ -208,6 +219,16 @@ class _Run:
         self.progress.clear()
         return evaluation
 
+    def _report(self, summary: Summary, episodes: Sequence[demo.Verdict]) -> None:
+        if self.job.report is None or self.kept is None or self.shown is None:
+            return
+        from streamrnn.pipelines.web.report import Run, write_report
+
+        self.progress.say("writing the report")
+        run = Run(summary, self.kept, self.shown, self.job.command, episodes)
+        write_report(Path(self.job.report), run)
+        self.progress.clear()
+
     def _writer(self) -> Writer | None:
         job = self.job
         if job.output is None:
@@ -227,6 +248,7 @@ class _Run:
             lambda batch, found: self.gaps.add(batch),
         ]
         watchers += [] if self.kept is None else [self.kept.add]
+        watchers += [] if self.shown is None else [self.shown.add]
         if (evaluator := self.evaluator) is not None:
             watchers.append(
                 lambda batch, found: evaluator.add(batch, found, batch.labels, self.tally.race.scores)
@@ -295,6 +317,15 @@ def _fleet(job: Job, given: Input, saved: RunState | None) -> Fleet:
             f"{given.title} has {', '.join(given.channels)}; name them with --values in this order"
         )
     return fleet
+
+
+def _shown(channels: tuple[str, ...]) -> Shown:
+    """What a report collects; refused at the start where it could not be drawn at the end."""
+    from streamrnn.pipelines.web.extra import need_bokeh
+    from streamrnn.pipelines.web.shown import Shown
+
+    need_bokeh("--report")
+    return Shown(channels)
 
 
 def _draw(path: str, summary: Summary, kept: KeptRows, episodes: Sequence[demo.Verdict]) -> None:

@@ -1,4 +1,4 @@
-"""The rows that a plot shows: all of a short run, thinned by smallest and largest value in a long one."""
+"""The rows that a picture shows: all of a short run, thinned by smallest and largest value in a long one."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SeriesRows:
         return self.numbers[:, _NUMBERS[name]]
 
     def channel(self, d: int) -> Float64Array:
-        """(5, n) float64: a channel's smallest and largest value, yhat, lower, upper; NaN: none."""
+        """(6, n) float64: a channel's smallest and largest value, yhat, lower, upper, share; NaN: none."""
         start = len(_NUMBERS) + d * len(thinning.CHANNEL)
         return self.numbers[:, start : start + len(thinning.CHANNEL)].T
 
@@ -72,10 +72,10 @@ class _Bins(NamedTuple):
 
 
 class KeptRows:
-    """Rows of a run for its plot, in bounded memory.
+    """Rows of a run for its picture or page, in bounded memory.
 
     The first series are kept, as many as fit with 1,024 rows each: 300 of one
-    channel, 80 of eight. The fewer there are, the more rows each has.
+    channel, 70 of eight. The fewer there are, the more rows each has.
 
     Parameters
     ----------

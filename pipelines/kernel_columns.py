@@ -43,6 +43,7 @@ class KernelColumns:
             kernel.COLUMN_YHAT: found.yhat,
             kernel.COLUMN_LOWER: found.yhat_lower,
             kernel.COLUMN_UPPER: found.yhat_upper,
+            kernel.COLUMN_SHARE: found.share,
             kernel.COLUMN_SURPRISE: found.surprise,
             kernel.COLUMN_LEVEL: found.level,
             kernel.COLUMN_STRENGTH: found.alert_strength,

@@ -10,9 +10,10 @@ from streamrnn.networks import CELLS
 from streamrnn.pipelines.alert_options import add_alerts
 from streamrnn.presets import PRESETS
 
-__all__ = ["FILES", "PICTURES", "RECORD", "SETTINGS", "make_parser"]
+__all__ = ["FILES", "PAGES", "PICTURES", "RECORD", "SETTINGS", "make_parser"]
 
 PICTURES = (".png", ".svg", ".pdf")
+PAGES = (".html", ".htm")
 SETTINGS = (
     *("false_alarms", "horizons", "preset", "networks", "hidden", "season"),
     *("seed", "coverage", "learn_anomalies"),
@@ -187,6 +188,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     )
     add("--long", action="store_true", help="write one row for each channel of a record")
     add("--plot", metavar="FILE", help=f"draw a picture ({', '.join(PICTURES)})")
+    add("--report", metavar="FILE.html", help="write a page to look at, complete in one file (extra: web)")
     add("--json", action="store_true", help="print the summary as one JSON object")
     add("--forecast", metavar="N", type=int, help="append a forecast of the N records after the last")
     add("--save-state", metavar="FILE", help="keep what was learned, to go on from it")

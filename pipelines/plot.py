@@ -15,7 +15,7 @@ from streamrnn.errors import SettingsError
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.events import Event
 from streamrnn.pipelines.kept import KeptRows, SeriesRows
-from streamrnn.pipelines.view import View, interrupted, limits, shifted, span_of, view_of
+from streamrnn.pipelines.view import View, interrupted, reined, shifted, span_of, view_of
 from streamrnn.pipelines.words import count
 from streamrnn.records import STATUSES, Float64Array
 
@@ -155,10 +155,7 @@ def _safe(text: str, longest: int = _LONGEST_NAME) -> str:
 
 
 def _draw_channel(ax: Axes, view: View, channel: Float64Array) -> None:
-    low, high = limits(channel[:2].ravel())
-    # Far outside of the picture nothing is lost, and no huge number upsets the drawing.
-    reach = 2.0 * (high - low)
-    forecasts = np.clip(channel[2:], low - reach, high + reach)
+    low, high, forecasts = reined(channel)
     x, lowest, highest, yhat, lower, upper = interrupted(view, *channel[:2], *forecasts)
     ax.fill_between(x, lower, upper, color=_FORECAST, alpha=0.22, linewidth=0)
     ax.plot(x, yhat, color=_FORECAST, linewidth=0.9)

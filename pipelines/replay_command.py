@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamrnn import __version__
@@ -13,7 +14,7 @@ from streamrnn.connectors.base import STANDARD
 from streamrnn.connectors.sinks import sink_class
 from streamrnn.connectors.text import printable
 from streamrnn.errors import SettingsError
-from streamrnn.pipelines.arguments import check_picture, check_written, given_options
+from streamrnn.pipelines.arguments import check_page, check_picture, check_written, given_options
 from streamrnn.pipelines.found import rejects_dict, rejects_text
 from streamrnn.pipelines.progress import Progress
 
@@ -25,6 +26,7 @@ __all__ = ["run"]
 _FINE, _ANOMALY, _INTERRUPTED = 0, 1, 130
 _MOST_AHEAD = 1000
 _FORECASTS_SHOWN = 3
+_FILES = ("output", "plot", "report", "rejects", "settings", "save_state", "load_state")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,12 +47,13 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from streamrnn.pipelines.job import Job, carry_out
 
-        same = ("arrange", "output", "long", "plot", "rejects", "save_state", "load_state")
+        same = ("arrange", "output", "long", "plot", "report", "rejects", "save_state", "load_state")
         job = Job(
             paths=paths,
             record=record,
             options=options,
             forecast=arguments.forecast or 0,
+            command=_command(arguments, paths),
             **{name: getattr(arguments, name) for name in same},
         )
         outcome = carry_out(job, progress, lambda found: _tell(arguments, f"{found}\n"))
@@ -80,17 +83,31 @@ def _paths(arguments: argparse.Namespace) -> tuple[str, ...]:
     return tuple(files)
 
 
+def _command(arguments: argparse.Namespace, paths: Sequence[str]) -> tuple[str, ...]:
+    """The arguments as they were given, files without their folders, which are nobody else's business."""
+    files = {
+        path: Path(path).name for path in (*paths, *(getattr(arguments, name) for name in _FILES)) if path
+    }
+    shown = []
+    for word in arguments.argv:
+        option, equals, value = word.partition("=")
+        shown.append(f"{option}={files[value]}" if equals and value in files else files.get(word, word))
+    return tuple(shown)
+
+
 def _check_files(arguments: argparse.Namespace, paths: Sequence[str]) -> None:
     """Refuse files that would overwrite each other, before anything is opened."""
     output, plot = arguments.output, arguments.plot
     if output == STANDARD and arguments.json:
         raise SettingsError("-o - and --json both want stdout; write the rows to a file")
     check_picture(plot)
+    check_page(arguments.report)
     if output is not None:
         sink_class(output)
     names = {
         "-o": output,
         "--plot": plot,
+        "--report": arguments.report,
         "--rejects": arguments.rejects,
         "--save-state": arguments.save_state,
     }
@@ -134,8 +151,13 @@ def _text(job: Job, outcome: Outcome) -> str:
     ]
     if unread := rejects_text(outcome.rejects, job.rejects):
         parts.append(unread)
-    written = [("scored rows", job.output), ("picture", job.plot), ("state", job.save_state)]
+    written = [
+        ("scored rows", job.output),
+        ("picture", job.plot),
+        ("report", job.report),
+        ("state", job.save_state),
+    ]
     lines = [f"{what}: {printable(path)}" for what, path in written if path not in (None, STANDARD)]
-    if not job.paths and job.plot is None:
-        lines.append("to see it: streamrnn replay --demo --plot demo.png")
+    if not job.paths and job.plot is None and job.report is None:
+        lines.append("to see it: streamrnn replay --demo --plot demo.png, or --report demo.html")
     return "\n\n".join([*parts, *(["\n".join(lines)] if lines else [])])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from streamrnn.connectors.text import printable
 from streamrnn.kernels.plan import NO_TIME
@@ -14,7 +15,17 @@ from streamrnn.pipelines.summary import SeriesSummary, Summary
 from streamrnn.pipelines.verdict import BASELINE_WORDS
 from streamrnn.pipelines.words import count, duration, moment, number, percent, table
 
-__all__ = ["channel_lines", "event_lines", "name_text", "series_lines", "verdict_text"]
+__all__ = [
+    "NUMERIC",
+    "channel_lines",
+    "channel_rows",
+    "event_lines",
+    "event_rows",
+    "name_text",
+    "series_lines",
+    "series_rows",
+    "verdict_text",
+]
 
 _EVENTS, _SERIES, _CHANNELS = 10, 10, 8  # shown
 _GAPS = 3  # of the events
@@ -22,7 +33,7 @@ _LONGEST_NAME = 40
 _LONGEST_PART = 16
 _HARDEST = {**BASELINE_WORDS, "seasonal": "the season before"}
 _RATIOS = {"last_value": "/last", "seasonal": "/season", "ewma": "/EWMA", "linear": "/AR"}
-_NUMBERS = frozenset(
+NUMERIC = frozenset(  # columns that stand right
     {"strength", "surprise", "actual", "expected", "MAE", "within", "in alerts"}
     | {*_RATIOS.values(), "records", "alerts", "allowed", "gaps"}
 )
@@ -53,12 +64,12 @@ def _ratio(channel: ChannelSummary, name: str) -> str:
     return "-" if math.isnan(found) else f"{found:.2f}"
 
 
-def channel_lines(summary: Summary) -> list[str]:
-    """Channels, those with the largest part in alerts first, with the race of each."""
+def channel_rows(summary: Summary, most: int) -> list[list[str]]:
+    """A header, then so many channels, those with the largest part in alerts first, with the race of each."""
     channels = sorted(summary.total.channels, key=lambda c: -(c.alert_share if c.alert_share > 0 else 0.0))
     names = [name for name in _RATIOS if any(b.name == name for b in channels[0].baselines)]
     rows = [["channel", "in alerts", "MAE", *(_RATIOS[name] for name in names), "within", "forecast"]]
-    for channel in channels[:_CHANNELS]:
+    for channel in channels[:most]:
         errors = [number(channel.mean_absolute_error), *(_ratio(channel, name) for name in names)]
         rows.append(
             [
@@ -69,6 +80,12 @@ def channel_lines(summary: Summary) -> list[str]:
                 verdict_text(channel, summary.n_series),
             ]
         )
+    return rows
+
+
+def channel_lines(summary: Summary) -> list[str]:
+    """The first channels and their race."""
+    channels = summary.total.channels
     more = f"; {_CHANNELS} of {len(channels)} shown, --json has all" if len(channels) > _CHANNELS else ""
     verdicts = _verdicts(channels) if summary.n_series == 1 else "the median of the ratios of all series"
     title = f"Channels: {verdicts}{more}"
@@ -77,7 +94,7 @@ def channel_lines(summary: Summary) -> list[str]:
     few = f" of the first {RACED_CHANNELS}" if len(channels) > RACED_CHANNELS else ""
     others = f"{season}, /AR: linear AR{few}"
     note = f"  (MAE: mean absolute error; /last: to that of the last value{others}; {asked} asked within)"
-    return [title, *table(rows, numeric=_NUMBERS), note]
+    return [title, *table(channel_rows(summary, _CHANNELS), numeric=NUMERIC), note]
 
 
 def _verdicts(channels: list[ChannelSummary]) -> str:
@@ -88,18 +105,22 @@ def _verdicts(channels: list[ChannelSummary]) -> str:
     return ", ".join(said) or "too few records for a verdict"
 
 
-def series_lines(summary: Summary) -> list[str]:
-    """Series, those with the most alerts first."""
+def series_rows(summary: Summary, most: int) -> list[list[str]]:
+    """A header, then so many series, those with the most alerts first."""
     several = len(summary.settings.channels) > 1
     last = "best on" if several else "/last"
     rows = [["series", "records", "step", "gaps", "alerts", "allowed", "strength", last]]
-    rows += [_series_row(series, several) for series in summary.series[:_SERIES]]
+    return [*rows, *(_series_row(series, several) for series in summary.series[:most])]
+
+
+def series_lines(summary: Summary) -> list[str]:
+    """The first series."""
     shown = min(_SERIES, len(summary.series))
     some = f"; the {shown} with the most alerts" if summary.n_series > shown else ""
     title = (
         f"{count(summary.n_series, 'series', 'series')}{some} (alerts beside those allowed while calibrated)"
     )
-    return [title, *table(rows, numeric=_NUMBERS | {last})]
+    return [title, *table(series_rows(summary, _SERIES), numeric=NUMERIC | {"best on"})]
 
 
 def _series_row(series: SeriesSummary, several: bool) -> list[str]:
@@ -123,7 +144,6 @@ def event_lines(summary: Summary) -> list[str]:
     events = summary.events[: _EVENTS - len(gaps)]
     if not events and not gaps:
         return ["No events."]
-    timed = bool(gaps) or any(event.start != NO_TIME for event in events)
     total = summary.total
     alerts = f"{count(total.n_alerts, 'alert')} (events that reached the alert level)"
     title = f"{count(total.n_events, 'event')}, {alerts}"
@@ -132,6 +152,12 @@ def event_lines(summary: Summary) -> list[str]:
     if gaps:
         title += f"; {count(summary.n_silences, 'gap')} of more than 20 steps"
         title += f", the {len(gaps)} longest" if summary.n_silences > len(gaps) else ""
+    return [title, *table(event_rows(summary, events, gaps), numeric=NUMERIC)]
+
+
+def event_rows(summary: Summary, events: Sequence[Event], gaps: Sequence[GapEvent]) -> list[list[str]]:
+    """A header, then these events and these gaps."""
+    timed = bool(gaps) or any(event.start != NO_TIME for event in events)
     several = len(summary.settings.channels) > 1
     header = ["series"] if summary.n_series > 1 else []
     header += ["start", "end"] if timed else ["first", "last"]
@@ -147,8 +173,7 @@ def event_lines(summary: Summary) -> list[str]:
     header += ["also"] if several else []
     steps = {series.code: series.steps.typical_ns for series in summary.series}
     rows = [header, *(_event_row(event, summary, steps, timed, several) for event in events)]
-    rows += [_gap_row(gap, summary, header) for gap in gaps]
-    return [title, *table(rows, numeric=_NUMBERS)]
+    return [*rows, *(_gap_row(gap, summary, header) for gap in gaps)]
 
 
 def _event_row(

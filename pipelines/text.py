@@ -16,7 +16,7 @@ from streamrnn.pipelines.tally import MISSING, Moment
 from streamrnn.pipelines.verdict import BASELINE_WORDS, RACER_WORDS, Racer
 from streamrnn.pipelines.words import count, duration, moment, number, percent
 
-__all__ = ["label_facts", "summary_text", "verdict_facts"]
+__all__ = ["label_facts", "summary_facts", "summary_text", "verdict_facts"]
 
 _SHOWN = 10  # names
 _SEASONS = 3  # shown
@@ -24,7 +24,7 @@ _SEASONS = 3  # shown
 
 def summary_text(summary: Summary) -> str:
     """The summary in aligned lines; names are escaped."""
-    facts = list(_facts(summary))
+    facts = list(summary_facts(summary))
     width = max(len(label) for label, _ in facts)
     lines = [
         "summary",
@@ -37,7 +37,7 @@ def summary_text(summary: Summary) -> str:
     return "\n".join([*lines, "", *event_lines(summary)])
 
 
-def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
+def summary_facts(summary: Summary) -> Iterator[tuple[str, str]]:
     """Labels and what stands beside them."""
     total = summary.total
     yield "records", f"{total.records:,}{_span(summary)}"

@@ -11,7 +11,7 @@ from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.kept import SeriesRows
 from streamrnn.records import Float64Array
 
-__all__ = ["View", "interrupted", "limits", "shifted", "span_of", "view_of"]
+__all__ = ["View", "interrupted", "limits", "reined", "shifted", "span_of", "view_of"]
 
 _DAY = 8.64e13  # ns
 _GAP = 3.5  # typical steps without a record that interrupt a line
@@ -79,6 +79,16 @@ def limits(values: Float64Array) -> tuple[float, float]:
         low, high = max(low, 2.0 * bottom - top), min(high, 2.0 * top - bottom)
     room = high - low or abs(high) or 1.0
     return low - 0.08 * room, high + 0.14 * room
+
+
+def reined(channel: Float64Array) -> tuple[float, float, Float64Array]:
+    """Limits of a kept channel's values, and its forecast and interval (3, n) at most twice as far out.
+
+    Farther out nothing is lost, and no huge number upsets the drawing.
+    """
+    low, high = limits(channel[:2].ravel())
+    reach = 2.0 * (high - low)
+    return low, high, np.clip(channel[2:5], low - reach, high + reach)
 
 
 def span_of(view: View, start: tuple[int, int], end: tuple[int, int]) -> tuple[float, float]:

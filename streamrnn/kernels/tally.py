@@ -118,6 +118,7 @@ _LONGEST_STEP = 2**63 - 1
     COLUMN_YHAT,
     COLUMN_LOWER,
     COLUMN_UPPER,
+    COLUMN_SHARE,
     COLUMN_SURPRISE,  # float64
     COLUMN_LEVEL,
     COLUMN_STRENGTH,
@@ -125,7 +126,7 @@ _LONGEST_STEP = 2**63 - 1
     COLUMN_ERRORS,  # float64 (n, channels, baselines), written: value less forecast; NaN: none
     COLUMN_SCORE,  # float64, written by baselines that race for alarms
     COLUMN_SIZE,
-) = range(21)
+) = range(22)
 
 
 @inlined

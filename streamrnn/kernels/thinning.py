@@ -21,6 +21,7 @@ from streamrnn.kernels.tally import (
     COLUMN_OFFSETS,
     COLUMN_RECORDS,
     COLUMN_SERIES,
+    COLUMN_SHARE,
     COLUMN_STATUS,
     COLUMN_STRENGTH,
     COLUMN_SURPRISE,
@@ -35,7 +36,7 @@ from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
 
 WHOLE = (OFFSET, TIME, STATUS, HIT) = (0, 1, 2, 3)  # int64 of a bin
 NUMBERS = (SURPRISE, LEVEL, STRENGTH) = (0, 1, 2)  # float64 of a bin, then those of each channel
-CHANNEL = (LOWEST, HIGHEST, YHAT, LOWER, UPPER) = (0, 1, 2, 3, 4)
+CHANNEL = (LOWEST, HIGHEST, YHAT, LOWER, UPPER, SHARE) = (0, 1, 2, 3, 4, 5)
 SEEN, HALVED = 0, 1  # of a series: records so far; how often its bins were halved
 
 
@@ -46,7 +47,7 @@ SEEN, HALVED = 0, 1  # of a series: records so far; how often its bins were halv
     BIN_CHANNELS,
     BIN_STATE,  # int64 (series, 2)
     BIN_WHOLE,  # int64 (series, bins + 1, 4)
-    BIN_NUMBERS,  # float64 (series, bins + 1, 3 + 5 x channels)
+    BIN_NUMBERS,  # float64 (series, bins + 1, 3 + 6 x channels)
     BIN_SIZE,
 ) = range(7)
 
@@ -138,6 +139,7 @@ def _write(bins, s, place, columns, i):
         store(channel, YHAT, real(columns, COLUMN_YHAT, at))
         store(channel, LOWER, real(columns, COLUMN_LOWER, at))
         store(channel, UPPER, real(columns, COLUMN_UPPER, at))
+        store(channel, SHARE, real(columns, COLUMN_SHARE, at))
 
 
 @entry_point

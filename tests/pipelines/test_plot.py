@@ -216,7 +216,7 @@ def test_the_rows_of_many_series_stay_within_their_memory(batch_of, results_of):
 def test_a_picture_says_of_how_many_series_it_could_choose(picture, monkeypatch):
     monkeypatch.setattr(kept_module, "MOST_BINS", 8)
     monkeypatch.setattr(kept_module, "FEWEST_BINS", 8)
-    monkeypatch.setattr(kept_module, "_ROOM", 2 * 8 * 12)
+    monkeypatch.setattr(kept_module, "_ROOM", 2 * 8 * 13)
     place = np.arange(30)
     columns = {
         "alert_strength": np.where(place == 10, 0.9, 0.0),

@@ -1,0 +1,64 @@
+"""The fleet at a glance: how surprising each series was, over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamrnn.pipelines.kept import KeptRows
+from streamrnn.pipelines.view import View, view_of
+from streamrnn.records import Float64Array
+
+__all__ = ["Heat", "heat_of"]
+
+_COLUMNS = 240
+_DAY_MS = 86_400_000.0
+
+
+@dataclass(frozen=True)
+class Heat:
+    """The largest surprise of each series in each of some equal stretches.
+
+    Attributes
+    ----------
+    codes : tuple of int
+        The series, from the first row on.
+    timed : bool
+    start, end : float
+        Along x: ms since 1970 UTC, or offsets.
+    cells : (series, stretches) float64
+        -log10 p, at least 0; NaN: no scored record.
+    """
+
+    codes: tuple[int, ...]
+    timed: bool
+    start: float
+    end: float
+    cells: Float64Array
+
+
+def heat_of(kept: KeptRows, order: Sequence[int]) -> Heat | None:
+    """The strip of those series that are kept, in this order; None where none has a record.
+
+    Where some series have times, those without stay away.
+    """
+    views = {code: view_of(kept.series(code)) for code in order if code < kept.n_kept}
+    timed = any(view.timed for view in views.values())
+    views = {code: view for code, view in views.items() if view.timed == timed and len(view.x)}
+    if not views:
+        return None
+    start = min(float(view.x.min()) for view in views.values())
+    end = max(float(view.x.max()) + view.step for view in views.values())
+    cells = np.full((len(views), _COLUMNS), np.nan)
+    for row, (code, view) in zip(cells, views.items(), strict=True):
+        _fill(row, view, kept.series(code).column("surprise")[view.rows], start, end)
+    scale = _DAY_MS if timed else 1.0
+    return Heat(tuple(views), timed, start * scale, end * scale, cells)
+
+
+def _fill(row: Float64Array, view: View, surprise: Float64Array, start: float, end: float) -> None:
+    scored = ~np.isnan(surprise)
+    places = ((view.x[scored] - start) * (len(row) / (end - start))).astype(np.int64)
+    np.fmax.at(row, np.minimum(places, len(row) - 1), surprise[scored])
