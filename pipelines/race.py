@@ -91,7 +91,7 @@ class Race:
             errors=np.zeros((n, kernel.SIMPLE, self._channels, kernel.ERRORS)),
             means=np.zeros((n, kernel.SIMPLE, kernel.MEANS)),
             tails=np.zeros((n, kernel.SIMPLE, tail.STATE)),
-            alerts=np.zeros((n, _BASELINES, alert.STATE)),
+            alerts=np.zeros((n, _BASELINES, alert.state_size())),
             events=np.zeros((n, _BASELINES, alert.EVENT_STATE), np.int64),
             counters=counters,
             agreement=np.zeros((n, _BASELINES, kernel.AGREEMENT), np.int64),

@@ -128,7 +128,7 @@ def say(
         remembered = ", ".join(str(name(_position(entry))) for entry in _known(layout, row))
         raise DataError(
             f"event {name(event)} is not known, or not any more; a series remembers its newest "
-            f"{kernel.MOST_EVENTS} events, here: {remembered or 'none yet'}"
+            f"{layout.preset.events} events, here: {remembered or 'none yet'}"
         )
     replaced = tell(layout, row, event, mark, seen)
     others = tuple(name(position) for position in _looking_like(layout, row, mark, event))
@@ -165,7 +165,7 @@ def tell(layout: ModelLayout, row: Row, event: Position, mark: int, seen: Signat
             source = "event" if name else "alert"
             layout.segment(row, f"told{name}", np.int64)[:] = layout.segment(row, source, np.int64)
     held = _place(templates[:count], event)
-    if held is None and count == kernel.MOST_TEMPLATES:
+    if held is None and count == layout.preset.templates:
         replaced = _position(templates[0])
         held = 0
     if held is not None:
@@ -252,7 +252,7 @@ def _templates(layout: ModelLayout, row: Row) -> Entries:
 
 def _known(layout: ModelLayout, row: Row) -> Entries:
     """Entries of the newest events, oldest first."""
-    begun, most = int(_head(layout, row)[kernel.EVENTS]), kernel.MOST_EVENTS
+    begun, most = int(_head(layout, row)[kernel.EVENTS]), layout.preset.events
     return _entries(layout, row, "known_events")[np.arange(max(begun - most, 0), begun) % most]
 
 

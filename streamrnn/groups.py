@@ -206,10 +206,12 @@ def forecaster_table(
     Every channel's segments, named ``channel0.…`` and so on, lie as the first one's do,
     ``FORE_BLOCK`` bytes further each. They share the scratch.
     """
+    row.close_vector()
     start = row.size
     table = _channel_table(groups, settings, (row, scratch), 0)
     table[plan.FORE_BLOCK] = row.size - start
     for d in range(1, len(settings.channels)):
+        row.close_vector()
         _channel_table(groups, settings, (row, Space()), d)
     return table
 

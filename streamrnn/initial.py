@@ -15,7 +15,6 @@ from streamrnn.kernels.kalman import triangle
 from streamrnn.kernels.scaler import REACH
 from streamrnn.layout import ModelLayout
 from streamrnn.parameters import blocks
-from streamrnn.presets import PRESETS
 from streamrnn.scoring import alert, anchor, autoregression, fusion, novelty, tail
 from streamrnn.space import ALIGNMENT, LANES, aligned_bytes, round_up
 from streamrnn.tables import PRIOR, NetworkShape
@@ -87,12 +86,12 @@ def initial_row(layout: ModelLayout) -> NDArray[np.uint8]:
     layout.segment(row, "quantile", np.float64)[:] = quantile
     channels = len(settings.channels)
     layout.segment(row, "autoregression", np.float64)[:] = autoregression.initial_copy() * 2 * channels
-    layout.segment(row, "event", np.int64)[:] = alert.initial_event()
+    layout.segment(row, "event", np.int64)[:] = alert.initial_event(layout.preset.longest)
     layout.segment(row, "anchor", np.float64)[:] = anchor.initial_state()
     layout.segment(row, "fusion", np.float64)[:] = fusion.initial_state()
     layout.segment(row, "tail", np.float64)[:] = tail.initial_state()
     if channels == 1:
-        size = novelty.pairs_size(PRESETS[settings.preset].pairs)
+        size = novelty.pairs_size(layout.preset.pairs)
         pairs = layout.segment(row, "pairs", np.float64).reshape(-1, size)
         pairs[:, novelty.CODES :].view(np.float32)[:] = novelty.NOWHERE
     for i, shape in enumerate(layout.networks):

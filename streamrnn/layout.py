@@ -16,7 +16,7 @@ from streamrnn.groups import FAST_CLIP, FAST_FORGETTING, forecaster_table, group
 from streamrnn.kernels import plan
 from streamrnn.kernels.features import PER_CHANNEL, SHARED
 from streamrnn.kernels.scaler import WINDOW
-from streamrnn.presets import PRESETS
+from streamrnn.presets import PRESETS, Preset
 from streamrnn.scoring import (
     alert,
     anchor,
@@ -76,6 +76,11 @@ class ModelLayout:
         self.table = self._assemble(model, nets, reads, groups)
 
     @property
+    def preset(self) -> Preset:
+        """What the sizes that no setting names follow from."""
+        return PRESETS[self.settings.preset]
+
+    @property
     def row_bytes(self) -> int:
         """Bytes of one series' state."""
         return self.row.size
@@ -115,7 +120,7 @@ class ModelLayout:
             (plan.MODEL_TAIL, "tail", tail.STATE),
             (plan.MODEL_KINDS, "kinds", channels * kinds.STATE),
             (plan.MODEL_SPELL, "spell", spell.STATE),
-            (plan.MODEL_ALERT, "alert", alert.STATE),
+            (plan.MODEL_ALERT, "alert", alert.state_size(self.preset.longest)),
             (plan.MODEL_EVENT, "event", alert.EVENT_STATE),
         ):
             table[index] = self.row.take(name, count)
@@ -138,18 +143,17 @@ class ModelLayout:
 
     def _evidence_segments(self, table: Int64Array) -> None:
         """What ``scoring`` keeps of a series, and its room in the scratch."""
-        channels, preset = len(self.settings.channels), PRESETS[self.settings.preset]
-        values, pairs = novelty.values_size(preset.values), novelty.pairs_size(preset.pairs)
-        table[plan.MODEL_VALUE_ROOM], table[plan.MODEL_PAIR_ROOM] = preset.values, preset.pairs
+        channels, preset = len(self.settings.channels), self.preset
+        pairs, table[plan.MODEL_PAIR_ROOM] = novelty.pairs_size(preset.pairs), preset.pairs
         table[plan.MODEL_LEVELS_SIZE] = hotelling.copy_size(channels)
         table[plan.MODEL_LEVELS_STRIDE] = round_up(channels, LANES)
         for index, name, count in (
             (plan.MODEL_PAST, "past", channels * autoregression.STRIDE),
             (plan.MODEL_AUTOREGRESSION, "autoregression", 2 * channels * autoregression.COPY),
             (plan.MODEL_LEVELS, "levels", 2 * hotelling.copy_size(channels)),
-            (plan.MODEL_NOVELTY, "novelty", channels * values),
+            (plan.MODEL_NOVELTY, "novelty", channels * novelty.VALUES),
             (plan.MODEL_PAIRS, "pairs", len(self.networks) * pairs if channels == 1 else 0),
-            (plan.MODEL_CONTEXT, "context", values if channels == 1 else 0),
+            (plan.MODEL_CONTEXT, "context", novelty.VALUES if channels == 1 else 0),
             (plan.MODEL_FLAT, "flat", channels * flatline.STATE),
             (plan.MODEL_UNREST, "unrest", channels * unrest.STATE),
             (plan.MODEL_ANCHOR, "anchor", anchor.STATE),
@@ -169,12 +173,12 @@ class ModelLayout:
     def _feedback_segments(self, table: Int64Array) -> None:
         """What users said of a series' events, and what they may still speak of."""
         channels = len(self.settings.channels)
-        entry = feedback.entry_size(channels)
+        entry, table[plan.MODEL_MOST_EVENTS] = feedback.entry_size(channels), self.preset.events
         for index, name, count in (
             (plan.MODEL_FEEDBACK, "feedback", feedback.EXPECTED + channels),
-            (plan.MODEL_TEMPLATES, "templates", feedback.MOST_TEMPLATES * entry),
-            (plan.MODEL_KNOWN_EVENTS, "known_events", feedback.MOST_EVENTS * entry),
-            (plan.MODEL_TOLD, "told", alert.STATE),
+            (plan.MODEL_TEMPLATES, "templates", self.preset.templates * entry),
+            (plan.MODEL_KNOWN_EVENTS, "known_events", self.preset.events * entry),
+            (plan.MODEL_TOLD, "told", alert.state_size(self.preset.longest)),
             (plan.MODEL_TOLD_EVENT, "told_event", alert.EVENT_STATE),
         ):
             table[index] = self.row.take(name, count)

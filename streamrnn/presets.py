@@ -15,17 +15,27 @@ class Preset:
     ----------
     one, several : tuple of str
         The networks of one channel and of several. The alerts of one channel hear its networks.
-    values, pairs : int
-        Codes that each memory of values and of pairs has room for (``scoring/novelty.py``).
+    k2 : int
+        Steps that a network of the detector looks back on, where the setting says nothing.
+    pairs : int
+        Codes that each memory of pairs has room for (``scoring/novelty.py``).
+    longest : int
+        Records that an alert's demand is compared with at most (``scoring/alert.py``).
+    events, templates : int
+        Newest events that a series remembers, and those that users spoke of (``scoring/feedback.py``).
     """
 
     one: tuple[str, ...]
     several: tuple[str, ...]
-    values: int = 400
+    k2: int = 16
     pairs: int = 1024
+    longest: int = 200
+    events: int = 16
+    templates: int = 8
 
 
 PRESETS = {
     "default": Preset(("lstm", "gru", "diagonal_lstm"), ("lstm",)),
     "forecast": Preset(("lstm", "gru", *_BEST), _BEST),
+    "light": Preset(("rnn:7",), ("rnn:7",), k2=3, pairs=160, longest=25, events=4, templates=2),
 }

@@ -44,8 +44,9 @@ class Settings:
     channels : sequence of str
         Structural. Names of a record's values, in order.
     preset : str
-        Structural. Networks for a purpose: ``"default"``, or ``"forecast"`` for the best
-        forecasts at some three times the cost.
+        Structural. Networks and memories for a purpose: ``"default"``; ``"forecast"`` for the best
+        forecasts at some three times the cost; ``"light"`` for many series: one small network
+        and short memories in 20 KB a series of one channel.
     networks : sequence of str
         Structural. The networks themselves; empty is the preset's. An entry is
         ``cell``, ``cell:units``, ``cell:unitsxlayers`` or ``cell:units:training``. Cells ``"lstm"``,
@@ -60,7 +61,7 @@ class Settings:
         0 only its readout is left, a linear forecaster on the lags.
     k1, k2 : int
         Structural. Truncated backpropagation through time: every ``k1`` records,
-        through the last ``k2`` steps; 1 <= k1 <= k2 <= 4096.
+        through the last ``k2`` steps; 1 <= k1 <= k2 <= 4096. k2 = 0 is the preset's: 16, with ``"light"`` 3.
     recompute : bool
         Structural. Go back through activations recomputed under the current
         weights instead of those stored when each step was made.
@@ -105,7 +106,7 @@ class Settings:
     networks: tuple[str, ...] = ()
     hidden: int = 12
     k1: int = 1
-    k2: int = 16
+    k2: int = 0
     recompute: bool = False
     horizons: tuple[int, ...] = (1,)
     lags: int = 8
@@ -127,6 +128,7 @@ class Settings:
             raise SettingsError(f"channels names one channel twice: {list(self.channels)}")
         _ = self.specs
         _whole("hidden", self.hidden, 0, 512)
+        _set(self, "k2", self.k2 or preset.k2)
         _whole("k2", self.k2, 1, 4096)
         _whole("k1", self.k1, 1, self.k2)
         _whole("seed", self.seed, 0, 2**63 - 1)

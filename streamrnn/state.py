@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from streamrnn.errors import SettingsError, StateError
 from streamrnn.kernels import plan
 from streamrnn.layout import ModelLayout
-from streamrnn.presets import PRESETS
 from streamrnn.scoring import alert, feedback, novelty
 from streamrnn.settings import Settings
 
@@ -131,7 +130,7 @@ def check_rows(layout: ModelLayout, rows: NDArray[np.uint8]) -> None:
 
 def _indices(layout: ModelLayout) -> list[tuple[str, Any, int, type[np.generic]]]:
     """(segment, index, largest value, type) of every number that kernels count or index with."""
-    settings, most = layout.settings, 2**62
+    settings, preset, most = layout.settings, layout.preset, 2**62
     everywhere = slice(None)
     whole: list[tuple[str, Any, int]] = [
         ("counters", plan.STEP_RECORDS, most),
@@ -141,12 +140,14 @@ def _indices(layout: ModelLayout) -> list[tuple[str, Any, int, type[np.generic]]
         ("seen", everywhere, most),
         ("residuals", everywhere, most),
         ("event", alert.RECORDS, most),
-        ("event", alert.HEAD, alert.LONGEST),
-        ("event", alert.HELD, alert.LONGEST + 1),
+        ("event", alert.ROOM, preset.longest),
+        ("event", alert.HEAD, preset.longest),
+        ("event", alert.HELD, preset.longest + 1),
         ("told_event", alert.RECORDS, most),
-        ("told_event", alert.HEAD, alert.LONGEST),
-        ("told_event", alert.HELD, alert.LONGEST + 1),
-        ("feedback", feedback.TEMPLATES, feedback.MOST_TEMPLATES),
+        ("told_event", alert.ROOM, preset.longest),
+        ("told_event", alert.HEAD, preset.longest),
+        ("told_event", alert.HELD, preset.longest + 1),
+        ("feedback", feedback.TEMPLATES, preset.templates),
         ("feedback", feedback.EVENTS, most),
     ]
     for i in range(len(layout.networks)):
@@ -165,12 +166,11 @@ def _indices(layout: ModelLayout) -> list[tuple[str, Any, int, type[np.generic]]
                 (f"channel{d}.group{i}.counters", plan.COUNT_SINCE, 1),
                 (f"channel{d}.group{i}.mask", everywhere, 1),
             ]
-    preset = PRESETS[settings.preset]
-    of_values = slice(novelty.COUNT, None, novelty.values_size(preset.values))
-    memories = [("novelty", of_values, preset.values)]
+    of_values = slice(novelty.COUNT, None, novelty.VALUES)
+    memories = [("novelty", of_values, novelty.VALUE_CODES)]
     if len(settings.channels) == 1:
         memories += [
             ("pairs", slice(novelty.PAIR_COUNT, None, novelty.pairs_size(preset.pairs)), preset.pairs),
-            ("context", of_values, preset.values),
+            ("context", of_values, novelty.VALUE_CODES),
         ]
     return [*((*check, np.int64) for check in whole), *((*check, np.float64) for check in memories)]

@@ -157,11 +157,24 @@ class Memory:
             nearest = int(np.argmin(distances))
             distance = min(float(distances[nearest]), novelty.FARTHEST)
         if not self.codes or distance > novelty.NEW:
+            if len(self.codes) == self.room and len(value) == 1:
+                self._thin()
+                away = np.abs(np.array(self.codes) - value)[:, 0]
+                nearest = int(np.argmin(away))
             if len(self.codes) < self.room:
                 self.codes.append(value)
             else:
                 self.codes[nearest] = value
         return distance
+
+    def _thin(self) -> None:
+        """Leave out values that another covers at the present range."""
+        values = sorted(float(code[0]) for code in self.codes)
+        kept = values[:1]
+        for value in values[1:]:
+            if value - kept[-1] > novelty.NEW * (self.high - self.low)[0]:
+                kept.append(value)
+        self.codes = [np.array([value]) for value in kept]
 
     def discounted(self, distance: float) -> float:
         """Novelty where so much of it was seen of late; counts this one."""
@@ -257,11 +270,11 @@ class Evidence:
             [Autoregression(copy == ANCHORED) for _ in range(channels)] for copy in (LEARNING, ANCHORED)
         ]
         self.levels = [Levels(channels, evidence._LEAST_WEIGHT), Levels(channels, 0.0)]
-        self.values = [Memory(preset.values, novelty.KEEP) for _ in range(channels)]
+        self.values = [Memory(novelty.VALUE_CODES, novelty.KEEP) for _ in range(channels)]
         self.late = 0.0  # the recent novelties of the first channel that alerts count
         self.pairs = [Memory(preset.pairs, memory._KEEP) for _ in range(networks)]
         self.last = np.zeros((networks, 3))
-        self.context, self.error = Memory(preset.values, memory._KEEP), 0.0
+        self.context, self.error = Memory(novelty.VALUE_CODES, memory._KEEP), 0.0
         self.flat = [FlatLine() for _ in range(channels)]
         self.unrest = [Unrest() for _ in range(channels)]
         self.gate, self.fusion = Gate(), Fusion()

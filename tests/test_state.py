@@ -89,7 +89,7 @@ def test_a_header_that_makes_no_sense_is_refused_though_its_checksum_fits(header
         ("event", alert.HELD, -1),
         ("told_event", alert.HEAD, -1),
         ("told_event", alert.HELD, alert.LONGEST + 2),
-        ("feedback", feedback.TEMPLATES, feedback.MOST_TEMPLATES + 1),
+        ("feedback", feedback.TEMPLATES, 9),
         ("feedback", feedback.EVENTS, -1),
         ("novelty", novelty.COUNT, 0x7FF8_0000_0000_0000),  # NaN
         ("pairs", novelty.PAIR_COUNT, 0x4090_0400_0000_0000),  # 1025.0

@@ -216,8 +216,7 @@ from __future__ import annotations
     MODEL_AUTOREGRESSION,  # float64 (2, channels, ...), ``scoring/autoregression.py``
     MODEL_LEVELS,  # float64 (2, ...), ``scoring/hotelling.py``
     MODEL_NOVELTY,  # float64 (channels, ...), ``scoring/novelty.py``
-    MODEL_VALUE_ROOM,  # values that a memory has room for, and pairs
-    MODEL_PAIR_ROOM,
+    MODEL_PAIR_ROOM,  # pairs that a memory has room for
     MODEL_PAIRS,  # the same of the networks' pairs (networks, ...); of one channel only
     MODEL_CONTEXT,  # the same of the networks' mean error
     MODEL_FLAT,  # float64 (channels, ...), ``scoring/flatline.py``
@@ -232,6 +231,7 @@ from __future__ import annotations
     MODEL_FEEDBACK,  # ``scoring/feedback.py``, and so on
     MODEL_TEMPLATES,  # (8, entry)
     MODEL_KNOWN_EVENTS,  # (16, entry)
+    MODEL_MOST_EVENTS,  # entries that are remembered
     MODEL_TOLD,  # as MODEL_ALERT, after what users said
     MODEL_TOLD_EVENT,
     # byte offsets into the scratch

@@ -39,6 +39,7 @@ _ERROR_GAIN = 0.001
 _LARGEST_ERROR = 100.0  # times the usual square
 _FLOOR = 1e-9  # of the largest magnitude
 _LOG10 = 2.302585092994046
+_ALERT = alert.state_size()
 # flags of an event beside those of ``tally.py``: of a side's, that it is counted among SHARED;
 # of the detector's, among BOTH of side k, shifted by k
 _IS_SHARED, _IS_BOTH = 1 << 8, 1 << 9
@@ -52,7 +53,7 @@ _IS_SHARED, _IS_BOTH = 1 << 8, 1 << 9
     RACE_ERRORS,  # float64 (SIMPLE, channels, ERRORS)
     RACE_MEANS,  # float64 (SIMPLE, MEANS)
     RACE_TAILS,  # float64 (SIMPLE, tail.STATE)
-    RACE_ALERTS,  # float64 (baselines, alert.STATE)
+    RACE_ALERTS,  # float64 (baselines, alert.state_size())
     RACE_EVENTS,  # int64 (baselines, alert.EVENT_STATE)
     RACE_COUNTERS,  # int64 (SIDES, tally.COUNTERS)
     RACE_AGREEMENT,  # int64 (baselines, AGREEMENT)
@@ -107,7 +108,7 @@ def _surprise(race, s, which, evidence, scored):
 
 @inlined
 def _state(race, s, which):
-    return real_row(race, RACE_ALERTS, s * tally.N_BASELINES + which, alert.STATE)
+    return real_row(race, RACE_ALERTS, s * tally.N_BASELINES + which, _ALERT)
 
 
 @inlined

@@ -31,12 +31,12 @@ from streamrnn.scoring import novelty
 
 (RECENT, STEER, RAISED, NORMAL, WITHHELD) = range(5)  # float64
 _PEAKS = 8  # a queue of demands that nothing later exceeds: they, then when they were
-LONGEST = 200
-STATE = _PEAKS + 2 * (LONGEST + 1)
+LONGEST = 200  # records, where nothing else is said
 (OPEN, PARTITION, OFFSET, CALM, REACHED, SINCE, RECORDS, HEAD, HELD) = range(9)  # int64
 # of the open event: its records, how many with which evidence, and what it looks like (``kinds.py``)
 (AGE, FLAT_FOR, RESTLESS_FOR, KIND) = range(9, 13)
-EVENT_STATE = 13
+ROOM = 13  # records that the queue of demands goes back
+EVENT_STATE = 14
 
 QUIET = 20  # records without a detection that end an event
 LASTING = 500
@@ -57,10 +57,15 @@ LARGEST_LEVEL = 0.05  # that a budget may stand for
 CALIBRATED_AFTER = 3.0  # normal records, in units of 1 / level
 
 
-def initial_event() -> list[int]:
+def state_size(longest: int = LONGEST) -> int:
+    """Float64 of the state whose queue of demands goes back so many records."""
+    return _PEAKS + 2 * (longest + 1)
+
+
+def initial_event(longest: int = LONGEST) -> list[int]:
     """No event, and no alert before that would silence the first."""
     state = [0] * EVENT_STATE
-    state[SINCE] = PAUSE
+    state[SINCE], state[ROOM] = PAUSE, longest
     return state
 
 
@@ -95,19 +100,20 @@ def is_peak(state, event, asked):
     """
     records = load(event, RECORDS) + 1
     store(event, RECORDS, records)
-    values, times = shift(state, _PEAKS), shift(state, _PEAKS + LONGEST + 1)
+    longest = load(event, ROOM)
+    values, times = shift(state, _PEAKS), shift(state, _PEAKS + longest + 1)
     head, held = load(event, HEAD), load(event, HELD)
-    window = int(min(max(float(SHORTEST), _GROWTH * records), float(LONGEST)))
+    window = int(min(max(float(SHORTEST), _GROWTH * records), float(longest)))
     while held > 0 and load(times, head) < records - window:
-        head = head + 1 if head < LONGEST else 0
+        head = head + 1 if head < longest else 0
         held -= 1
     peak = held == 0 or asked > load(values, head)
     while held > 0:
-        last = (head + held - 1) % (LONGEST + 1)
+        last = (head + held - 1) % (longest + 1)
         if load(values, last) > asked:
             break
         held -= 1
-    last = (head + held) % (LONGEST + 1)
+    last = (head + held) % (longest + 1)
     store(values, last, asked)
     store(times, last, float(records))
     store(event, HEAD, head)

@@ -146,16 +146,15 @@ def _assess_levels(model, row, scratch, which):
 @woven
 def _assess_novelty(model, row, scratch, values, counts):
     """Largest novelty of a value over the channels, discounted; the memories learn."""
-    table = int64_at(model)
-    channels, room = load(table, plan.MODEL_CHANNELS), load(table, plan.MODEL_VALUE_ROOM)
+    channels = load(int64_at(model), plan.MODEL_CHANNELS)
     cleaned = _at(model, scratch, plan.MODEL_CLEAN)
     magnitudes = _at(model, scratch, plan.MODEL_CLEAN_MAGNITUDES)
     largest, first = 0.0, 0.0
     for d in range(channels):
         if not usable(load(values, d)):
             continue
-        memory = shift(_at(model, row, plan.MODEL_NOVELTY), d * novelty.size_of_values(room))
-        distance = novelty.observe_value(memory, room, load(cleaned, d), load(magnitudes, d))
+        memory = shift(_at(model, row, plan.MODEL_NOVELTY), d * novelty.VALUES)
+        distance = novelty.observe_value(memory, load(cleaned, d), load(magnitudes, d))
         recent = load(memory, novelty.RECENT)
         largest = max(largest, novelty.discounted(distance, recent))
         store(memory, novelty.RECENT, novelty.counted(distance, recent, novelty.KEEP))

@@ -5,7 +5,7 @@ Each event leaves an *entry*: the position that is its name and the signature of
 deviation from what was forecast, the deviation with which the event began, and the share of
 the evidence. While an event goes on deviations are those from the forecast for the record
 that opened it, since forecasts get used to what lasts. A row remembers the newest
-``MOST_EVENTS`` entries, and as ``MOST_TEMPLATES`` templates holds those of which users spoke.
+so many entries as the preset says, and as templates those of which users spoke.
 
 A record looks like a template where the shares point the same way (cosine >= ``ALIKE``) and
 in every leading channel (a share of at least ``LEADING`` of the largest) the deviation has
@@ -37,7 +37,6 @@ from streamrnn.scoring import alert
 # next records what was made quiet goes on ringing in (int64) and what it asked for (float64), then
 # the forecasts for the record that opened the event (channels, float64).
 (TEMPLATES, EVENTS, RINGING, HUSHED, EXPECTED) = range(5)
-MOST_TEMPLATES, MOST_EVENTS = 8, 16
 # an entry: int64, float64, then (VALUE, DEVIATION, ONSET, SHARE) of the channels, float64
 (PARTITION, OFFSET, MARK, STRENGTH, SURPRISE, SIGNATURE) = range(6)
 (VALUE, DEVIATION, ONSET, SHARE, PARTS) = range(5)
@@ -167,8 +166,8 @@ def _remember(model, row, entry):
     event = shown_event(model, row)
     head = int64_at(row + load(table, plan.MODEL_FEEDBACK))
     entries = row + load(table, plan.MODEL_KNOWN_EVENTS)
-    known = load(head, EVENTS)
-    kept = _entry(entries, (known - 1) % MOST_EVENTS, channels) if known else entries
+    known, most = load(head, EVENTS), load(table, plan.MODEL_MOST_EVENTS)
+    kept = _entry(entries, (known - 1) % most, channels) if known else entries
     place = int64_at(kept)
     goes_on = known > 0 and load(place, OFFSET) == load(event, alert.OFFSET)
     goes_on = goes_on and load(place, PARTITION) == load(event, alert.PARTITION)
@@ -180,7 +179,7 @@ def _remember(model, row, entry):
             return
     else:
         store(head, EVENTS, known + 1)
-        kept = _entry(entries, known % MOST_EVENTS, channels)
+        kept = _entry(entries, known % most, channels)
     onset = SIGNATURE + ONSET * channels
     for j in range(STRENGTH, SIGNATURE + PARTS * channels):
         if not goes_on or not onset <= j < onset + channels:

@@ -85,7 +85,7 @@ def strength(model, row, scratch, before, of_value):
     store(context, novelty.MEAN, mean)
     if before < FIRST:
         return 0.0
-    distance = novelty.observe_value(context, load(table, plan.MODEL_VALUE_ROOM), mean, 1.0 + abs(mean))
+    distance = novelty.observe_value(context, mean, 1.0 + abs(mean))
     if not heard:
         return of_value * square_root(_LEAST_PAIR) / _OF_PAIR
     recent = load(context, novelty.RECENT)

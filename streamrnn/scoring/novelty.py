@@ -5,8 +5,10 @@ every code before. Novelty is the distance to the nearest code, each dimension i
 of its range so far. Where novelty is frequent it says little, so it is discounted by
 1 / (1 + .07 r), r a count of recent novelties that decays with memory tau.
 
-A memory has room for so many codes. When it is full, a new code takes the place of the
-one nearest to it: what is covered stays covered, at a coarser grain.
+A memory has room for so many codes. When one of values is full, it leaves out those that
+another covers at the present range, which may have grown: at most 1 / ``NEW`` are left. When one
+of pairs is full, a new code takes the place of the one nearest to it: what is covered stays
+covered, at a coarser grain.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ FARTHEST = 1e9
 # float64 of a memory of single values: these, then sorted codes
 (COUNT, LOW, HIGH, RECENT, RECENT_LATE, MEAN) = range(6)
 CODES = 8
+VALUE_CODES = 104  # more than 1 / NEW, so that leaving out makes room
+VALUES = CODES + VALUE_CODES
 
 # A memory of pairs: these as float64, then room for the search, then as float32 the codes of the
 # first members, then of the second.
@@ -46,17 +50,12 @@ _FIRST = 2 * CODES + 16  # in float32
 NOWHERE = 1e18  # codes that are not there yet
 
 
-def values_size(room: int) -> int:
-    """Float64 of a memory of so many values."""
-    return CODES + room
-
-
 def pairs_size(room: int) -> int:
     """Float64 of a memory of so many pairs, a multiple of 16."""
     return _FIRST // 2 + room
 
 
-size_of_values, size_of_pairs = inlined(values_size), inlined(pairs_size)
+size_of_pairs = inlined(pairs_size)
 
 
 @inlined
@@ -80,8 +79,20 @@ def _widen(memory, low, high, value, first):
 
 
 @kernel
-def observe_value(memory, room, value, magnitude):
-    """Novelty of a value, 0 up; the memory, with ``room`` for so many, learns it. The first is no novelty.
+def _thin(codes, count, apart):
+    """Keep of the sorted codes those that are further than ``apart`` from the kept one below; how many."""
+    never_inline()
+    kept = 1
+    for i in range(1, count):
+        if load(codes, i) - load(codes, kept - 1) > apart:
+            store(codes, kept, load(codes, i))
+            kept += 1
+    return kept
+
+
+@kernel
+def observe_value(memory, value, magnitude):
+    """Novelty of a value, 0 up; the memory learns it. The first value is no novelty.
 
     ``magnitude`` is the largest that the channel has shown, in units of the value.
     """
@@ -90,20 +101,18 @@ def observe_value(memory, room, value, magnitude):
     codes = shift(memory, CODES)
     _widen(memory, LOW, HIGH, value, count == 0)
     i = _place(codes, count, value)
-    distance, nearest = 0.0, 0
+    distance = 0.0
     if count > 0:
-        nearest = i if i < count else count - 1
-        distance = abs(load(codes, nearest) - value)
-        if i > 0 and value - load(codes, i - 1) < distance:
-            nearest = i - 1
-            distance = value - load(codes, nearest)
+        distance = abs(load(codes, i if i < count else count - 1) - value)
+        if i > 0:
+            distance = min(distance, value - load(codes, i - 1))
         width = load(memory, HIGH) - load(memory, LOW) + _FLOOR * magnitude
         distance = min(distance / width, FARTHEST) if distance > 0.0 else 0.0
     if count > 0 and distance <= NEW:
         return distance
-    if count == room:
-        store(codes, nearest, value)
-        return distance
+    if count == VALUE_CODES:
+        count = _thin(codes, count, NEW * (load(memory, HIGH) - load(memory, LOW)))
+        i = _place(codes, count, value)
     for j in range(count, i, -1):
         store(codes, j, load(codes, j - 1))
     store(codes, i, value)

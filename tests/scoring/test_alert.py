@@ -44,7 +44,7 @@ class Judge:
     """An alert layer by itself. ``allowed`` events a record steer the level; else it is ``fixed``."""
 
     def __init__(self, allowed=0.0, fixed=1e-3):
-        self.state, self.event = np.zeros(alert.STATE), np.array(alert.initial_event())
+        self.state, self.event = np.zeros(alert.state_size()), np.array(alert.initial_event())
         self.allowed, self.fixed = allowed, fixed
 
     def __call__(self, surprises, lasting=()):

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from streamrnn import Batch, DataError, Detector, Fleet, Position, Results, Settings
 from streamrnn.feedback import CONFIRMED, DISMISSED, Signature, alike
-from streamrnn.scoring import feedback
 
 CHANGES = ("alert_strength", "alert_level", "event_partition", "event_offset")
 SETTINGS = {"networks": ["lstm"], "hidden": 4}
@@ -292,12 +291,13 @@ def test_the_newest_events_are_remembered_with_their_peaks():
     fleet = make()
     found = fleet.process(Batch.of_one_series(values))
     opened = np.unique(found.event_offset[found.event_offset >= 0])
-    assert len(opened) > feedback.MOST_EVENTS
+    remembered = fleet.layout.preset.events
+    assert len(opened) > remembered
     with pytest.raises(
         DataError, match=f"event .*{opened[0]}.* is not known, or not any more.*here: .*{last}"
     ):
         fleet.not_an_anomaly("", Position(0, int(opened[0])))
-    for offset in opened[-feedback.MOST_EVENTS :]:
+    for offset in opened[-remembered:]:
         fleet.confirm("", Position(0, int(offset)))
 
 
