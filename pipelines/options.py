@@ -214,8 +214,8 @@ def _add_settings(group: argparse._ArgumentGroup) -> None:
         "--networks",
         metavar="lstm,gru",
         type=_names,
-        help="the networks themselves: cell, cell:units or cell:units:training, with cells "
-        f"{', '.join(CELLS)}, and ar:24; or none",
+        help="the networks themselves: cell, cell:units, cell:unitsxlayers or cell:units:training, with "
+        f"cells {', '.join(CELLS)}, and ar:24; or none",
     )
     add(
         "--hidden",

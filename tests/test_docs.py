@@ -69,6 +69,10 @@ def test_the_snippets_of_the_library_guide_print_what_stands_below_them():
     assert run_snippets("docs/library.md") == 10
 
 
+def test_the_snippets_of_the_networks_print_what_stands_below_them():
+    assert run_snippets("docs/networks.md") == 1
+
+
 def test_the_snippets_of_the_concepts_print_what_stands_below_them():
     assert run_snippets("docs/concepts.md") == 3
 

@@ -16,7 +16,7 @@ from streamrnn.kernels.plan import NO_TIME
 SINGLY = ("lstm", "gru", "diagonal_lstm")  # the others in one model together, and singly with -m soak
 NETWORKS = [
     *(pytest.param((name,), marks=[pytest.mark.soak] * (name not in SINGLY)) for name in CELLS),
-    ("rnn_relu", "jordan", "tdnn", "lstm:4x2"),
+    ("rnn_relu", "jordan", "tdnn:4x2"),
     ("lstm", "gru"),
     ("gru", "diagonal_lstm:5", "ar:8"),
     ("lstm:4:kalman", "gru:4:adam_heads"),

@@ -27,7 +27,7 @@ SINGLY = ("lstm", "gru", "diagonal_lstm")  # the others in one model together, a
 NETWORKS = [
     ("none",),
     *(pytest.param((name,), marks=[pytest.mark.soak] * (name not in SINGLY)) for name in CELLS),
-    ("rnn_relu", "jordan", "tdnn", "lstm:4x2"),
+    ("rnn_relu", "jordan", "tdnn:4x2"),
     ("lstm", "gru"),
     ("gru", "diagonal_lstm:7:kalman_units", "ar:16"),
     ("lstm:9:kalman",),

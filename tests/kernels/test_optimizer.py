@@ -111,3 +111,15 @@ def test_corrections_vanish_after_many_steps():
         apply(net, gradient, 1)
     assert np.all(net.segment("powers") < 1e-300)
     assert np.isfinite(net.segment("weights")).all()
+
+
+@pytest.mark.parametrize("wild", [np.inf, -np.inf, np.nan, 1e200])
+def test_an_update_whose_gradient_overflowed_is_left_out(wild):
+    net = fresh(Training())
+    apply(net, random_gradient(net, np.random.default_rng(2), 1.0), 1)
+    before = net.row.copy()
+    gradient = random_gradient(net, np.random.default_rng(3), 1.0)
+    gradient[net.shape.padded] = wild
+    with np.errstate(over="ignore"):
+        apply(net, gradient, 1)
+    assert np.array_equal(net.row, before)
