@@ -9,7 +9,7 @@ from streamrnn import __version__
 from streamrnn.networks import CELLS, PRESETS
 from streamrnn.pipelines.alert_options import add_alerts
 
-__all__ = ["FILES", "PICTURES", "RECORD", "SETTINGS", "make_parser"]
+__all__ = ["FILES", "FLEET", "PICTURES", "RECORD", "SETTINGS", "make_parser"]
 
 PICTURES = (".png", ".svg", ".pdf")
 SETTINGS = (
@@ -20,6 +20,7 @@ RECORD = (
     *("time", "time_format", "tz", "values", "key", "label", "missing"),
     *("delimiter", "decimal", "encoding", "sort"),
 )
+FLEET = ("budget", "ttl", "threads")
 FILES = ("auto", "one", "each")
 _EXIT_CODES = (
     "exit codes: 0 fine; 1 an anomaly was found, only with --fail-on-anomaly; 2 wrong usage or settings; "
@@ -51,6 +52,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_record(replay.add_argument_group("what the table is (default: found out)"))
     _add_output(replay.add_argument_group("what to make of it"))
     _add_settings(replay.add_argument_group("settings of the detector"))
+    add_fleet(replay.add_argument_group("many series"))
     _add_evaluate(commands)
     run = commands.add_parser(
         "run",
@@ -111,6 +113,7 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="write everything as one JSON object; without a name to stdout, in place of the text",
     )
     _add_settings(evaluate.add_argument_group("settings of the detector"))
+    add_fleet(evaluate.add_argument_group("many series"))
 
 
 def _add_input(command: argparse.ArgumentParser) -> None:
@@ -123,7 +126,7 @@ def _add_input(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--settings",
         metavar="FILE",
-        help="a TOML file with tables [record], [model] and [detect]; options here win over it",
+        help="a TOML file with tables [record], [model], [detect] and [fleet]; options here win over it",
     )
     command.add_argument(
         "--files",
@@ -246,6 +249,23 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _season(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
+
+
+def add_fleet(group: argparse._ArgumentGroup) -> None:
+    """Options of ``[fleet]``."""
+    add = group.add_argument
+    add(
+        "--budget",
+        metavar="SIZE",
+        help="memory for the states of series, such as 2GB; those that do not fit lie on disk meanwhile "
+        "(default: all in memory)",
+    )
+    add(
+        "--ttl",
+        metavar="TIME",
+        help="forget a series that says nothing for so long while others go on, such as 30d (default: never)",
+    )
+    add("--threads", metavar="N", type=int, help="threads that score (default: 1)")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

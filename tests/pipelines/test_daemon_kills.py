@@ -24,7 +24,7 @@ def rows_of(tmp_path, minutes, shuffled):
     return [*path.read_text().splitlines()[1:], *(f"{end},dev{i:02d},20.0" for i in range(SERIES))]
 
 
-def check_kills(runner, tmp_path, seed, kills, minutes, rotations=0, late=None):
+def check_kills(runner, tmp_path, seed, kills, minutes, rotations=0, late=None, fleet=""):
     """A daemon killed so many times writes the bytes and has the events of one whom nobody kills."""
     rng = random.Random(seed)
     rows = rows_of(tmp_path, minutes, late is not None)
@@ -32,7 +32,7 @@ def check_kills(runner, tmp_path, seed, kills, minutes, rotations=0, late=None):
     first = len(rows) * 2 // 5  # a file that was never looked at is not gone back to
     starts = set(rng.sample(range(first, len(rows)), rotations))
     text = PIPELINE.format(follow="true") + ("" if late is None else REORDER.format(late=late))
-    whole, killed = (runner(text, name) for name in ("whole", "killed"))
+    whole, killed = runner(text, "whole"), runner(text + fleet, "killed")
     feeds = [FileFeed(one.folder / "in.csv", HEAD, rows, rng, starts) for one in (whole, killed)]
 
     def finish(one, feed):
@@ -72,7 +72,19 @@ def test_kill_9_changes_no_byte_where_records_wait_for_earlier_ones(runner, tmp_
     assert (late == "keep") == scored["status"].eq("late").any()
 
 
+FLEET = """
+[fleet]
+budget = "1MB"
+threads = 2
+"""  # five of twenty series fit
+
+
+def test_kill_9_changes_no_byte_where_most_series_lie_on_disk(runner, tmp_path):
+    check_kills(runner, tmp_path, a_seed(20261123), kills=10, minutes=800, rotations=4, fleet=FLEET)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("late", [None, "keep"])
-def test_200_times_kill_9_changes_no_byte(runner, tmp_path, late):
-    check_kills(runner, tmp_path, a_seed(), kills=200, minutes=6000, rotations=40, late=late)
+@pytest.mark.parametrize("fleet", ["", FLEET], ids=["memory", "disk"])
+def test_200_times_kill_9_changes_no_byte(runner, tmp_path, late, fleet):
+    check_kills(runner, tmp_path, a_seed(), kills=200, minutes=6000, rotations=40, late=late, fleet=fleet)

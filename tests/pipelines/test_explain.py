@@ -61,7 +61,7 @@ def run(tmp_path):
         def save(self):
             state = self.fleet.to_bytes()
             self.store.save(Snapshot(0, state, ("p",), {}, {}))
-            self.recorder.rebase(self.fleet, len(state))
+            self.recorder.rebase(self.fleet)
 
         def retune(self, **changes):
             self.fleet = Fleet.from_bytes(self.fleet.to_bytes(), **changes)
