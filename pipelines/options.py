@@ -84,6 +84,7 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     check.add_argument("file", metavar="PIPELINE.toml", help="the pipeline file")
+    _add_capacity(commands)
     add_alerts(commands)
     return parser
 
@@ -114,6 +115,29 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     _add_settings(evaluate.add_argument_group("settings of the detector"))
     add_fleet(evaluate.add_argument_group("many series"))
+
+
+def _add_capacity(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    capacity = commands.add_parser(
+        "capacity",
+        help="say what so many series will need, and whether this machine has it",
+        description="Say how much memory so many series take, by the formula, and how much processor time, "
+        "by scoring some of them here for some seconds; and whether this machine has as much.",
+        epilog=_EXIT_CODES,
+        allow_abbrev=False,
+    )
+    add = capacity.add_argument
+    add("--series", metavar="N", type=int, required=True, help="how many series")
+    add(
+        "--rate",
+        metavar="N/UNIT",
+        default="1/s",
+        help="records of each: 1/s, 6/min, 4/h (default: %(default)s)",
+    )
+    add("--channels", metavar="N", type=int, default=1, help="values of a record (default: %(default)s)")
+    add("--budget", metavar="SIZE", help="memory for the states of series, such as 2GB (default: no bound)")
+    add("--json", action="store_true", help="print one JSON object")
+    _add_settings(capacity.add_argument_group("settings of the detector"))
 
 
 def _add_input(command: argparse.ArgumentParser) -> None:

@@ -157,3 +157,11 @@ def test_a_daemon_forgets_a_series_that_says_nothing_and_begins_it_anew(runner):
     of_5 = fleet.keys.index("dev05")
     assert counters[of_5] < 0.55 * max(counters) and min(counters[:of_5] + counters[of_5 + 1 :]) > 880
     assert len(rows) > 17_000
+    # Another time to live takes effect through the journal, and stays.
+    text = (one.folder / "p.toml").read_text()
+    (one.folder / "p.toml").write_text(text.replace('"2h"', '"3h"').replace("'2h'", "'3h'"))
+    one.finish()
+    with Store(one.folder / "state.db", readonly=True) as store:
+        saved = store.load()
+        assert [entry.payload for entry in store.journal()] in ([{"ttl": "3h"}], [])
+    assert saved.others["ttl"] == b"3h" and saved.extra["journal"] == 1
