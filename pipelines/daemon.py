@@ -52,6 +52,7 @@ from streamrnn.pipelines.supervisor import Signals, notify, watchdog_s
 from streamrnn.pipelines.topics import MarkedLetters
 from streamrnn.settings import Settings
 from streamrnn.spill import Keeping
+from streamrnn.state import stored_series
 
 __all__ = ["Daemon"]
 
@@ -134,6 +135,7 @@ class Daemon:
         self._check_record(saved)
         live = _live(opened, settings, saved)
         spill = _spill(opened, settings, saved)
+        _check_spill(spill, saved)
         fleet = _fleet(settings, saved, live.channels, _keeping(opened, settings, spill, saved))
         coding = Coding(fleet, saved.partition_names if saved else ())
         committed, marks = _committed(store, saved)
@@ -320,6 +322,17 @@ def _spill(opened: ExitStack, settings: PipelineSettings, saved: Snapshot | None
     spill = SqliteSpill(path, 0 if saved is None else saved.number)
     opened.callback(spill.close)
     return spill
+
+
+def _check_spill(spill: SqliteSpill | None, saved: Snapshot | None) -> None:
+    """Refuse to go on where series of the snapshot are gone."""
+    wanted = 0 if saved is None else stored_series(saved.fleet)
+    there = 0 if spill is None else len(spill)
+    if there != wanted:
+        raise StateError(
+            f"{wanted:,} series of the snapshot lie in the file beside it that ends in .spill, which holds "
+            f"{there:,}; restore the two files together, or begin anew without both"
+        )
 
 
 def _keeping(

@@ -106,7 +106,8 @@ class SqliteSpill:
         name = _as_bytes(key)
         with self._speaking():
             rows = self._database.execute(
-                "SELECT data, seal FROM states WHERE key = ? AND born <= ? AND gone > ?",
+                "SELECT data, seal FROM states INDEXED BY states_by_key"
+                " WHERE key = ? AND born <= ? AND gone > ?",
                 (name, snapshot, snapshot),
             ).fetchall()
         for data, seal in rows:
@@ -117,6 +118,12 @@ class SqliteSpill:
                 )
             return zlib.decompress(data)
         return None
+
+    def __len__(self) -> int:
+        """How many series lie here."""
+        with self._speaking():
+            rows = self._database.execute("SELECT count(*) FROM states WHERE gone = ?", (_NEVER,)).fetchall()
+        return int(rows[0][0])
 
     def sync(self) -> None:
         """Have all that was put here survive a power cut; call before a snapshot is saved.
@@ -148,11 +155,16 @@ class SqliteSpill:
             self._folder.cleanup()
 
     def _drop(self, database: sqlite3.Connection, name: bytes) -> None:
+        # By itself SQLite takes the index of ``gone``, in which all that lie here have one entry.
         # What no snapshot has yet is gone at once; the rest with the next snapshot.
         database.execute(
-            "DELETE FROM states WHERE key = ? AND gone = ? AND born = ?", (name, _NEVER, self._next)
+            "DELETE FROM states INDEXED BY states_by_key WHERE key = ? AND gone = ? AND born = ?",
+            (name, _NEVER, self._next),
         )
-        database.execute("UPDATE states SET gone = ? WHERE key = ? AND gone = ?", (self._next, name, _NEVER))
+        database.execute(
+            "UPDATE states INDEXED BY states_by_key SET gone = ? WHERE key = ? AND gone = ?",
+            (self._next, name, _NEVER),
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 __all__ = ["Threads"]
 
@@ -32,8 +32,11 @@ class Threads:
     def run(self, tasks: Sequence[Callable[[], None]]) -> None:
         """Run all tasks and return when all are done."""
         others = [] if self._pool is None else [self._pool.submit(task) for task in tasks[1:]]
-        for task in tasks[: 1 if self._pool else None]:
-            task()
+        try:
+            for task in tasks[: 1 if self._pool else None]:
+                task()
+        finally:
+            wait(others)  # nobody may still write to memory that the caller gives back
         for other in others:
             other.result()
 

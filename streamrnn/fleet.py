@@ -25,7 +25,7 @@ from streamrnn.rows import Rows
 from streamrnn.settings import Settings
 from streamrnn.shards import Lot, lots, shards, sorting
 from streamrnn.space import Int64Array, address, aligned_bytes
-from streamrnn.spill import Census, Keeping
+from streamrnn.spill import Census, Keeping, rows_within
 from streamrnn.state import HERE, SavedState, check_rows, decode, encode, merge_settings
 
 __all__ = ["Fleet"]
@@ -63,7 +63,7 @@ class Fleet:
         self._keys: list[str] = []
         self._lay_out(settings)
         self._process = bind(process_batch, self._tags, 0, 0)
-        most = self._keeping.most_rows(self.layout.row_bytes)
+        most = rows_within(self._keeping.budget_bytes, self.layout.row_bytes)
         self._rows = Rows(self._template, self._keys, self._check, most, self._keeping.spill)
         self._forgetting = Forgetting(self._keeping.ttl_ns, one_stream=self._keeping.one_stream)
         self._forgotten = 0

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 from streamrnn.errors import SettingsError
 
-__all__ = ["Census", "Keeping", "SpillStore", "Workers"]
+__all__ = ["Census", "Keeping", "SpillStore", "Workers", "rows_within"]
 
 
 class SpillStore(Protocol):
@@ -103,19 +103,20 @@ class Keeping:
         """Whether all series lie in memory and one thread does it all."""
         return not self.budget_bytes and self.workers.count == 1
 
-    def most_rows(self, row_bytes: int) -> int:
-        """States that fit into the budget; 0: any number.
 
-        Raises
-        ------
-        SettingsError
-            Where not even one fits.
-        """
-        if self.budget_bytes and self.budget_bytes < row_bytes:
-            raise SettingsError(
-                f"the budget is {self.budget_bytes:,} bytes, one series needs {row_bytes:,}; give more"
-            )
-        return self.budget_bytes // row_bytes
+def rows_within(budget_bytes: int, row_bytes: int) -> int:
+    """States that fit into a budget; 0 where there is none, and so any number.
+
+    Raises
+    ------
+    SettingsError
+        Where not even one fits.
+    """
+    if budget_bytes and budget_bytes < row_bytes:
+        raise SettingsError(
+            f"the budget is {budget_bytes:,} bytes, one series needs {row_bytes:,}; give more"
+        )
+    return budget_bytes // row_bytes
 
 
 class Census(NamedTuple):

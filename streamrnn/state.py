@@ -159,6 +159,17 @@ def place_of(read: Callable[[int, int], bytes], code: int, series: int, row_byte
     return int(places[code]), start + series + int((places[:code] == HERE).sum()) * row_bytes
 
 
+def stored_series(data: bytes) -> int:
+    """How many series' rows lie elsewhere.
+
+    Raises
+    ------
+    StateError
+        Where the bytes are damaged, foreign or of another version.
+    """
+    return int((decode(data).places == STORED).sum())
+
+
 def one_row(settings: dict[str, Any], key: str, row: NDArray[np.uint8]) -> SavedState:
     """A saved state of one series."""
     return SavedState(settings, [key], [row], np.array([HERE], np.uint8))

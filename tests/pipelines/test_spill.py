@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 
 import numpy as np
 import pytest
@@ -63,6 +64,20 @@ def test_what_no_kept_snapshot_has_takes_no_room(tmp_path):
     database.close()
 
 
+def test_the_verbs_find_a_key_by_its_index_however_many_lie_there(tmp_path):
+    spill = SqliteSpill(tmp_path / "spill.db")
+    said = []
+    spill._database.set_trace_callback(said.append)
+    spill.put("a", b"1")
+    spill.get("a")
+    spill.drop("a")
+    spill._database.set_trace_callback(None)
+    found = [verb for verb in said if verb.startswith(("SELECT", "DELETE", "UPDATE"))]
+    plans = [str(spill._database.execute(f"EXPLAIN QUERY PLAN {verb}").fetchall()) for verb in found]
+    assert len(plans) == 5 and all("states_by_key (key=?" in plan for plan in plans)
+    spill.close()
+
+
 def test_a_damaged_state_or_file_is_said(tmp_path):
     path = tmp_path / "spill.db"
     spill = SqliteSpill(path)
@@ -105,6 +120,10 @@ def test_what_a_thread_raises_is_raised():
     pool = Threads(2)
     with pytest.raises(ValueError, match="no"):
         pool.run([lambda: None, fail])
+    done = []
+    with pytest.raises(ValueError, match="no"):
+        pool.run([fail, lambda: done.append(time.sleep(0.05))])
+    assert done == [None]  # whoever still works is waited for
     pool.close()
 
 
@@ -142,6 +161,16 @@ def test_a_daemon_with_a_budget_writes_the_same_and_says_where_its_series_are(ru
     )
     assert stop(process)[0] == 0
     assert tight.read("out.csv") == plain.read("out.csv")
+
+
+def test_a_daemon_does_not_go_on_without_the_series_on_disk(runner):
+    one = runner(ONCE + '\n[fleet]\nbudget = "1MB"\n')
+    write_table(one.folder / "in.csv", 50)
+    one.finish()
+    (one.folder / "state.db.spill").unlink()
+    process = one.start()
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 2 and b"restore the two files together" in said
 
 
 TIMES = "[record]\ntime = 'ts'\nkey = 'device'\n[fleet]\nttl = '2h'\n"
