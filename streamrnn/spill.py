@@ -79,13 +79,14 @@ class Keeping:
     >>> from streamrnn import Batch, Fleet, Settings
     >>> from streamrnn.pipelines.spill import SqliteSpill
     >>> settings = Settings(hidden=0)
-    >>> keeping = Keeping(3 * Fleet.bytes_per_series(settings), SqliteSpill())
-    >>> fleet = Fleet(settings, keeping)
+    >>> spill = SqliteSpill()
+    >>> fleet = Fleet(settings, Keeping(3 * Fleet.bytes_per_series(settings), spill))
     >>> codes = np.repeat(fleet.series(f"pump-{i}" for i in range(10)), 5)
     >>> times, values = np.arange(50), np.ones((50, 1))
     >>> _ = fleet.process(Batch(codes, times, values, np.zeros(50, np.int32), times))
     >>> fleet.census.in_memory, fleet.census.in_store
     (3, 7)
+    >>> spill.close()
     """
 
     budget_bytes: int = 0
