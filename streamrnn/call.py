@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,8 +54,8 @@ class Call:
             self.table[i] = address(column)
         self.address = address(self.table)
 
-    def fill(self, batch: Batch, order: Int64Array | None = None) -> None:
-        """Copy a batch's columns in, in another order where one is given."""
+    def fill(self, batch: Batch, order: Int64Array | None = None) -> Self:
+        """Copy a batch's columns in, in another order where one is given; this call."""
         for i, column in (
             (plan.CALL_SERIES, batch.series),
             (plan.CALL_TIMES, batch.times),
@@ -64,6 +64,7 @@ class Call:
             (plan.CALL_VALUES, batch.values),
         ):
             self.columns[i][:] = column if order is None else column[order]
+        return self
 
     def part(self, start: int, stop: int) -> Int64Array:
         """The table of some of the records, which lie behind each other; it shares this call's memory."""

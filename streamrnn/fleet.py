@@ -129,7 +129,9 @@ class Fleet:
         return np.array(codes, np.int32)
 
     def process(self, batch: Batch) -> Results:
-        """Score and learn every record of a batch, in order.
+        """Score and learn every record of a batch, those of each series in order.
+
+        Series by series: while a series' row is in the processor's cache, a record costs a third.
 
         Raises
         ------
@@ -143,30 +145,25 @@ class Fleet:
             self.series([""])
         batch.check(len(self._codes), len(self.settings.channels))
         anew = self._forgetting.take(batch, len(self._codes))
-        if not len(batch) or (self._keeping.plain and not self._forgetting.ttl_ns):
+        if not anew.any() and (batch.series == batch.series[:1]).all():
             return self._in_order(batch)
         there = self._rows.addresses[batch.series] != 0
         order, lives = sorting(batch.series, anew, there)
-        call = self.new_call(len(batch))
-        call.fill(batch, order)
+        call = self.new_call(len(batch)).fill(batch, order)
         for lot in lots(batch.series[order], lives, self._rows.most):
             if lot.anew:
                 self._forget(lot.series)
             self._rows.bring(lot.series)
             self._run_lot(call, lot)
-        if len(over := self._forgetting.sweep()):
-            self._forget(over)
-            self._rows.trim()
+        self._sweep()
         return call.results(order)
 
     def _in_order(self, batch: Batch) -> Results:
-        """``process`` where all series lie in memory."""
-        absent = self._rows.addresses[batch.series] == 0
-        if absent.any():
-            self._rows.bring(np.unique(batch.series[absent]).astype(np.int64))
-        call = self.new_call(len(batch))
-        call.fill(batch)
+        """``process`` of one series, or none."""
+        self._rows.bring(np.unique(batch.series).astype(np.int64))
+        call = self.new_call(len(batch)).fill(batch)
         self.run(call)
+        self._sweep()
         return call.results()
 
     def row(self, code: int) -> NDArray[np.uint8]:
@@ -200,8 +197,7 @@ class Fleet:
         for place, code in enumerate(codes.tolist()):
             rows[place] = self._rows.peek(code)
             addresses[code] = address(rows[place])
-        call = self.new_call(len(batch))
-        call.fill(batch)
+        call = self.new_call(len(batch)).fill(batch)
         self.run(call, addresses)
         return call.results()
 
@@ -381,6 +377,11 @@ class Fleet:
             part[plan.CALL_ROWS], part[plan.CALL_SCRATCH] = address(self._rows.addresses), address(scratch)
         tasks = [partial(self._process, self._tags, self._table_address, address(part)) for part in parts]
         self._keeping.workers.run(tasks)
+
+    def _sweep(self) -> None:
+        if len(over := self._forgetting.sweep()):
+            self._forget(over)
+            self._rows.trim()
 
     def _forget(self, codes: Int64Array) -> None:
         self._rows.renew(codes)

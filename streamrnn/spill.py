@@ -99,11 +99,6 @@ class Keeping:
         if self.budget_bytes and self.spill is None:
             raise SettingsError("a budget needs a place for the series that do not fit: give spill, too")
 
-    @property
-    def plain(self) -> bool:
-        """Whether all series lie in memory and one thread does it all."""
-        return not self.budget_bytes and self.workers.count == 1
-
 
 def rows_within(budget_bytes: int, row_bytes: int) -> int:
     """States that fit into a budget; 0 where there is none, and so any number.
