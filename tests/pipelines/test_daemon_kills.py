@@ -10,6 +10,8 @@ import pytest
 from daemons import HEAD, PIPELINE, REORDER, WINDOW_S, events_of, shuffle, stop, write_table
 from kills import FileFeed, Killer, a_seed
 
+from streamrnn.pipelines.store import Store
+
 SERIES = 20
 
 
@@ -22,6 +24,24 @@ def rows_of(tmp_path, minutes, shuffled):
     shuffle(path, WINDOW_S)
     end = 1_700_000_000 + 60 * minutes + 2 * WINDOW_S
     return [*path.read_text().splitlines()[1:], *(f"{end},dev{i:02d},20.0" for i in range(SERIES))]
+
+
+def look_once(one, feed):
+    """A life that knows the first file: one that went before anybody looked at it is not gone back to."""
+    state = one.folder / "state.db"
+
+    def saved():
+        if not state.exists():
+            return False
+        with Store(state, readonly=True) as store:
+            return store.load() is not None
+
+    while feed.more(0.1):
+        pass
+    process = one.start()
+    one.wait_for(process, saved)
+    process.kill()
+    process.communicate()
 
 
 def check_kills(runner, tmp_path, seed, kills, minutes, rotations=0, late=None, fleet=""):
@@ -47,6 +67,7 @@ def check_kills(runner, tmp_path, seed, kills, minutes, rotations=0, late=None, 
         assert stop(process)[0] == 0
 
     finish(whole, feeds[0])
+    look_once(killed, feeds[1])
     Killer(killed, "out.csv", b"reading in.csv", feeds[1], rng).kill(kills)
     finish(killed, feeds[1])
     assert killed.read("out.csv") == whole.read("out.csv")
