@@ -16,7 +16,7 @@ from streamrnn.connectors.base import Read, together
 from streamrnn.connectors.messages import DeadLetter, Decoded, Messages
 from streamrnn.connectors.options import NO_TIME_COLUMN, RecordOptions
 from streamrnn.connectors.tables.intake import KEY_MARK
-from streamrnn.connectors.text import FOREIGN, is_missing, numbers, shown
+from streamrnn.connectors.text import FOREIGN, is_missing, key_faults, numbers, shown
 from streamrnn.connectors.times.finding import find_epoch, find_readings
 from streamrnn.connectors.times.formats import Reading, parse_format
 from streamrnn.connectors.times.reader import TimeReader
@@ -190,7 +190,10 @@ class FieldDecoder(ABC):
                 names = _as_names(self._column(rows, path))
             columns["key" if path == MESSAGE else path] = names
             parts.append(names)
-        return parts[0] if len(parts) == 1 else [KEY_MARK.join(names) for names in zip(*parts, strict=True)]
+        whole = parts[0] if len(parts) == 1 else [KEY_MARK.join(names) for names in zip(*parts, strict=True)]
+        for place, reason in key_faults(whole, KEY_MARK * (len(parts) - 1)).items():
+            raise BadField(place, reason)
+        return whole
 
     def _times(
         self,

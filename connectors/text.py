@@ -11,9 +11,11 @@ from streamrnn.records import Float64Array
 
 __all__ = [
     "FOREIGN",
+    "LONGEST_KEY",
     "MISSING",
     "is_missing",
     "is_number",
+    "key_faults",
     "numbers",
     "printable",
     "shown",
@@ -50,6 +52,7 @@ _UNIT = re.compile(
     r"(?P<unit>[^\W\d_]|[°%‰µΩ$€£])(?P<rest>[^\d\s;,:\"']{0,11})$",
     re.IGNORECASE,
 )
+LONGEST_KEY = 1000  # characters; what is longer is a message that stands in the wrong field
 _LONGEST_SHOWN = 60
 _OF_NUMBERS = b"0123456789.-+eE \t;"
 _SWAPPED = str.maketrans(",.", ".,")  # a decimal comma's spelling to a decimal point's
@@ -181,3 +184,24 @@ def _number(cell: str, decimal: str) -> float | None:
         return float(plain)
     except ValueError:
         return None
+
+
+def key_faults(names: Sequence[str], empty: str = "") -> dict[int, str]:
+    """Places of names that cannot name a series, and why.
+
+    Parameters
+    ----------
+    names : sequence of str
+    empty : str
+        What a name is whose parts are all empty.
+
+    Examples
+    --------
+    >>> key_faults(["pump-1", ""])
+    {1: 'the key is empty'}
+    """
+    if empty not in names and max(map(len, names), default=0) <= LONGEST_KEY:
+        return {}
+    faults = {i: "the key is empty" for i, name in enumerate(names) if name == empty}
+    long = {i: len(name) for i, name in enumerate(names) if len(name) > LONGEST_KEY}
+    return faults | {i: f"the key has {n:,} characters, more than {LONGEST_KEY:,}" for i, n in long.items()}

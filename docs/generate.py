@@ -39,6 +39,7 @@ from streamrnn.pipelines.seasons import ForecastSeason
 from streamrnn.pipelines.summary import SeriesSummary, Summary
 from streamrnn.pipelines.verdict import Racer, Verdict
 from streamrnn.settings import Settings
+from streamrnn.spill import Census
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "docs/command-line.md")  # with outputs
@@ -128,6 +129,7 @@ _DAEMON: dict[str, type[msgspec.Struct]] = {
     '[[sink]] kind = "file"': settings_file.FileSinkTable,
     '[[sink]] kind = "kafka"': settings_file.KafkaSinkTable,
     "[dead_letter]": settings_file.DeadLetter,
+    "[fleet]": settings_file.FleetTable,
     "[checkpoint]": settings_file.Checkpoint,
     "[alerts]": alert_settings.AlertTables,
     "[alerts.severity]": alert_settings.SeverityTable,
@@ -181,6 +183,8 @@ def _row(*cells: str) -> str:
 _HAND = {
     "streamrnn": "version of the package",
     "evaluation.ranking[].key": "name of the series",
+    "fleet.state_bytes": "memory of the states that lie in it",
+    "fleet.warning": "what there is to say of how many series came; null: nothing",
     "season.records": "records of the season that the seasonal baseline looks back; null: none",
     "season.length_s": "its length, seconds",
     "season.series": "of so many series, the first, the season was kept",
@@ -247,6 +251,7 @@ _OWNERS = {
     "channels[].baselines.*": BaselineSummary,
     "channels[].forecast_season": ForecastSeason,
     "events[]": Event,
+    "fleet": Census,
     "events[].channels[]": Part,
     "race.*": Racer,
     "verdict": Verdict,

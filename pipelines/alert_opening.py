@@ -19,6 +19,7 @@ from streamrnn.pipelines.channels import open_channels
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.routing import routing_of
 from streamrnn.pipelines.settings import PipelineSettings
+from streamrnn.pipelines.spill import SqliteSpill
 from streamrnn.pipelines.store import Snapshot, Store
 
 __all__ = ["OpenAlerts", "open_alerts"]
@@ -61,6 +62,7 @@ def open_alerts(
     coding: Coding,
     saved: Snapshot | None,
     registry: CollectorRegistry,
+    spill: SqliteSpill | None,
 ) -> OpenAlerts:
     """What follows incidents and what tells of them; a dry run tells nobody.
 
@@ -79,7 +81,7 @@ def open_alerts(
         identity=Identity(Path(file).stem, file, tables.labels),
         wall=time.time_ns,
         wake=service.wake,
-        recorder=Recorder(store, coding.fleet, tables.capture, 0 if saved is None else len(saved.fleet)),
+        recorder=Recorder(store, coding.fleet, tables.capture, saved=saved is not None, spill=spill),
         state=None if saved is None else saved.extra.get("alerts"),  # the first snapshots had none
     )
     return OpenAlerts(intake, service)

@@ -107,7 +107,7 @@ class Alerting(Observer):
         self._owed = {row["id"]: IncidentRow(**row) for row in (state or {}).get("owed", ())}
         self._captures: dict[str, tuple[int, bytes]] = {}
         self._hindered = False
-        self._keys: list[str] = []
+        self._keys: Sequence[str] = ()
 
     def state(self) -> dict[str, Any]:
         """What a snapshot keeps."""
@@ -150,7 +150,7 @@ class Alerting(Observer):
 
     def saved(self, seconds: float, size: int) -> None:
         """A snapshot was written."""
-        self._recorder.rebase(self._coding.fleet, size)
+        self._recorder.rebase(self._coding.fleet)
 
     def beat(self) -> None:
         """Take in silences where no records came with them; try again what could not be stored."""

@@ -7,18 +7,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from streamrnn.connectors.base import STANDARD
 from streamrnn.connectors.options import RecordOptions
 from streamrnn.errors import SettingsError
-from streamrnn.pipelines.options import PAGES, PICTURES, RECORD, SETTINGS
-from streamrnn.pipelines.settings import load_settings
+from streamrnn.pipelines.fleet_settings import FleetTable
+from streamrnn.pipelines.options import FLEET, PAGES, PICTURES, RECORD, SETTINGS
+from streamrnn.pipelines.settings import convert, load_settings
 from streamrnn.settings import Settings
 
 __all__ = ["check_page", "check_picture", "check_written", "given_options"]
 
 
-def given_options(arguments: argparse.Namespace) -> tuple[RecordOptions, dict[str, Any]]:
-    """How records are read, and settings by name: the settings file's, over them those of the command line.
+def given_options(arguments: argparse.Namespace) -> tuple[RecordOptions, dict[str, Any], FleetTable]:
+    """How records are read, settings by name, and how series are kept.
+
+    Of the settings file, over that what the command line says.
 
     Raises
     ------
@@ -27,12 +32,14 @@ def given_options(arguments: argparse.Namespace) -> tuple[RecordOptions, dict[st
     """
     given = {name: value for name in RECORD if (value := getattr(arguments, name)) is not None}
     options = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
+    fleet = {name: value for name in FLEET if (value := getattr(arguments, name)) is not None}
     if arguments.settings is not None:
         said = load_settings(arguments.settings)
         given, options = {**said.record.options(), **given}, {**said.settings(), **options}
+        fleet = {**msgspec.to_builtins(said.fleet), **fleet}
     record = RecordOptions(**given)
     Settings.from_dict(options)  # whatever is wrong with them is better said before a file is read
-    return record, options
+    return record, options, convert({"fleet": fleet}, "the command line").fleet
 
 
 def check_picture(plot: str | None) -> None:

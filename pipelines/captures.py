@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,17 +19,16 @@ from streamrnn.errors import StateError
 from streamrnn.fleet import Fleet
 from streamrnn.pipelines.feedback import Said
 from streamrnn.pipelines.incident import Peak
+from streamrnn.pipelines.spill import SqliteSpill
 from streamrnn.pipelines.store import Store
-from streamrnn.records import Batch
-from streamrnn.state import SavedState, encode
+from streamrnn.records import Batch, Int64Array
+from streamrnn.state import HERE, NOWHERE, encode, one_row, place_of
 
 __all__ = ["Capture", "Recorder", "opened"]
 
 _MOST_BYTES = 8 << 20  # some 290,000 records of one channel
 _COLUMNS = ("times", "values", "partitions", "offsets")
 Part = Batch | Mapping[str, Any] | Said
-
-_CRC_BYTES = 4  # behind the rows of an encoded fleet
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,11 @@ class Capture:
 
 @dataclass
 class _Base:
-    """The state that records are kept since: where its rows are, and what it was set to."""
+    """The snapshot that records are kept since: its series, their lives, and what it was set to."""
 
     snapshot: int = 0
-    rows_at: int = 0
     series: int = 0
+    lives: Int64Array = field(default_factory=lambda: np.empty(0, np.int64))
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -71,21 +71,25 @@ class Recorder:
         As it is now: as the newest snapshot says, or new.
     most : int
         Records of one series in a capture; 0: nothing is kept.
-    snapshot_bytes : int
-        Of the fleet in the newest snapshot; 0: there is none.
+    saved : bool
+        Whether there is a snapshot.
+    spill : SqliteSpill or None
+        That holds the series for which there is no room in memory.
     """
 
-    def __init__(self, store: Store, fleet: Fleet, most: int, snapshot_bytes: int = 0) -> None:
-        self._store, self._most = store, most
-        self.rebase(fleet, snapshot_bytes)
+    def __init__(
+        self, store: Store, fleet: Fleet, most: int, *, saved: bool = False, spill: SqliteSpill | None = None
+    ) -> None:
+        self._store, self._most, self._spill = store, most, spill
+        self.rebase(fleet, saved=saved)
 
-    def rebase(self, fleet: Fleet, snapshot_bytes: int) -> None:
+    def rebase(self, fleet: Fleet, *, saved: bool = True) -> None:
         """A snapshot was saved: begin anew from there."""
-        series = len(fleet.keys) if snapshot_bytes else 0
+        series = len(fleet.keys) if saved else 0
         self._base = _Base(
-            snapshot=self._store.newest_snapshot if snapshot_bytes else 0,
-            rows_at=snapshot_bytes - _CRC_BYTES - series * fleet.layout.row_bytes,
+            snapshot=self._store.newest_snapshot if saved else 0,
             series=series,
+            lives=fleet.lives[:series].copy(),
             settings=fleet.settings.to_dict(),
         )
         self._parts: list[Part] = []
@@ -112,14 +116,17 @@ class Recorder:
             self._parts.append(said)
 
     def take(self, code: int, fleet: Fleet, peak: Peak) -> bytes | None:
-        """A capture of a series up to a peak, as bytes; None where more came than is kept.
+        """A capture of a series up to a peak, as bytes.
+
+        None where more came than is kept, or the series was forgotten meanwhile.
 
         Raises
         ------
         StateError, StoreError
             Where the snapshot cannot be read.
         """
-        if not self._most or self._bytes > _MOST_BYTES:
+        forgotten = code < self._base.series and fleet.lives[code] != self._base.lives[code]
+        if not self._most or self._bytes > _MOST_BYTES or forgotten:
             return None
         self._join()
         parts: list[dict[str, Any]] = []
@@ -145,14 +152,24 @@ class Recorder:
 
     def _state(self, code: int, fleet: Fleet) -> bytes:
         """A fleet of one series, as it was in the snapshot; a series that is younger, anew."""
-        key, size = fleet.keys[code], fleet.layout.row_bytes
-        if code >= self._base.series:
-            young = Fleet(fleet.settings.from_dict(self._base.settings))
+        key, base = fleet.keys[code], self._base
+        read = partial(self._store.snapshot_part, base.snapshot)
+        place, start = NOWHERE, 0
+        if code < base.series:
+            place, start = place_of(read, code, base.series, fleet.layout.row_bytes)
+        if place == NOWHERE:
+            young = Fleet(fleet.settings.from_dict(base.settings))
             young.series([key])
             return young.to_bytes()
-        row = self._store.snapshot_part(self._base.snapshot, self._base.rows_at + code * size, size)
-        rows = np.frombuffer(row, np.uint8).reshape(1, size)
-        return encode(SavedState(self._base.settings, [key], rows))
+        row = read(start, fleet.layout.row_bytes) if place == HERE else self._stored(key)
+        return encode(one_row(base.settings, key, np.frombuffer(row, np.uint8)))
+
+    def _stored(self, key: str) -> bytes:
+        """A series' state in the store of the snapshot."""
+        row = None if self._spill is None else self._spill.as_of(self._base.snapshot, key)
+        if row is None:
+            raise StateError(f"the state of series {key!r} at the snapshot is gone")
+        return row
 
     def _join(self) -> None:
         """Make neighbouring batches one, so that many looks cost little."""

@@ -11,10 +11,13 @@ from streamrnn.connectors.text import printable
 from streamrnn.errors import RetriableError, SettingsError
 from streamrnn.fleet import Fleet
 from streamrnn.pipelines.channels import open_channels
+from streamrnn.pipelines.durations import bytes_of
 from streamrnn.pipelines.endpoints import LiveSource, open_source
 from streamrnn.pipelines.found import found_text
 from streamrnn.pipelines.settings import FileSinkTable, FileSourceTable, PipelineSettings, load_settings
+from streamrnn.pipelines.words import count
 from streamrnn.settings import Settings
+from streamrnn.spill import rows_within
 
 __all__ = ["run"]
 
@@ -39,7 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
         print(found_text([first], each=False, tz=settings.record.tz))
     _look_at(live.source)
     model = Settings.from_dict({**settings.settings(), "channels": live.channels})
-    print(f"model     {len(live.channels)} channels, {Fleet.bytes_per_series(model):,} bytes a series")
+    needed = Fleet.bytes_per_series(model)
+    print(f"model     {len(live.channels)} channels, {needed:,} bytes a series")
+    if settings.fleet.budget is not None:
+        fit = rows_within(bytes_of(settings.fleet.budget), needed)
+        print(f"fleet     {count(fit, 'series', 'series')} in memory, the others on disk")
     _check_outputs(settings)
     _check_channels(settings)
     print("all is well")

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +29,7 @@ from streamrnn.pipelines.feedback import hear
 from streamrnn.pipelines.following import Follower
 from streamrnn.pipelines.gap_events import GapEvents
 from streamrnn.pipelines.journal import Journal
+from streamrnn.pipelines.keeping import Lifetime, Runaway, keeping_of, show_census, ttl_ns
 from streamrnn.pipelines.metrics import Metrics
 from streamrnn.pipelines.observers import Observers
 from streamrnn.pipelines.outputs import Output
@@ -44,10 +46,13 @@ from streamrnn.pipelines.settings import (
     seconds,
 )
 from streamrnn.pipelines.silence import Silence
+from streamrnn.pipelines.spill import SqliteSpill
 from streamrnn.pipelines.store import Snapshot, Store
 from streamrnn.pipelines.supervisor import Signals, notify, watchdog_s
 from streamrnn.pipelines.topics import MarkedLetters
 from streamrnn.settings import Settings
+from streamrnn.spill import Keeping
+from streamrnn.state import stored_series
 
 __all__ = ["Daemon"]
 
@@ -55,7 +60,7 @@ _LOG = logging.getLogger("streamrnn.daemon")
 _SILENT_S = 60.0  # a loop that did not go round for so long is stuck
 _STALE = 3.0  # snapshots that are this many times overdue are not fresh
 _WAIT_S = 0.2
-_SILENCE, _EVENTS = "silence", "events"  # what a snapshot calls what is known of either
+_SILENCE, _EVENTS, _LIFETIME = "silence", "events", "ttl"  # what a snapshot calls what is known of each
 _COLLECT_AFTER = 50_000  # objects made and not freed: more than any batch has
 
 
@@ -129,14 +134,20 @@ class Daemon:
         saved = store.load()
         self._check_record(saved)
         live = _live(opened, settings, saved)
-        coding = Coding(_fleet(settings, saved, live.channels), saved.partition_names if saved else ())
+        spill = _spill(opened, settings, saved)
+        _check_spill(spill, saved)
+        fleet = _fleet(settings, saved, live.channels, _keeping(opened, settings, spill, saved))
+        coding = Coding(fleet, saved.partition_names if saved else ())
         committed, marks = _committed(store, saved)
         outputs, letters = _outputs(opened, settings, marks)
         checkpoint = settings.checkpoint
         reorder = Reorder(round(1e9 * seconds(settings.record.reorder)), _of(saved, WAITING))
         metrics = Metrics(coding, live, time.monotonic, time.time)
         metrics.show("waiting_records", "Records that wait for earlier ones", lambda: reorder.waiting)
-        self._alerts = alerts = open_alerts(settings, self._path, store, coding, saved, metrics.registry)
+        show_census(metrics, coding)
+        self._alerts = alerts = open_alerts(
+            settings, self._path, store, coding, saved, metrics.registry, spill
+        )
         alerts.service.start()
         opened.callback(alerts.service.stop)
         pipeline = Pipeline(
@@ -148,7 +159,7 @@ class Daemon:
             journal=Journal(store, 0 if saved is None else int(saved.extra["journal"])),
             pace=Pace(*map(seconds, (checkpoint.commit, checkpoint.every, checkpoint.keep))),
             clock=time.monotonic,
-            observer=Observers(metrics, alerts.intake),
+            observer=Observers(metrics, alerts.intake, Runaway(fleet, settings.fleet.budget)),
             committed=committed,
             commanded=int(marks.get(COMMANDS, 0)),
             reorder=reorder,
@@ -156,6 +167,7 @@ class Daemon:
             followers=_followers(settings, saved, coding, metrics, alerts.intake),
             commits=not self._dry,
             extra=partial(_extra, live, settings, alerts.intake),
+            spill=spill,
         )
         pipeline.retune(_tunable(settings))
         return pipeline, metrics
@@ -302,7 +314,39 @@ def _committed(store: Store, saved: Snapshot | None) -> tuple[Positions, Mapping
         return saved.extra["committed"], saved.extra["marks"]
 
 
-def _fleet(settings: PipelineSettings, saved: Snapshot | None, channels: tuple[str, ...]) -> Fleet:
+def _spill(opened: ExitStack, settings: PipelineSettings, saved: Snapshot | None) -> SqliteSpill | None:
+    """Where series lie that exceed the budget, as at the snapshot; also where there is no budget now."""
+    path = Path(f"{settings.checkpoint.path}.spill")
+    if settings.fleet.budget is None and not path.exists():
+        return None
+    spill = SqliteSpill(path, 0 if saved is None else saved.number)
+    opened.callback(spill.close)
+    return spill
+
+
+def _check_spill(spill: SqliteSpill | None, saved: Snapshot | None) -> None:
+    """Refuse to go on where series of the snapshot are gone."""
+    wanted = 0 if saved is None else stored_series(saved.fleet)
+    there = 0 if spill is None else len(spill)
+    if there != wanted:
+        raise StateError(
+            f"{wanted:,} series of the snapshot lie in the file beside it that ends in .spill, which holds "
+            f"{there:,}; restore the two files together, or begin anew without both"
+        )
+
+
+def _keeping(
+    opened: ExitStack, settings: PipelineSettings, spill: SqliteSpill | None, saved: Snapshot | None
+) -> Keeping:
+    """As the file says, but for the time to live: that of the snapshot, until the journal says otherwise."""
+    one_stream = isinstance(settings.source, FileSourceTable)  # files one after the other
+    keeping = keeping_of(settings.fleet, opened, spill, one_stream=one_stream)
+    return keeping if saved is None else replace(keeping, ttl_ns=ttl_ns(_of(saved, _LIFETIME).decode()))
+
+
+def _fleet(
+    settings: PipelineSettings, saved: Snapshot | None, channels: tuple[str, ...], keeping: Keeping
+) -> Fleet:
     """The models: those of the snapshot, or new ones.
 
     Raises
@@ -311,8 +355,8 @@ def _fleet(settings: PipelineSettings, saved: Snapshot | None, channels: tuple[s
         Where a structural setting is not what the state was made with.
     """
     if saved is None:
-        return Fleet(Settings.from_dict({**settings.settings(), "channels": channels}))
-    fleet = Fleet.from_bytes(saved.fleet)
+        return Fleet(Settings.from_dict({**settings.settings(), "channels": channels}), keeping)
+    fleet = Fleet.from_bytes(saved.fleet, keeping)
     asked = Settings.from_dict({**settings.settings(), "channels": channels}).structural()
     changed = [name for name, value in fleet.settings.structural().items() if asked[name] != value]
     if changed:
@@ -336,11 +380,12 @@ def _followers(
     silence = Silence(settings.detect.silence, one_stream=one_stream, state=_of(saved, _SILENCE))
     metrics.show("silent_series", "Series that fell silent", lambda: silence.silent)
     gaps = GapEvents(silence, coding, alerts.silent)
-    return {_SILENCE: gaps, _EVENTS: EventRows(coding, _of(saved, _EVENTS))}
+    lifetime = Lifetime(coding.fleet, settings.fleet.ttl if saved is None else _of(saved, _LIFETIME).decode())
+    return {_SILENCE: gaps, _EVENTS: EventRows(coding, _of(saved, _EVENTS)), _LIFETIME: lifetime}
 
 
 def _tunable(settings: PipelineSettings) -> dict[str, Any]:
     """All tunable settings, those not given too."""
     whole = Settings.from_dict(settings.settings())
     tunable = {name: value for name, value in whole.to_dict().items() if name not in whole.structural()}
-    return {**tunable, "silence": settings.detect.silence}
+    return {**tunable, "silence": settings.detect.silence, "ttl": settings.fleet.ttl or ""}

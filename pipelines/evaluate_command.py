@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     OSError
         Where a file cannot be written.
     """
-    record, options = given_options(arguments)
+    record, options, fleet = given_options(arguments)
     _check(arguments)
     progress = Progress(sys.stderr)
     progress.say("loading (the first run compiles for some seconds)")
@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
             paths=tuple(arguments.files),
             record=record,
             options=options,
+            fleet=fleet,
             evaluate=True,
             **{name: getattr(arguments, name) for name in same},
         )

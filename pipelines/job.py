@@ -21,17 +21,22 @@ from streamrnn.pipelines.ahead import Ahead, forecast_ahead, rows_of
 from streamrnn.pipelines.baselines import season_of
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.evaluation import Evaluation, Evaluator
+from streamrnn.pipelines.fleet_settings import FleetTable
 from streamrnn.pipelines.gap_log import GapLog
 from streamrnn.pipelines.input import Input
+from streamrnn.pipelines.keeping import Runaway, census_dict, keeping_of
 from streamrnn.pipelines.kept import KeptRows
 from streamrnn.pipelines.progress import Progress
 from streamrnn.pipelines.replay import Watcher, replay
+from streamrnn.pipelines.spill import SqliteSpill
 from streamrnn.pipelines.statefile import RunState, load_state, save_state
 from streamrnn.pipelines.summary import Summary, summarise
 from streamrnn.pipelines.tally import Tally
 from streamrnn.pipelines.words import count
 from streamrnn.pipelines.writer import Writer
 from streamrnn.settings import Settings
+from streamrnn.spill import Keeping
+from streamrnn.state import decode
 
 if TYPE_CHECKING:
     from streamrnn.pipelines.web.shown import Shown
@@ -63,6 +68,8 @@ class Job:
         One row of output for each channel of a record.
     forecast : int
         How many records to forecast behind the last.
+    fleet : FleetTable
+        How many series are kept, and where.
     evaluate : bool
         Say how good what was found is, by the labels that there must be; the plot then shows that.
     """
@@ -81,6 +88,7 @@ class Job:
     evaluate: bool = False
     save_state: str | None = None
     load_state: str | None = None
+    fleet: FleetTable = field(default_factory=FleetTable)
 
 
 @dataclass(frozen=True)
@@ -141,7 +149,8 @@ class _Run:
             self.input = self._opened(saved)
             self._open.callback(self.input.close)
             self.evaluator = self._evaluator()
-            self.fleet = _fleet(job, self.input, saved)
+            self.fleet = _fleet(job, self.input, saved, self._keeping())
+            self.runaway = Runaway(self.fleet, job.fleet.budget)
             self.settings = self.fleet.settings
             self.coding = Coding(self.fleet, () if saved is None else saved.partition_names)
             step = self.input.first.typical_step_ns
@@ -194,8 +203,15 @@ class _Run:
     def _opened(self, saved: RunState | None) -> Input:
         job, record = self.job, self.job.record
         if saved is not None and record.values is None:
-            record = replace(record, values=Fleet.from_bytes(saved.fleet).settings.channels)
+            record = replace(record, values=tuple(decode(saved.fleet).settings["channels"]))
         return Input(job.paths or (str(demo.demo_file()),), record, self.rejects, arrange=job.arrange)
+
+    def _keeping(self) -> Keeping:
+        spill = None
+        if self.job.fleet.budget is not None:
+            spill = SqliteSpill()
+            self._open.callback(spill.close)
+        return keeping_of(self.job.fleet, self._open, spill, one_stream=self.input.is_one_stream)
 
     def _evaluator(self) -> Evaluator | None:
         if not self.job.evaluate:
@@ -246,6 +262,7 @@ class _Run:
         watchers: list[Watcher] = [
             lambda batch, found: self.tally.add(batch, found, batch.labels),
             lambda batch, found: self.gaps.add(batch),
+            lambda batch, found: self.runaway.scored(batch),
         ]
         watchers += [] if self.kept is None else [self.kept.add]
         watchers += [] if self.shown is None else [self.shown.add]
@@ -291,10 +308,11 @@ class _Run:
             left_out=tuple(schema.left_out),
             input=self.input.found_dict(),
             rows={"read": self.tally.records, "rejected": self.rejects.rows},
+            fleet={**census_dict(self.fleet), "warning": self.runaway.warning or None},
         )
 
 
-def _fleet(job: Job, given: Input, saved: RunState | None) -> Fleet:
+def _fleet(job: Job, given: Input, saved: RunState | None, keeping: Keeping) -> Fleet:
     """A fleet, its kernels loaded without the collector running over all that Numba makes.
 
     None of that is ever garbage; frozen, it is not looked at again at exit
@@ -306,8 +324,8 @@ def _fleet(job: Job, given: Input, saved: RunState | None) -> Fleet:
     gc.disable()
     try:
         if saved is None:
-            return Fleet(Settings.from_dict({**options, "channels": given.channels}))
-        fleet = Fleet.from_bytes(saved.fleet, **options)
+            return Fleet(Settings.from_dict({**options, "channels": given.channels}), keeping)
+        fleet = Fleet.from_bytes(saved.fleet, keeping, **options)
     finally:
         gc.freeze()
         gc.enable()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from streamrnn.connectors.base import Positions, Read
 from streamrnn.kernels.plan import NO_TIME
@@ -25,6 +28,16 @@ _OTHERS = ("others", "")
 _DROPPED, _AGAIN = "dropped", "read_again"
 _OUTCOMES = (*STATUSES, _DROPPED, _AGAIN)
 _PLACE = ("topic", "partition")
+
+
+class _Asked(Collector):
+    """A count that somebody else keeps."""
+
+    def __init__(self, name: str, what: str, value: Callable[[], float]) -> None:
+        self._name, self._what, self._value = name, what, value
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily(self._name, self._what, value=self._value())
 
 
 class Metrics(Observer):
@@ -108,6 +121,10 @@ class Metrics(Observer):
     def show(self, name: str, what: str, value: Callable[[], float]) -> None:
         """Show one more value, asked for when somebody looks."""
         Gauge(name, what, registry=self.registry, namespace="streamrnn").set_function(value)
+
+    def count(self, name: str, what: str, value: Callable[[], float]) -> None:
+        """Show one more count, asked for when somebody looks."""
+        self.registry.register(_Asked(f"streamrnn_{name}", what, value))
 
     def said(self) -> str:
         """What came so far, in words."""

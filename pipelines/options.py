@@ -10,7 +10,7 @@ from streamrnn.networks import CELLS
 from streamrnn.pipelines.alert_options import add_alerts
 from streamrnn.presets import PRESETS
 
-__all__ = ["FILES", "PAGES", "PICTURES", "RECORD", "SETTINGS", "make_parser"]
+__all__ = ["FILES", "FLEET", "PAGES", "PICTURES", "RECORD", "SETTINGS", "make_parser"]
 
 PICTURES = (".png", ".svg", ".pdf")
 PAGES = (".html", ".htm")
@@ -22,6 +22,7 @@ RECORD = (
     *("time", "time_format", "tz", "values", "key", "label", "missing"),
     *("delimiter", "decimal", "encoding", "sort"),
 )
+FLEET = ("budget", "ttl", "threads")
 FILES = ("auto", "one", "each")
 _EXIT_CODES = (
     "exit codes: 0 fine; 1 an anomaly was found, only with --fail-on-anomaly; 2 wrong usage or settings; "
@@ -53,6 +54,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_record(replay.add_argument_group("what the table is (default: found out)"))
     _add_output(replay.add_argument_group("what to make of it"))
     _add_settings(replay.add_argument_group("settings of the detector"))
+    add_fleet(replay.add_argument_group("many series"))
     _add_evaluate(commands)
     run = commands.add_parser(
         "run",
@@ -84,6 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     check.add_argument("file", metavar="PIPELINE.toml", help="the pipeline file")
+    _add_capacity(commands)
     add_alerts(commands)
     return parser
 
@@ -113,6 +116,30 @@ def _add_evaluate(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         help="write everything as one JSON object; without a name to stdout, in place of the text",
     )
     _add_settings(evaluate.add_argument_group("settings of the detector"))
+    add_fleet(evaluate.add_argument_group("many series"))
+
+
+def _add_capacity(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    capacity = commands.add_parser(
+        "capacity",
+        help="say what so many series will need, and whether this machine has it",
+        description="Say how much memory so many series take, by the formula, and how much processor time, "
+        "by scoring some of them here for some seconds; and whether this machine has as much.",
+        epilog=_EXIT_CODES,
+        allow_abbrev=False,
+    )
+    add = capacity.add_argument
+    add("--series", metavar="N", type=int, required=True, help="how many series")
+    add(
+        "--rate",
+        metavar="N/UNIT",
+        default="1/s",
+        help="records of each: 1/s, 6/min, 4/h (default: %(default)s)",
+    )
+    add("--channels", metavar="N", type=int, default=1, help="values of a record (default: %(default)s)")
+    add("--budget", metavar="SIZE", help="memory for the states of series, such as 2GB (default: no bound)")
+    add("--json", action="store_true", help="print one JSON object")
+    _add_settings(capacity.add_argument_group("settings of the detector"))
 
 
 def _add_input(command: argparse.ArgumentParser) -> None:
@@ -125,7 +152,7 @@ def _add_input(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--settings",
         metavar="FILE",
-        help="a TOML file with tables [record], [model] and [detect]; options here win over it",
+        help="a TOML file with tables [record], [model], [detect] and [fleet]; options here win over it",
     )
     command.add_argument(
         "--files",
@@ -249,6 +276,23 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _season(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
+
+
+def add_fleet(group: argparse._ArgumentGroup) -> None:
+    """Options of ``[fleet]``."""
+    add = group.add_argument
+    add(
+        "--budget",
+        metavar="SIZE",
+        help="memory for the states of series, such as 2GB; those that do not fit lie on disk meanwhile "
+        "(default: all in memory)",
+    )
+    add(
+        "--ttl",
+        metavar="TIME",
+        help="forget a series that says nothing for so long while others go on, such as 30d (default: never)",
+    )
+    add("--threads", metavar="N", type=int, help="threads that score (default: 1)")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -35,6 +35,7 @@ from streamrnn.pipelines.late import DROP, KEEP, late_letters
 from streamrnn.pipelines.observers import Observer
 from streamrnn.pipelines.outputs import Output, some_results
 from streamrnn.pipelines.reorder import Leaving, Reorder
+from streamrnn.pipelines.spill import SqliteSpill, save_beside
 from streamrnn.pipelines.store import EventRow, JournalEntry, Snapshot, Store
 from streamrnn.pipelines.topics import MarkedLetters
 
@@ -102,6 +103,8 @@ class Pipeline:
         Whether the source hears what is committed.
     extra : callable
         What a snapshot holds beside the state.
+    spill : SqliteSpill or None
+        Holds the series for which there is no room in memory.
     """
 
     source: LiveSource
@@ -120,6 +123,7 @@ class Pipeline:
     followers: Mapping[str, Follower] = field(default_factory=dict)
     commits: bool = True
     extra: Callable[[], Mapping[str, Any]] = dict
+    spill: SqliteSpill | None = None
 
     def __post_init__(self) -> None:
         self._marks: dict[str, Any] = {}
@@ -204,15 +208,14 @@ class Pipeline:
 
     def snapshot(self) -> bool:
         """Save all state together with the positions that it stands for; False where that must wait."""
-        began = self.clock()
-        state = self.fleet.to_bytes()
-        commits = {"committed": self._written(), "marks": self._marks}
-        extra = {**self.extra(), "journal": self.journal.applied, **commits}
+        began, state = self.clock(), self.fleet.to_bytes(whole=False)
+        own = {"journal": self.journal.applied, "committed": self._written(), "marks": self._marks}
         positions = self.source.snapshot()
         try:
             names, others = tuple(self.coding.partition_names), {WAITING: self.reorder.to_bytes()}
             others |= {name: follower.to_bytes() for name, follower in self.followers.items()}
-            self.store.save(Snapshot(0, state, names, positions, extra, others))
+            snapshot = Snapshot(0, state, names, positions, {**self.extra(), **own}, others)
+            save_beside(self.spill, self.store, snapshot)
             self._forget()
         except StoreError as error:
             return self._hindered(_UNSAVED, error)
@@ -316,9 +319,7 @@ class Pipeline:
 
         In the order in which they were found to be such, however the batches were cut.
         """
-        ends = self.committed
-        found = [(letter.offset, letter) for letter in letters]
-        found = [(at, letter) for at, letter in found if at >= ends.get(letter.partition, 0)]
+        found = [(one.offset, one) for one in letters if one.offset >= self.committed.get(one.partition, 0)]
         letters = [letter for _, letter in sorted([*found, *self._too_late], key=itemgetter(0))]
         self._too_late = []
         if not letters:
@@ -340,7 +341,7 @@ class Pipeline:
             if theirs := {name: of_fleet.pop(name) for name in follower.tunable if name in of_fleet}:
                 follower.retune(theirs)
         if of_fleet:
-            self.coding.fleet = Fleet.from_bytes(self.fleet.to_bytes(), **of_fleet)
+            self.fleet.retune(**of_fleet)
             self.observer.changed(of_fleet)
         _LOG.info("settings changed: %s", ", ".join(f"{k}={v!r}" for k, v in changes.items()))
 

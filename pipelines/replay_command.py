@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     OSError
         Where the output cannot be written.
     """
-    record, options = given_options(arguments)
+    record, options, fleet = given_options(arguments)
     paths = _paths(arguments)
     _check_files(arguments, paths)
     progress = Progress(sys.stderr)
@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
             paths=paths,
             record=record,
             options=options,
+            fleet=fleet,
             forecast=arguments.forecast or 0,
             command=_command(arguments, paths),
             **{name: getattr(arguments, name) for name in same},

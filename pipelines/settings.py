@@ -30,6 +30,7 @@ from streamrnn.pipelines.alert_settings import (
     check_alerts,
 )
 from streamrnn.pipelines.durations import Duration, seconds
+from streamrnn.pipelines.fleet_settings import FleetTable
 from streamrnn.pipelines.secrets import Secret
 from streamrnn.settings import Settings
 
@@ -40,6 +41,7 @@ __all__ = [
     "Detect",
     "FileSinkTable",
     "FileSourceTable",
+    "FleetTable",
     "KafkaSecurityTable",
     "KafkaSinkTable",
     "KafkaSourceTable",
@@ -241,7 +243,7 @@ class Log(_Table, frozen=True):
 
 
 class PipelineSettings(_Table, frozen=True):
-    """A pipeline file. ``replay`` reads its ``[record]``, ``[model]`` and ``[detect]``."""
+    """A pipeline file. ``replay`` reads its ``[record]``, ``[model]``, ``[detect]`` and ``[fleet]``."""
 
     source: FileSourceTable | KafkaSourceTable | None = None
     record: Record = Record()
@@ -250,6 +252,7 @@ class PipelineSettings(_Table, frozen=True):
     sink: list[FileSinkTable | KafkaSinkTable] = []
     checkpoint: Checkpoint = Checkpoint()
     dead_letter: DeadLetter = DeadLetter()
+    fleet: FleetTable = FleetTable()
     alerts: AlertTables = AlertTables()
     serve: Serve | None = None
     log: Log = Log()
@@ -259,7 +262,7 @@ class PipelineSettings(_Table, frozen=True):
         return {**msgspec.to_builtins(self.model), **self.detect.options()}
 
 
-TABLES = {"record": Record, "model": Model, "detect": Detect}
+TABLES = {"record": Record, "model": Model, "detect": Detect, "fleet": FleetTable}
 """The tables that replay reads, too."""
 
 
@@ -365,6 +368,7 @@ def _fields(where: str, tables: Mapping[str, Any]) -> list[str]:
         "detect": Detect,
         "checkpoint": Checkpoint,
         "dead_letter": DeadLetter,
+        "fleet": FleetTable,
         "serve": Serve,
         "log": Log,
         "source.security": KafkaSecurityTable,

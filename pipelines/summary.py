@@ -140,6 +140,8 @@ class Summary:
     n_silences : int
         Events of kind gap: a series said nothing for more than 20 of its typical steps.
     settings : Settings
+    fleet : mapping
+        Where the states of series are and what became of them; what ``warning`` says, if anything.
     """
 
     title: str
@@ -164,6 +166,7 @@ class Summary:
     gaps: list[GapEvent]
     n_silences: int
     settings: Settings
+    fleet: Mapping[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, of types that JSON knows: times as ISO 8601 UTC, NaN as None."""
@@ -186,6 +189,7 @@ class Summary:
             ],
             "series": [{"key": series.key, **series.to_dict()} for series in self.series],
             "series_not_listed": self.n_series - len(self.series),
+            "fleet": self.fleet,
             "settings": self.settings.to_dict(),
         }
         cleaned: dict[str, Any] = for_json(plain)
@@ -248,6 +252,7 @@ def summarise(
     left_out: tuple[str, ...] = (),
     input: Mapping[str, Any] | None = None,
     rows: Mapping[str, int] | None = None,
+    fleet: Mapping[str, Any] | None = None,
 ) -> Summary:
     """Close a tally and say what it holds.
 
@@ -255,7 +260,7 @@ def summarise(
     ----------
     tally : Tally
     settings : Settings
-    title, keys, partition_names, time, left_out, input, rows
+    title, keys, partition_names, time, left_out, input, rows, fleet
         As ``Summary`` has them.
     typical_steps : (series,) float64
         Time between the records of each series by the detector's own count, ns; 0: not known.
@@ -293,6 +298,7 @@ def summarise(
         gaps=[] if gaps is None else gaps.longest(),
         n_silences=0 if gaps is None else gaps.n_gaps,
         settings=settings,
+        fleet=fleet or {},
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.alarms import FalseAlarms, LabelScores
@@ -37,6 +38,16 @@ def summary_text(summary: Summary) -> str:
     return "\n".join([*lines, "", *event_lines(summary)])
 
 
+def _kept(fleet: Mapping[str, Any]) -> str:
+    """Where series are, if not all in memory, and how many were forgotten."""
+    parts = []
+    if fleet.get("in_store"):
+        parts.append(f"{fleet['in_memory']:,} in memory, {fleet['in_store']:,} on disk")
+    if fleet.get("forgotten"):
+        parts.append(f"{fleet['forgotten']:,} forgotten for their silence")
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
 def summary_facts(summary: Summary) -> Iterator[tuple[str, str]]:
     """Labels and what stands beside them."""
     total = summary.total
@@ -47,7 +58,9 @@ def summary_facts(summary: Summary) -> Iterator[tuple[str, str]]:
     if sum(summary.rows.values()) > summary.rows.get("read", 0):
         yield "rows", ", ".join(f"{n:,} {name_text(what)}" for what, n in summary.rows.items() if n)
     if summary.n_series > 1:
-        yield "series", f"{summary.n_series:,}"
+        yield "series", f"{summary.n_series:,}{_kept(summary.fleet)}"
+        if warning := summary.fleet.get("warning"):
+            yield "", f"warning: {warning}"
     elif summary.series and summary.series[0].key:
         yield "series", name_text(summary.series[0].key)
     yield from _step_facts(summary)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.kernels import plan
-from streamrnn.records import Batch, Results
+from streamrnn.records import Batch, Int64Array, Results
 from streamrnn.space import address
 
 
@@ -54,17 +54,39 @@ class Call:
             self.table[i] = address(column)
         self.address = address(self.table)
 
-    def fill(self, batch: Batch) -> None:
-        """Copy a batch's columns in."""
-        self.columns[plan.CALL_SERIES][:] = batch.series
-        self.columns[plan.CALL_TIMES][:] = batch.times
-        self.columns[plan.CALL_PARTITIONS][:] = batch.partitions
-        self.columns[plan.CALL_OFFSETS][:] = batch.offsets
-        self.columns[plan.CALL_VALUES][:] = batch.values
+    def fill(self, batch: Batch, order: Int64Array | None = None) -> Self:
+        """Copy a batch's columns in, in another order where one is given; this call."""
+        for i, column in (
+            (plan.CALL_SERIES, batch.series),
+            (plan.CALL_TIMES, batch.times),
+            (plan.CALL_PARTITIONS, batch.partitions),
+            (plan.CALL_OFFSETS, batch.offsets),
+            (plan.CALL_VALUES, batch.values),
+        ):
+            self.columns[i][:] = column if order is None else column[order]
+        return self
 
-    def results(self) -> Results:
-        """The results' columns; they share this call's memory."""
+    def part(self, start: int, stop: int) -> Int64Array:
+        """The table of some of the records, which lie behind each other; it shares this call's memory."""
+        table = self.table.copy()
+        table[plan.CALL_RECORDS] = stop - start
+        for i, column in self.columns.items():
+            table[i] += start * column.strides[0]
+        return table
+
+    def results(self, order: Int64Array | None = None) -> Results:
+        """The results' columns; they share this call's memory.
+
+        Parameters
+        ----------
+        order : (n,) int64, optional
+            Where each record of this call was in the batch; the results are then in the batch's order.
+        """
         column = self.columns
+        if order is not None:
+            came = np.empty_like(order)
+            came[order] = np.arange(len(order))
+            column = {i: values[came] for i, values in column.items()}
         return Results(
             yhat=column[plan.CALL_YHAT],
             yhat_lower=column[plan.CALL_LOWER],

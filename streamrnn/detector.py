@@ -17,8 +17,8 @@ from streamrnn.layout import ModelLayout
 from streamrnn.records import KINDS, STATUSES, Batch
 from streamrnn.result import Expectation, Forecast, Result, Season
 from streamrnn.settings import Settings
-from streamrnn.space import aligned_bytes
-from streamrnn.state import SavedState, decode, encode, merge_settings
+from streamrnn.space import address, aligned_bytes
+from streamrnn.state import decode, encode, merge_settings, one_row
 from streamrnn.values import channels_of, frame_columns, frame_of, nanoseconds, values_of
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class Detector:
         """The whole detector as versioned bytes."""
         if self._fleet is None:
             settings = {**self.settings.to_dict(), "channels": None}
-            return encode(SavedState(settings, [self.name], np.zeros((1, 0), np.uint8)))
+            return encode(one_row(settings, self.name, np.zeros(0, np.uint8)))
         return self._fleet.to_bytes()
 
     @classmethod
@@ -307,6 +307,7 @@ class Detector:
         self._fleet = fleet
         self._call = fleet.new_call(1)
         self._trial = aligned_bytes(fleet.layout.row_bytes)
+        self._trial_at = np.array([address(self._trial)])
         self._counters = fleet.layout.segment(fleet.row(0), "counters", np.int64)
         for name in (plan.CALL_SERIES, plan.CALL_PARTITIONS):
             self._call.columns[name][0] = 0
@@ -336,7 +337,7 @@ class Detector:
             return Detector(name=self.name, **options)._tried(x, time)
         self._fill(x, time)
         self._trial[:] = self._fleet.row(0)
-        self._fleet.run(self._call, self._trial)
+        self._fleet.run(self._call, self._trial_at)
         return self
 
     def _say(self, event_id: str, mark: int) -> Feedback[str]:

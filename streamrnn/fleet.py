@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn import feedback
+from streamrnn import feedback, views
 from streamrnn.call import Call
 from streamrnn.errors import DataError
 from streamrnn.feedback import Feedback, Position, Signature
+from streamrnn.forgetting import Forgetting
 from streamrnn.initial import initial_row
-from streamrnn.kernels import plan, season
+from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import bind
 from streamrnn.kernels.step import newest_forecasts, process_batch
 from streamrnn.layout import ModelLayout
 from streamrnn.records import Batch, Results
 from streamrnn.result import Season
+from streamrnn.rows import Rows
 from streamrnn.settings import Settings
-from streamrnn.space import address, aligned_bytes
-from streamrnn.state import SavedState, check_rows, decode, encode, merge_settings
+from streamrnn.shards import Lot, lots, shards, sorting
+from streamrnn.space import Int64Array, address, aligned_bytes
+from streamrnn.spill import Census, Keeping, rows_within
+from streamrnn.state import HERE, SavedState, check_rows, decode, encode, merge_settings
 
 __all__ = ["Fleet"]
 
@@ -36,6 +41,8 @@ class Fleet:
     ----------
     settings : Settings
         Shared by all series.
+    keeping : Keeping, optional
+        A bound on memory, and what is beyond it; a time to live; threads.
 
     Examples
     --------
@@ -50,16 +57,24 @@ class Fleet:
     (1, True)
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, keeping: Keeping | None = None) -> None:
+        self._keeping = keeping or Keeping()
+        self._codes: dict[str, int] = {}
+        self._keys: list[str] = []
+        self._lay_out(settings)
+        self._process = bind(process_batch, self._tags, 0, 0)
+        most = rows_within(self._keeping.budget_bytes, self.layout.row_bytes)
+        self._rows = Rows(self._template, self._keys, self._check, most, self._keeping.spill)
+        self._forgetting = Forgetting(self._keeping.ttl_ns, one_stream=self._keeping.one_stream)
+        self._forgotten = 0
+
+    def _lay_out(self, settings: Settings) -> None:
         self.layout = ModelLayout(settings)
         self._template = initial_row(self.layout)
-        self._codes: dict[str, int] = {}
-        self._slab = aligned_bytes(0)
-        self._scratch = aligned_bytes(self.layout.scratch.size)
-        self._scratch_address, self._table_address = address(self._scratch), address(self.layout.table)
+        count = self._keeping.workers.count
+        self._scratch = [aligned_bytes(self.layout.scratch.size) for _ in range(count)]
+        self._scratch_address, self._table_address = address(self._scratch[0]), address(self.layout.table)
         self._tags = self.layout.tags
-        self._process = bind(process_batch, self._tags, 0, 0)
-        self._filled = 0
 
     @staticmethod
     def bytes_per_series(settings: Settings) -> int:
@@ -79,14 +94,24 @@ class Fleet:
         return self.layout.settings
 
     @property
-    def keys(self) -> list[str]:
-        """The series' keys, in the order of their codes."""
-        return list(self._codes)
+    def keys(self) -> Sequence[str]:
+        """The series' keys, in the order of their codes; grows."""
+        return self._keys
 
     @property
     def state_bytes(self) -> int:
-        """Memory of all series' states: their number times ``layout.row_bytes``."""
-        return len(self._codes) * self.layout.row_bytes
+        """Memory of the states that lie in it: their number times ``layout.row_bytes``."""
+        return self._rows.in_memory * self.layout.row_bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """The same with what is free for more."""
+        return self._rows.held_bytes
+
+    @property
+    def census(self) -> Census:
+        """How many series there are, and what became of them."""
+        return Census(len(self._keys), *self._rows.counts(), self._forgotten)
 
     def series(self, keys: Iterable[str]) -> NDArray[np.int32]:
         """Codes of the keys for ``Batch.series``; a key not seen before starts a new model.
@@ -95,59 +120,97 @@ class Fleet:
         -------
         codes : (n,) int32
         """
-        codes = [self._codes.setdefault(key, len(self._codes)) for key in keys]
-        self._make_room(len(self._codes))
+        codes = []
+        for key in keys:
+            codes.append(self._codes.setdefault(key, len(self._keys)))
+            if len(self._codes) > len(self._keys):
+                self._keys.append(key)
+        self._rows.make_room(len(self._keys))
         return np.array(codes, np.int32)
 
     def process(self, batch: Batch) -> Results:
-        """Score and learn every record of a batch, in order.
+        """Score and learn every record of a batch, those of each series in order.
+
+        Series by series: while a series' row is in the processor's cache, a record costs a third.
 
         Raises
         ------
         DataError
             Where the batch's shape does not fit, or names a series that does not exist.
+        StoreError, StateError
+            Where a series can't be put into the store or taken from it; some records of the
+            batch may be learned then: go on from a saved state.
         """
         if not self._codes:
             self.series([""])
-        call = self._call_for(batch)
+        batch.check(len(self._codes), len(self.settings.channels))
+        anew = self._forgetting.take(batch, len(self._codes))
+        if not anew.any() and (batch.series == batch.series[:1]).all():
+            return self._in_order(batch)
+        there = self._rows.addresses[batch.series] != 0
+        order, lives = sorting(batch.series, anew, there)
+        call = self.new_call(len(batch)).fill(batch, order)
+        for lot in lots(batch.series[order], lives, self._rows.most):
+            if lot.anew:
+                self._forget(lot.series)
+            self._rows.bring(lot.series)
+            self._run_lot(call, lot)
+        self._sweep()
+        return call.results(order)
+
+    def _in_order(self, batch: Batch) -> Results:
+        """``process`` of one series, or none."""
+        self._rows.bring(np.unique(batch.series).astype(np.int64))
+        call = self.new_call(len(batch)).fill(batch)
         self.run(call)
+        self._sweep()
         return call.results()
 
     def row(self, code: int) -> NDArray[np.uint8]:
-        """The state of one series; shares the fleet's memory."""
-        size = self.layout.row_bytes
-        return self._slab[code * size : (code + 1) * size]
+        """The state of one series; shares the fleet's memory, while it is there."""
+        return self._rows.row(code)
 
     def new_call(self, n: int) -> Call:
         """Room for n records of this fleet."""
         return Call(n, len(self.settings.channels), len(self.settings.horizons) - 1)
 
-    def run(self, call: Call, rows: NDArray[np.uint8] | None = None) -> None:
-        """Process a call's records on the fleet's states, or on other ``rows`` of them."""
-        call.table[plan.CALL_ROWS] = address(self._slab if rows is None else rows)
+    def run(self, call: Call, addresses: Int64Array | None = None) -> None:
+        """Process a call's records on the fleet's states, or on others.
+
+        Parameters
+        ----------
+        call : Call
+            Of series whose states lie in memory.
+        addresses : (series,) int64, optional
+            Of the rows to use, by the codes of their series.
+        """
+        call.table[plan.CALL_ROWS] = address(self._rows.addresses if addresses is None else addresses)
         call.table[plan.CALL_SCRATCH] = self._scratch_address
         self._process(self._tags, self._table_address, call.address)
 
     def score(self, batch: Batch) -> Results:
-        """What ``process`` would say of a batch, changing nothing."""
-        call, rows = self._call_for(batch), aligned_bytes(self.state_bytes)
-        rows[:] = self._slab[: self.state_bytes]
-        self.run(call, rows)
+        """What ``process`` would say of a batch, changing nothing; no series is forgotten meanwhile."""
+        batch.check(len(self._codes), len(self.settings.channels))
+        codes = np.unique(batch.series)
+        rows = aligned_bytes(len(codes) * self.layout.row_bytes).reshape(len(codes), -1)
+        addresses = np.zeros(len(self._codes), np.int64)
+        for place, code in enumerate(codes.tolist()):
+            rows[place] = self._rows.peek(code)
+            addresses[code] = address(rows[place])
+        call = self.new_call(len(batch)).fill(batch)
+        self.run(call, addresses)
         return call.results()
 
     def typical_step_ns(self, code: int) -> float:
         """Typical time between a series' records, nanoseconds; 0 before it is known."""
-        return float(self.layout.segment(self.row(code), "clock", np.float64)[plan.CLOCK_STEP])
+        return views.typical_step_ns(self.layout, self._rows.peek(code))
 
     def seasons(self, code: int) -> list[Season | None]:
         """The season that the forecaster of each channel of a series goes by; None: none.
 
         There is never one with ``season="off"``, nor where no network forecasts by itself.
         """
-        if not self.layout.groups or self.settings.season == "off":
-            return [None] * len(self.settings.channels)
-        row = self.row(code)
-        return [self._season(row, d) for d in range(len(self.settings.channels))]
+        return views.seasons(self.layout, self._rows.peek(code))
 
     def forecast(self, code: int) -> NDArray[np.float64]:
         """Forecasts of a series made at its newest record.
@@ -157,12 +220,11 @@ class Fleet:
         forecasts : (channels, horizons, 4) float64
             Mean, scale, lower and upper, in sensor units; NaN before there is one.
         """
-        return self.forecast_of(self.row(code))
+        return self.forecast_of(self._rows.peek(code))
 
     def forecast_of(self, row: NDArray[np.uint8]) -> NDArray[np.float64]:
         """``forecast`` of a state of this fleet, (row bytes,) uint8, wherever it lies."""
-        shape = (len(self.settings.channels), len(self.settings.horizons), 4)
-        out = np.empty(shape)
+        out = np.empty((len(self.settings.channels), len(self.settings.horizons), 4))
         newest_forecasts(self._table_address, address(row), address(out))
         return out
 
@@ -184,7 +246,7 @@ class Fleet:
         DataError
             Where there is no such series, or it does not remember the event.
         """
-        return feedback.say(self.layout, self._row_of(key), event, feedback.DISMISSED, _itself)
+        return feedback.say(self.layout, self._row_of(key), event, feedback.DISMISSED, Position._make)
 
     def confirm(self, key: str, event: Position) -> Feedback[Position]:
         """Have what looks like an event of a series never be quiet, however often it comes.
@@ -196,7 +258,7 @@ class Fleet:
         DataError
             Where there is no such series, or it does not remember the event.
         """
-        return feedback.say(self.layout, self._row_of(key), event, feedback.CONFIRMED, _itself)
+        return feedback.say(self.layout, self._row_of(key), event, feedback.CONFIRMED, Position._make)
 
     def forget_feedback(self, key: str, event: Position) -> None:
         """Take back what was said of an event.
@@ -208,7 +270,7 @@ class Fleet:
         DataError
             Where there is no such series, or nothing was said of the event.
         """
-        feedback.take_back(self.layout, self._row_of(key), event, _itself)
+        feedback.take_back(self.layout, self._row_of(key), event, Position._make)
 
     def remembered(self, key: str, event: Position) -> Signature | None:
         """What an event of a series looked like; None where the series does not remember it.
@@ -218,7 +280,7 @@ class Fleet:
         DataError
             Where there is no such series.
         """
-        return feedback.signature(self.layout, self._row_of(key), event)
+        return feedback.signature(self.layout, self._rows.peek(self._code_of(key)), event)
 
     def tell(self, key: str, event: Position, mark: int, seen: Signature) -> Position | None:
         """Mark an event whose signature was kept elsewhere: its series may have forgotten it.
@@ -246,19 +308,30 @@ class Fleet:
             return None
         return feedback.tell(self.layout, self._row_of(key), event, mark, seen)
 
-    def to_bytes(self) -> bytes:
-        """All series' states, settings and keys, as versioned bytes (``state.py``)."""
-        rows = self._slab[: self.state_bytes].reshape(len(self._codes), self.layout.row_bytes)
-        return encode(SavedState(self.settings.to_dict(), self.keys, rows))
+    def to_bytes(self, *, whole: bool = True) -> bytes:
+        """All series' states, settings and keys, as versioned bytes (``state.py``).
+
+        Parameters
+        ----------
+        whole : bool
+            With the states that lie in the store; without them the bytes are of use only
+            beside the store as it is now.
+        """
+        places = self._rows.places(len(self._keys), whole=whole)
+        found = map(self._rows.peek, np.flatnonzero(places == HERE).tolist())
+        columns = self._forgetting.state()
+        return encode(SavedState(self.settings.to_dict(), self._keys, list(found), places, columns))
 
     @classmethod
-    def from_bytes(cls, data: bytes, **changes: Any) -> Fleet:
+    def from_bytes(cls, data: bytes, keeping: Keeping | None = None, **changes: Any) -> Fleet:
         """A fleet that goes on, to the bit, where the saved one stopped.
 
         Parameters
         ----------
         data : bytes
             From ``to_bytes``.
+        keeping : Keeping, optional
+            Need not be as it was.
         **changes
             Tunable settings to change.
 
@@ -270,40 +343,57 @@ class Fleet:
             Where a change is structural.
         """
         saved = decode(data)
-        fleet = cls(Settings.from_dict(merge_settings(saved.settings, changes)))
+        fleet = cls(Settings.from_dict(merge_settings(saved.settings, changes)), keeping)
         check_rows(fleet.layout, saved.rows)
         fleet.series(saved.keys)
-        fleet._slab[: fleet.state_bytes] = saved.rows.ravel()
+        fleet._rows.go_on(saved.places, saved.rows)
+        fleet._forgetting.go_on(saved.columns)
         return fleet
 
-    def _season(self, row: NDArray[np.uint8], d: int) -> Season | None:
-        state = self.layout.segment(row, f"channel{d}.season", np.int64)
-        records, strength = int(state[season.PERIOD]), float(state.view(np.float64)[season.STRENGTH])
-        return Season(records, strength) if records else None
+    def retune(self, **changes: Any) -> None:
+        """Go on with tunable settings changed.
 
-    def _row_of(self, key: str) -> NDArray[np.uint8]:
+        Raises
+        ------
+        SettingsError
+            Where a change is structural, or a value out of range.
+        """
+        self._lay_out(Settings.from_dict(merge_settings(self.settings.to_dict(), changes)))
+        self._rows.template = self._template
+
+    def live_for(self, ttl_ns: int) -> None:
+        """Change ``Keeping.ttl_ns`` from here on; who was heard of before is not measured."""
+        self._forgetting.retune(ttl_ns)
+
+    @property
+    def lives(self) -> Int64Array:
+        """(series,) how often each began anew since this object was made."""
+        return self._rows.lives[: len(self._keys)]
+
+    def _run_lot(self, call: Call, lot: Lot) -> None:
+        """Process some records of a sorted call, with all workers that there are."""
+        parts = [call.part(*bounds) for bounds in shards(lot, len(self._scratch))]
+        for part, scratch in zip(parts, self._scratch, strict=False):
+            part[plan.CALL_ROWS], part[plan.CALL_SCRATCH] = address(self._rows.addresses), address(scratch)
+        tasks = [partial(self._process, self._tags, self._table_address, address(part)) for part in parts]
+        self._keeping.workers.run(tasks)
+
+    def _sweep(self) -> None:
+        if len(over := self._forgetting.sweep()):
+            self._forget(over)
+            self._rows.trim()
+
+    def _forget(self, codes: Int64Array) -> None:
+        self._rows.renew(codes)
+        self._forgotten += len(codes)
+
+    def _check(self, row: NDArray[np.uint8]) -> None:
+        check_rows(self.layout, [row])
+
+    def _code_of(self, key: str) -> int:
         if key not in self._codes:
             raise DataError(f"there is no series {key!r}")
-        return self.row(self._codes[key])
+        return self._codes[key]
 
-    def _call_for(self, batch: Batch) -> Call:
-        batch.check(len(self._codes), len(self.settings.channels))
-        call = self.new_call(len(batch))
-        call.fill(batch)
-        return call
-
-    def _make_room(self, count: int) -> None:
-        """Grow the slab by half again, so that adding series one by one copies little."""
-        size = self.layout.row_bytes
-        held, filled = len(self._slab) // size, self._filled
-        if count > held:
-            slab = aligned_bytes(max(count, held + held // 2) * size)
-            slab[: len(self._slab)] = self._slab
-            self._slab = slab
-        for code in range(filled, count):
-            self.row(code)[:] = self._template
-        self._filled = count
-
-
-def _itself(position: Position) -> Position:
-    return position
+    def _row_of(self, key: str) -> NDArray[np.uint8]:
+        return self.row(self._code_of(key))

@@ -210,7 +210,6 @@ class ModelLayout:
         model[plan.MODEL_NETWORK_BYTES] = 8 * longest
         model[plan.MODEL_READ_TABLES] = starts[2 + len(nets)]
         model[plan.MODEL_FORECASTER] = starts[2 + len(nets) + len(reads)] if groups else 0
-        model[plan.MODEL_ROW_BYTES] = self.row.size
         table = aligned_bytes(int(starts[-1])).view(np.int64)
         table[:] = np.concatenate(parts)
         return table

@@ -1,8 +1,10 @@
 """Rows to versioned bytes and back.
 
-Format 1, little-endian: magic (8 bytes), format (uint32), length of the header
-(uint32), header (JSON: settings, keys, bytes of a row), rows, CRC-32 of all that
-comes before it (uint32).
+Format 2, little-endian: magic (8 bytes), format (uint32), length of the header
+(uint32), header (JSON: settings, keys, bytes of a row, lengths of the columns), where
+each series' row is (uint8: ``NOWHERE``, ``HERE``, ``STORED``), the rows that are here, columns
+of int64, CRC-32 of all that comes before it (uint32). Format 1, written where every row
+is here and there are no columns, has neither lengths nor places.
 
 A state is read with sizes computed from its settings, and every number of a row
 that kernels use as an index is checked, so bytes from elsewhere can be wrong but
@@ -14,7 +16,8 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,7 +30,8 @@ from streamrnn.scoring import alert, feedback, novelty
 from streamrnn.settings import Settings
 
 MAGIC = b"strmrnn\n"
-FORMAT = 1
+FORMAT = 2
+NOWHERE, HERE, STORED = range(3)
 _PREFIX = struct.Struct("<8sII")
 _CRC = struct.Struct("<I")
 
@@ -42,20 +46,37 @@ class SavedState:
         As ``Settings.to_dict`` gave them; ``channels`` is None where no record came.
     keys : list of str
         Keys of the series, in the order of their rows.
-    rows : (series, row bytes) uint8
+    rows : sequence of (row bytes,) uint8
+        Of the series whose rows are here, in their order.
+    places : (series,) uint8
+        Where each row is: ``HERE``, ``STORED`` elsewhere, or ``NOWHERE``, since its series begins anew.
+    columns : dict of str to (n,) int64
+        What else there is.
     """
 
     settings: dict[str, Any]
-    keys: list[str]
-    rows: NDArray[np.uint8]
+    keys: Sequence[str]
+    rows: Sequence[NDArray[np.uint8]]
+    places: NDArray[np.uint8]
+    columns: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
 
 def encode(state: SavedState) -> bytes:
-    """A state as bytes; the same state gives the same bytes."""
-    header = {"settings": state.settings, "keys": state.keys, "row_bytes": int(state.rows.shape[1])}
+    """A state as bytes, and no memory beside theirs; the same state gives the same bytes."""
+    size = state.rows[0].size if len(state.rows) else 0
+    header: dict[str, Any] = {"settings": state.settings, "keys": list(state.keys), "row_bytes": size}
+    places, version = b"", 1
+    if state.columns or (state.places != HERE).any():
+        header["columns"] = {name: len(column) for name, column in state.columns.items()}
+        places, version = state.places.tobytes(), FORMAT
     text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
-    body = _PREFIX.pack(MAGIC, FORMAT, len(text)) + text + state.rows.tobytes()
-    return body + _CRC.pack(zlib.crc32(body))
+    parts: list[Any] = [_PREFIX.pack(MAGIC, version, len(text)), text, places]
+    parts += [np.ascontiguousarray(row).data for row in state.rows if row.size]
+    parts += [column.tobytes() for _, column in sorted(state.columns.items())]
+    checksum = 0
+    for part in parts:
+        checksum = zlib.crc32(part, checksum)
+    return b"".join([*parts, _CRC.pack(checksum)])
 
 
 def decode(data: bytes) -> SavedState:
@@ -69,9 +90,9 @@ def decode(data: bytes) -> SavedState:
     if len(data) < _PREFIX.size + _CRC.size or not data.startswith(MAGIC):
         raise StateError("this is not a saved streamrnn state (it does not start with its mark)")
     _, version, length = _PREFIX.unpack_from(data)
-    if version != FORMAT:
+    if not 0 < version <= FORMAT:
         raise StateError(
-            f"the state has format {version}, this streamrnn reads format {FORMAT}; "
+            f"the state has format {version}, this streamrnn reads formats up to {FORMAT}; "
             "use the version of streamrnn that wrote it"
         )
     body = memoryview(data)[: -_CRC.size]
@@ -82,14 +103,76 @@ def decode(data: bytes) -> SavedState:
     try:
         header = json.loads(bytes(body[_PREFIX.size : _PREFIX.size + length]))
         settings, keys, row_bytes = header["settings"], header["keys"], header["row_bytes"]
+        sizes = header.get("columns", {})
         ok = isinstance(settings, dict) and all(isinstance(key, str) for key in keys)
-        ok = ok and isinstance(row_bytes, int) and row_bytes >= 0 and len(set(keys)) == len(keys)
-    except (ValueError, KeyError, TypeError) as error:
+        ok = ok and len(set(keys)) == len(keys)
+        ok = ok and all(isinstance(size, int) and size >= 0 for size in (row_bytes, *sizes.values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StateError(f"the state's header cannot be read: {error!r}") from None
-    rows = np.frombuffer(body, np.uint8, offset=_PREFIX.size + length) if ok else np.zeros(0, np.uint8)
-    if not ok or rows.size != len(keys) * row_bytes:
+    if not ok:
         raise StateError("the state's header does not fit what follows it")
-    return SavedState(settings, keys, rows.reshape(len(keys), row_bytes))
+    return _unpacked(header, sizes, body[_PREFIX.size + length :], version)
+
+
+def _unpacked(header: dict[str, Any], sizes: dict[str, int], body: memoryview, version: int) -> SavedState:
+    """The state that a header tells of, from what follows the header."""
+    keys, size = header["keys"], header["row_bytes"]
+    n = len(keys) if version > 1 else 0
+    places = np.full(len(keys), HERE, np.uint8)
+    if n and len(body) >= n:
+        places = np.frombuffer(body, np.uint8, count=n)
+    here = int((places == HERE).sum())
+    if len(body) != n + here * size + 8 * sum(sizes.values()) or (places > STORED).any():
+        raise StateError("the state's header does not fit what follows it")
+    rows = np.frombuffer(body, np.uint8, here * size, n) if here * size else np.zeros(0, np.uint8)
+    columns, at = {}, n + here * size
+    for name, length in sorted(sizes.items()):
+        columns[name] = np.frombuffer(body[at : at + 8 * length], np.int64)
+        at += 8 * length
+    return SavedState(header["settings"], keys, list(rows.reshape(here, size)), places, columns)
+
+
+def place_of(read: Callable[[int, int], bytes], code: int, series: int, row_bytes: int) -> tuple[int, int]:
+    """Where a series' row is by a saved state that is read in parts.
+
+    Parameters
+    ----------
+    read : callable
+        Of a start and a length, the bytes there.
+    code : int
+    series : int
+        How many the state has.
+    row_bytes : int
+
+    Returns
+    -------
+    place : int
+        ``HERE``, ``STORED`` or ``NOWHERE``.
+    start : int
+        Of a row that is here.
+    """
+    _, version, length = _PREFIX.unpack(read(0, _PREFIX.size))
+    start = _PREFIX.size + length
+    if version == 1:
+        return HERE, start + code * row_bytes
+    places = np.frombuffer(read(start, series), np.uint8)
+    return int(places[code]), start + series + int((places[:code] == HERE).sum()) * row_bytes
+
+
+def stored_series(data: bytes) -> int:
+    """How many series' rows lie elsewhere.
+
+    Raises
+    ------
+    StateError
+        Where the bytes are damaged, foreign or of another version.
+    """
+    return int((decode(data).places == STORED).sum())
+
+
+def one_row(settings: dict[str, Any], key: str, row: NDArray[np.uint8]) -> SavedState:
+    """A saved state of one series."""
+    return SavedState(settings, [key], [row], np.array([HERE], np.uint8))
 
 
 def merge_settings(saved: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
@@ -112,14 +195,14 @@ def merge_settings(saved: dict[str, Any], changes: dict[str, Any]) -> dict[str, 
     return {**saved, **{k: v for k, v in changes.items() if k != "channels"}}
 
 
-def check_rows(layout: ModelLayout, rows: NDArray[np.uint8]) -> None:
+def check_rows(layout: ModelLayout, rows: Sequence[NDArray[np.uint8]]) -> None:
     """Refuse rows whose size or indices do not belong to the layout."""
-    if rows.shape[0] and rows.shape[1] != layout.row_bytes:
-        raise StateError(
-            f"a series' state has {rows.shape[1]} bytes, its settings need {layout.row_bytes}; "
-            "the state comes from another version or other settings"
-        )
     for code, row in enumerate(rows):
+        if len(row) != layout.row_bytes:
+            raise StateError(
+                f"a series' state has {len(row)} bytes, its settings need {layout.row_bytes}; "
+                "the state comes from another version or other settings"
+            )
         for name, index, largest, dtype in _indices(layout):
             value = layout.segment(row, name, dtype)[index]
             if not np.all((value >= 0) & (value <= largest)):

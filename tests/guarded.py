@@ -118,10 +118,11 @@ class GuardedModel:
             arenas[i] = Arena.of(column)
             call.columns[i] = arenas[i].bytes.view(column.dtype).reshape(column.shape)
             call.table[i] = arenas[i].address
-        call.table[plan.CALL_ROWS], call.table[plan.CALL_SCRATCH] = self.slab.address, self.scratch.address
+        rows = Arena.of(self.slab.address + self.layout.row_bytes * np.arange(self.n_series))
+        call.table[plan.CALL_ROWS], call.table[plan.CALL_SCRATCH] = rows.address, self.scratch.address
         whole = Arena.of(call.table)
         kernel(self.layout.tags, self.table.address, whole.address)
-        self.check([*arenas.values(), whole])
+        self.check([*arenas.values(), rows, whole])
         assert np.array_equal(whole.bytes.view(np.int64), call.table)
         inputs = (plan.CALL_SERIES, plan.CALL_TIMES, plan.CALL_PARTITIONS, plan.CALL_OFFSETS)
         for i, given in zip(

@@ -185,7 +185,7 @@ def test_the_table_of_what_presets_cost_is_what_the_formulas_and_the_layout_give
     rows = re.findall(
         r"^\| `(\w+)` \| ([\d, ]+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", page, re.M
     )
-    assert len(rows) == 4
+    assert len(rows) == 5
     for preset, horizons, *stated in rows:
         settings = Settings(preset=preset, horizons=tuple(map(int, horizons.split(", "))))
         layout = ModelLayout(settings)
@@ -194,7 +194,9 @@ def test_the_table_of_what_presets_cost_is_what_the_formulas_and_the_layout_give
             + flops.update_flop(net.cell, net.hidden, net.k1, net.k2, net.inputs) / 2
             for net in layout.networks
         )
-        slow = len(layout.networks) * readouts.multiply_adds(1, horizons=len(settings.horizons))
+        slow = sum(
+            readouts.multiply_adds(1, net.hidden, horizons=len(settings.horizons)) for net in layout.networks
+        )
         fast = sum(forecasters.multiply_adds(group, settings) for group in layout.groups)
         figures = [networks, slow, fast, Fleet.bytes_per_series(settings)]
         assert [int(text.replace(",", "")) for text in stated] == figures

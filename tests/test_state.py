@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def test_foreign_bytes_are_refused(data):
 def test_a_newer_format_is_refused_with_what_to_do(saved):
     newer = bytearray(saved[:-4])
     newer[8] = 9
-    with pytest.raises(StateError, match="format 9, this streamrnn reads format 1"):
+    with pytest.raises(StateError, match="format 9, this streamrnn reads formats up to 2"):
         Fleet.from_bytes(sealed(bytes(newer)))
 
 
@@ -146,15 +147,15 @@ def test_rows_of_another_size_are_refused(saved):
     smaller = {**state.settings, "hidden": 2}
     larger_rows = np.concatenate([state.rows, state.rows], axis=1)
     with pytest.raises(StateError, match="its settings need"):
-        Fleet.from_bytes(encode(SavedState(state.settings, state.keys, larger_rows)))
+        Fleet.from_bytes(encode(SavedState(state.settings, state.keys, larger_rows, state.places)))
     with pytest.raises(StateError, match="its settings need"):
-        Fleet.from_bytes(encode(SavedState(smaller, state.keys, state.rows)))
+        Fleet.from_bytes(encode(SavedState(smaller, state.keys, state.rows, state.places)))
 
 
 def test_an_unknown_setting_in_a_state_is_refused(saved):
     state = decode(saved)
     with pytest.raises(SettingsError, match="no setting 'hiden'; did you mean 'hidden'"):
-        Fleet.from_bytes(encode(SavedState({**state.settings, "hiden": 3}, state.keys, state.rows)))
+        Fleet.from_bytes(encode(replace(state, settings={**state.settings, "hiden": 3})))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from streamrnn.connectors.rejects import Reject, Rejects
 from streamrnn.connectors.tables.block import Block, as_text
 from streamrnn.connectors.tables.column import label_word
 from streamrnn.connectors.tables.schema import Schema
-from streamrnn.connectors.text import is_missing, numbers, without_unit
+from streamrnn.connectors.text import is_missing, key_faults, numbers, shown, without_unit
 from streamrnn.connectors.times.reader import TimeReader
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.records import Float64Array, Int64Array
@@ -77,8 +77,11 @@ class Intake:
         """
         n, schema = len(block.lines), self._schema
         self._found = [Reject(self._title, bad.line, "", bad.reason, bad.text) for bad in block.bad]
-        series = self._series(block, n)
-        times, rejected = self._read_times(block, series, n)
+        series, nameless = self._series(block, n)
+        times, timeless = self._read_times(block, series, n)
+        rejected = {**nameless, **timeless}
+        for row in nameless.keys() - timeless.keys():
+            self._found.append(Reject(self._title, block.lines[row], "", *nameless[row]))
         values = np.empty((n, len(schema.values)))
         for d, place in enumerate(schema.values):
             values[:, d] = self._numbers(block, place, rejected)
@@ -123,15 +126,19 @@ class Intake:
         for reject in sorted(self._found, key=lambda reject: reject.line):
             self._rejects.add(replace(reject, offset=first + int(np.searchsorted(lines, reject.line))))
 
-    def _series(self, block: Block, n: int) -> NDArray[np.int32]:
-        """Codes of the names that rows have, those of rows that will be rejected too."""
+    def _series(self, block: Block, n: int) -> tuple[NDArray[np.int32], dict[int, tuple[str, str]]]:
+        """(codes of the names that rows have, of those to be rejected too; why rows have none, and what)."""
         key = self._schema.key
         if not key:
-            return np.zeros(n, np.int32)
+            return np.zeros(n, np.int32), {}
         parts = [as_text(block.columns[place]) for place in key]
         names = parts[0] if len(parts) == 1 else [KEY_MARK.join(row) for row in zip(*parts, strict=True)]
+        faults = key_faults(names, KEY_MARK * (len(parts) - 1))
+        nameless = {row: (reason, shown(names[row])) for row, reason in faults.items()}
+        if faults:  # what is no name takes no memory
+            names = ["" if row in faults else name for row, name in enumerate(names)]
         codes = self._codes
-        return np.array([codes.setdefault(name, len(codes)) for name in names], np.int32)
+        return np.array([codes.setdefault(name, len(codes)) for name in names], np.int32), nameless
 
     def _numbered(self, series: NDArray[np.int32]) -> NDArray[np.int32]:
         """The codes of ``keys``, which has only names of records."""
@@ -164,7 +171,7 @@ class Intake:
             self._found.append(Reject(self._title, block.lines[place], "", f"column {name}: {reason}", row))
         return times, bad
 
-    def _numbers(self, block: Block, place: int, rejected: dict[int, str]) -> Float64Array:
+    def _numbers(self, block: Block, place: int, rejected: Container[int]) -> Float64Array:
         cells = block.columns[place]
         if isinstance(cells, np.ndarray):
             values = np.asarray(cells, np.float64)

@@ -185,7 +185,6 @@ from __future__ import annotations
     MODEL_LAGS,  # lags of one channel, rounded up to 8
     MODEL_NETWORKS,
     MODEL_SLOTS,  # the longest horizon: how many records' forecasts are kept
-    MODEL_ROW_BYTES,
     # byte offsets into the table's own memory
     MODEL_HORIZON_LIST,  # int64, ascending, first 1
     MODEL_NETWORK_TABLES,  # NET_SIZE numbers a layer of a network
@@ -256,7 +255,7 @@ from __future__ import annotations
     MODEL_LEVEL,  # false alarms as a p-value; 0: by the budget
     MODEL_BUDGET,  # false alarms a nanosecond; 0: by the level
     MODEL_SIZE,
-) = range(71)
+) = range(70)
 
 # a model's int64 counters, in its row
 (
@@ -275,7 +274,7 @@ NO_TIME = -(2**63)  # NumPy's and pandas' NaT
 # addresses of one call: a batch's columns in, the results' columns out
 (
     CALL_RECORDS,
-    CALL_ROWS,  # address of the first row
+    CALL_ROWS,  # int64 (series): address of each series' row
     CALL_SCRATCH,
     CALL_SERIES,  # int64 (n): row of each record
     CALL_TIMES,  # int64 (n), ns

@@ -305,10 +305,10 @@ def process_batch(tags, model, call):
     addresses of the tables of ``plan.py``.
     """
     columns = int64_at(call)
-    rows, size = load(columns, plan.CALL_ROWS), load(int64_at(model), plan.MODEL_ROW_BYTES)
+    rows = int64_at(load(columns, plan.CALL_ROWS))
     series = int64_at(load(columns, plan.CALL_SERIES))
     for i in range(load(columns, plan.CALL_RECORDS)):
-        process_record(tags, model, call, rows + load(series, i) * size, i)
+        process_record(tags, model, call, load(rows, load(series, i)), i)
 
 
 @entry_point

@@ -84,6 +84,8 @@ def test_quoted_cells_may_hold_delimiters_and_line_breaks():
         (b"1700000000,p7,20,5", "the row has 4 of 3 cells"),
         (b"1700000000,p7,20.5\n1700000060,p7,21", "the message holds 2 rows"),
         (b'1700000000,"p7,20.5', "a quote is opened and not closed"),
+        (b"1700000000,,20.5", "the key is empty"),
+        (b"1700000000," + b"p" * 1001 + b",20.5", "the key has 1,001 characters, more than 1,000"),
         (b"1700000000,p7,warm", "'warm' is not a number"),
         (b"yesterday,p7,20.5", "the time 'yesterday' is not understood"),
         (b"ts,device,temp", "the message is a header"),

@@ -296,3 +296,20 @@ def test_input_columns_that_are_named_like_output_move_aside_and_none_is_lost():
         "v": [3],
         "status": [4],
     }
+
+
+def test_rows_without_a_key_or_with_one_that_is_too_long_are_rejected_with_words(tmp_path):
+    names = ["a", "b", "", "a", "x" * 1001, "b"]
+    rows = [f"2024-05-01 0{i}:00,{name},{i}.5" for i, name in enumerate(names)]
+    rows.append("whenever,,7.5")  # one row is rejected once
+    (tmp_path / "t.csv").write_text("\n".join(["time,device,v", *rows]) + "\n")
+    rejects = Rejects()
+    source = FileSource(tmp_path / "t.csv", RecordOptions(key=("device",)), rejects)
+    read = source.poll(1.0)
+    assert read.values[:, 0].tolist() == [0.5, 1.5, 3.5, 5.5] and source.keys == ["a", "b"]
+    assert read.offsets.tolist() == [0, 1, 3, 5] and rejects.rows == 3
+    assert [reject.reason for reject in rejects.first[:2]] == [
+        "the key is empty", "the key has 1,001 characters, more than 1,000",
+    ]  # fmt: skip
+    assert len(rejects.first[1].text) < 100
+    source.close()

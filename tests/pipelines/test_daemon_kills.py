@@ -10,6 +10,8 @@ import pytest
 from daemons import HEAD, PIPELINE, REORDER, WINDOW_S, events_of, shuffle, stop, write_table
 from kills import FileFeed, Killer, a_seed
 
+from streamrnn.pipelines.store import Store
+
 SERIES = 20
 
 
@@ -24,7 +26,25 @@ def rows_of(tmp_path, minutes, shuffled):
     return [*path.read_text().splitlines()[1:], *(f"{end},dev{i:02d},20.0" for i in range(SERIES))]
 
 
-def check_kills(runner, tmp_path, seed, kills, minutes, rotations=0, late=None):
+def look_once(one, feed):
+    """A life that knows the first file: one that went before anybody looked at it is not gone back to."""
+    state = one.folder / "state.db"
+
+    def saved():
+        if not state.exists():
+            return False
+        with Store(state, readonly=True) as store:
+            return store.load() is not None
+
+    while feed.more(0.1):
+        pass
+    process = one.start()
+    one.wait_for(process, saved)
+    process.kill()
+    process.communicate()
+
+
+def check_kills(runner, tmp_path, seed, kills, minutes, rotations=0, late=None, fleet=""):
     """A daemon killed so many times writes the bytes and has the events of one whom nobody kills."""
     rng = random.Random(seed)
     rows = rows_of(tmp_path, minutes, late is not None)
@@ -32,7 +52,7 @@ def check_kills(runner, tmp_path, seed, kills, minutes, rotations=0, late=None):
     first = len(rows) * 2 // 5  # a file that was never looked at is not gone back to
     starts = set(rng.sample(range(first, len(rows)), rotations))
     text = PIPELINE.format(follow="true") + ("" if late is None else REORDER.format(late=late))
-    whole, killed = (runner(text, name) for name in ("whole", "killed"))
+    whole, killed = runner(text, "whole"), runner(text + fleet, "killed")
     feeds = [FileFeed(one.folder / "in.csv", HEAD, rows, rng, starts) for one in (whole, killed)]
 
     def finish(one, feed):
@@ -47,6 +67,7 @@ def check_kills(runner, tmp_path, seed, kills, minutes, rotations=0, late=None):
         assert stop(process)[0] == 0
 
     finish(whole, feeds[0])
+    look_once(killed, feeds[1])
     Killer(killed, "out.csv", b"reading in.csv", feeds[1], rng).kill(kills)
     finish(killed, feeds[1])
     assert killed.read("out.csv") == whole.read("out.csv")
@@ -72,7 +93,19 @@ def test_kill_9_changes_no_byte_where_records_wait_for_earlier_ones(runner, tmp_
     assert (late == "keep") == scored["status"].eq("late").any()
 
 
+FLEET = """
+[fleet]
+budget = "1MB"
+threads = 2
+"""  # five of twenty series fit
+
+
+def test_kill_9_changes_no_byte_where_most_series_lie_on_disk(runner, tmp_path):
+    check_kills(runner, tmp_path, a_seed(20261123), kills=10, minutes=800, rotations=4, fleet=FLEET)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("late", [None, "keep"])
-def test_200_times_kill_9_changes_no_byte(runner, tmp_path, late):
-    check_kills(runner, tmp_path, a_seed(), kills=200, minutes=6000, rotations=40, late=late)
+@pytest.mark.parametrize("fleet", ["", FLEET], ids=["memory", "disk"])
+def test_200_times_kill_9_changes_no_byte(runner, tmp_path, late, fleet):
+    check_kills(runner, tmp_path, a_seed(), kills=200, minutes=6000, rotations=40, late=late, fleet=fleet)

@@ -18,7 +18,9 @@ from streamrnn.pipelines.explain_command import _is_same, _replayed
 from streamrnn.pipelines.feedback import Said
 from streamrnn.pipelines.grouping import fingerprint
 from streamrnn.pipelines.incident import Peak
+from streamrnn.pipelines.spill import SqliteSpill, save_beside
 from streamrnn.pipelines.store import IncidentRow, Snapshot, Store
+from streamrnn.spill import Keeping
 
 KEYS = [f"pump-{i}" for i in range(60)]  # more than a chunk of a snapshot
 
@@ -47,11 +49,14 @@ def run(tmp_path):
     """A fleet, a store and a recorder that follow each other."""
 
     class Run:
-        def __init__(self, most=5000):
+        def __init__(self, most=5000, rows=0, ttl_ns=0):
             self.store = Store(tmp_path / "streamrnn.db")
-            self.fleet = Fleet(Settings(channels=["flow", "level"]))
+            settings = Settings(channels=["flow", "level"])
+            self.spill = SqliteSpill(tmp_path / "streamrnn.db.spill")
+            self.keeping = Keeping(rows * Fleet.bytes_per_series(settings), self.spill, ttl_ns)
+            self.fleet = Fleet(settings, self.keeping)
             self.fleet.series(KEYS)
-            self.recorder = Recorder(self.store, self.fleet, most)
+            self.recorder = Recorder(self.store, self.fleet, most, spill=self.spill)
 
         def process(self, batch):
             found = self.fleet.process(batch)
@@ -59,23 +64,25 @@ def run(tmp_path):
             return found
 
         def save(self):
-            state = self.fleet.to_bytes()
-            self.store.save(Snapshot(0, state, ("p",), {}, {}))
-            self.recorder.rebase(self.fleet, len(state))
+            state = self.fleet.to_bytes(whole=False)
+            save_beside(self.spill, self.store, Snapshot(0, state, ("p",), {}, {}))
+            self.recorder.rebase(self.fleet)
 
         def retune(self, **changes):
-            self.fleet = Fleet.from_bytes(self.fleet.to_bytes(), **changes)
+            self.fleet.retune(**changes)
             self.recorder.changed(changes)
 
     made = []
     yield lambda **options: made.append(Run(**options)) or made[-1]
     for one in made:
         one.store.close()
+        one.spill.close()
 
 
+@pytest.mark.parametrize("rows", [0, 7])
 @pytest.mark.parametrize("code", [0, 27, 59])
-def test_a_capture_replays_to_the_bit_over_snapshots_batches_and_changed_settings(run, code):
-    live = run()
+def test_a_capture_replays_to_the_bit_over_snapshots_batches_and_changed_settings(run, code, rows):
+    live = run(rows=rows)
     live.process(batch_of(np.arange(100)))
     live.save()
     live.process(batch_of(np.arange(100, 150)))
@@ -173,3 +180,21 @@ def test_explain_shows_the_numbers_of_the_record(run, tmp_path, monkeypatch, cap
     shown = json.loads(capsys.readouterr().out)
     assert shown["same"] and shown["surprise"] == float(found.surprise[row])
     assert shown["channels"]["level"]["yhat"] == float(found.yhat[row, 1])
+
+
+def test_of_a_series_that_was_forgotten_since_the_snapshot_there_is_no_capture(run):
+    live = run(ttl_ns=60 * 60_000_000_000)
+    live.process(batch_of(np.arange(100), series=3))
+    live.save()
+    live.process(batch_of(np.arange(100, 200), series=2))  # the third one rests for longer than an hour
+    batch = batch_of(np.arange(200, 220), series=3)
+    found = live.process(batch)
+    assert live.fleet.lives[:3].tolist() == [0, 0, 1]
+    peaks = [peak_of(batch, found, row) for row in (57, 59)]
+    assert live.recorder.take(0, live.fleet, peaks[0]) is not None
+    assert live.recorder.take(2, live.fleet, peaks[1]) is None
+    live.save()
+    batch = batch_of(np.arange(220, 330), series=3)
+    found = live.process(batch)
+    capture = opened(live.recorder.take(2, live.fleet, peak_of(batch, found, 329)))
+    assert _is_same(capture, _replayed(capture))
