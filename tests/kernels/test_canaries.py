@@ -40,6 +40,7 @@ def models(draw):
     k2 = draw(st.integers(1, 20))
     return {
         "channels": [f"c{i}" for i in range(draw(st.integers(1, 5)))],
+        "preset": draw(st.sampled_from(["default", "light"])),
         "hidden": draw(st.one_of(st.integers(0, 40), st.sampled_from([64, 100, 130]))),
         "lags": 8 * draw(st.integers(1, 4)),
         "k1": draw(st.integers(1, k2)),
