@@ -8,6 +8,7 @@ import csv
 from streamrnn import __version__
 from streamrnn.networks import CELLS, PRESETS
 from streamrnn.pipelines.alert_options import add_alerts
+from streamrnn.pipelines.simulate_options import add_simulate
 
 __all__ = ["FILES", "PICTURES", "RECORD", "SETTINGS", "make_parser"]
 
@@ -83,6 +84,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     check.add_argument("file", metavar="PIPELINE.toml", help="the pipeline file")
     add_alerts(commands)
+    add_simulate(commands)
     return parser
 
 
