@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_faults_of_a_sensor_lie_apart_and_one_in_each_stretch(every):
     for sensor in range(8):
         own = [fault for fault in faults if fault.sensor == sensor]
         assert own[0].first >= QUIET
-        between = [after.first - before.last for before, after in zip(own, own[1:], strict=False)]
+        between = [after.first - before.last for before, after in itertools.pairwise(own)]
         assert min(between) > 200
 
 
