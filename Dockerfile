@@ -21,7 +21,7 @@ USER 10001
 WORKDIR /var/lib/streamrnn
 VOLUME /var/lib/streamrnn
 EXPOSE 9464
-HEALTHCHECK --interval=10s --timeout=5s --start-period=2m \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=3m \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9464/livez', timeout=4)"]
 ENTRYPOINT ["streamrnn"]
 CMD ["run", "/etc/streamrnn/pipeline.toml"]
