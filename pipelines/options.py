@@ -8,6 +8,7 @@ import csv
 from streamrnn import __version__
 from streamrnn.networks import CELLS
 from streamrnn.pipelines.alert_options import add_alerts
+from streamrnn.pipelines.simulate_options import add_simulate
 from streamrnn.presets import PRESETS
 
 __all__ = ["FILES", "FLEET", "PAGES", "PICTURES", "RECORD", "SETTINGS", "make_parser"]
@@ -88,6 +89,7 @@ def make_parser() -> argparse.ArgumentParser:
     check.add_argument("file", metavar="PIPELINE.toml", help="the pipeline file")
     _add_capacity(commands)
     add_alerts(commands)
+    add_simulate(commands)
     return parser
 
 

@@ -17,23 +17,10 @@ from streamrnn.layout import ModelLayout
 from streamrnn.parameters import blocks
 from streamrnn.scoring import alert, anchor, autoregression, fusion, novelty, tail
 from streamrnn.space import ALIGNMENT, LANES, aligned_bytes, round_up
+from streamrnn.splitmix import uniform
 from streamrnn.tables import PRIOR, NetworkShape
 
 _HEAD_SCALE = 0.3  # a head that starts small starts near the last value
-
-
-def uniform(seed: int, n: int) -> NDArray[np.float64]:
-    """N numbers from [0, 1) by SplitMix64 (Steele, Lea and Flood 2014).
-
-    Our own, because NumPy does not promise the same stream from one version to
-    the next and initial weights must never change.
-    """
-    with np.errstate(over="ignore"):
-        z = np.uint64(seed) + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
 def initial_parameters(shape: NetworkShape, seed: int) -> NDArray[np.float64]:

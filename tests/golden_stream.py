@@ -15,11 +15,11 @@ from numba import njit
 from support import Network, test_kernel
 
 from streamrnn import Batch, Fleet, Settings
-from streamrnn.initial import uniform
 from streamrnn.kernels import scalar
 from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.vector import float64_at, lanes, load_vector, store_vector
 from streamrnn.pipelines.tally import Tally
+from streamrnn.splitmix import uniform
 from streamrnn.tables import NetworkShape
 
 

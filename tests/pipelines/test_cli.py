@@ -38,7 +38,8 @@ def run_apart(*arguments, stdin=None):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["replay", "--help"], ["evaluate", "--help"], ["--version"], []]
+    "arguments",
+    [["--help"], ["replay", "--help"], ["evaluate", "--help"], ["simulate", "--help"], ["--version"], []],
 )
 def test_help_loads_nothing_heavy(arguments):
     code = (
