@@ -209,6 +209,7 @@ class ModelLayout:
         model[plan.MODEL_NETWORK_TABLES] = starts[2]
         model[plan.MODEL_NETWORK_BYTES] = 8 * longest
         model[plan.MODEL_READ_TABLES] = starts[2 + len(nets)]
+        model[plan.MODEL_ROW_BYTES] = self.row.size
         model[plan.MODEL_FORECASTER] = starts[2 + len(nets) + len(reads)] if groups else 0
         table = aligned_bytes(int(starts[-1])).view(np.int64)
         table[:] = np.concatenate(parts)

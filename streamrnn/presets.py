@@ -15,8 +15,8 @@ class Preset:
     ----------
     one, several : tuple of str
         The networks of one channel and of several. The alerts of one channel hear its networks.
-    k2 : int
-        Steps that a network of the detector looks back on, where the setting says nothing.
+    k1, k2 : int
+        Of the detector's networks, where the settings say nothing.
     pairs : int
         Codes that each memory of pairs has room for (``scoring/novelty.py``).
     longest : int
@@ -27,6 +27,7 @@ class Preset:
 
     one: tuple[str, ...]
     several: tuple[str, ...]
+    k1: int = 1
     k2: int = 16
     pairs: int = 1024
     longest: int = 200
@@ -37,5 +38,5 @@ class Preset:
 PRESETS = {
     "default": Preset(("lstm", "gru", "diagonal_lstm"), ("lstm",)),
     "forecast": Preset(("lstm", "gru", *_BEST), _BEST),
-    "light": Preset(("rnn:7",), ("rnn:7",), k2=3, pairs=160, longest=25, events=4, templates=2),
+    "light": Preset(("rnn:7",), ("rnn:7",), k1=4, k2=4, pairs=144, longest=25, events=4, templates=2),
 }

@@ -61,7 +61,8 @@ class Settings:
         0 only its readout is left, a linear forecaster on the lags.
     k1, k2 : int
         Structural. Truncated backpropagation through time: every ``k1`` records,
-        through the last ``k2`` steps; 1 <= k1 <= k2 <= 4096. k2 = 0 is the preset's: 16, with ``"light"`` 3.
+        through the last ``k2`` steps; 1 <= k1 <= k2 <= 4096. 0 is the preset's: 1 and 16,
+        with ``"light"`` 4 and 4.
     recompute : bool
         Structural. Go back through activations recomputed under the current
         weights instead of those stored when each step was made.
@@ -105,7 +106,7 @@ class Settings:
     preset: str = "default"
     networks: tuple[str, ...] = ()
     hidden: int = 12
-    k1: int = 1
+    k1: int = 0
     k2: int = 0
     recompute: bool = False
     horizons: tuple[int, ...] = (1,)
@@ -130,6 +131,7 @@ class Settings:
         _whole("hidden", self.hidden, 0, 512)
         _set(self, "k2", self.k2 or preset.k2)
         _whole("k2", self.k2, 1, 4096)
+        _set(self, "k1", self.k1 or min(preset.k1, self.k2))
         _whole("k1", self.k1, 1, self.k2)
         _whole("seed", self.seed, 0, 2**63 - 1)
         _whole("lags", self.lags, _LAG_UNIT, 64)

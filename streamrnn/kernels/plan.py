@@ -185,6 +185,7 @@ from __future__ import annotations
     MODEL_LAGS,  # lags of one channel, rounded up to 8
     MODEL_NETWORKS,
     MODEL_SLOTS,  # the longest horizon: how many records' forecasts are kept
+    MODEL_ROW_BYTES,
     # byte offsets into the table's own memory
     MODEL_HORIZON_LIST,  # int64, ascending, first 1
     MODEL_NETWORK_TABLES,  # NET_SIZE numbers a layer of a network
@@ -255,7 +256,7 @@ from __future__ import annotations
     MODEL_LEVEL,  # false alarms as a p-value; 0: by the budget
     MODEL_BUDGET,  # false alarms a nanosecond; 0: by the level
     MODEL_SIZE,
-) = range(70)
+) = range(71)
 
 # a model's int64 counters, in its row
 (

@@ -25,7 +25,7 @@ from streamrnn.kernels.residuals import (
 )
 from streamrnn.kernels.scalar import log
 from streamrnn.kernels.scaler import learn_scale, scale_of, to_scaled, usable
-from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
+from streamrnn.kernels.vector import float64_at, int64_at, load, never_inline, prefetch, shift, store
 from streamrnn.scoring import alert, evidence, feedback, flatline, fusion, kinds, memory, tail
 from streamrnn.scoring import spell as spells
 
@@ -297,6 +297,14 @@ def process_record(tags, model, call, row, i):
     _write_ahead(model, row, call, i)
 
 
+@kernel
+def _fetch(row, size):
+    """Have the next series' row on its way while this one's record is processed."""
+    never_inline()
+    for at in range(0, size, 64):
+        prefetch(row + at)
+
+
 @entry_point
 def process_batch(tags, model, call):
     """Every record of a call, in order, each through the row of its series.
@@ -304,11 +312,17 @@ def process_batch(tags, model, call):
     ``tags`` are those of the networks and of the forecasting groups; ``model`` and ``call`` are the
     addresses of the tables of ``plan.py``.
     """
-    columns = int64_at(call)
+    columns, size = int64_at(call), load(int64_at(model), plan.MODEL_ROW_BYTES)
     rows = int64_at(load(columns, plan.CALL_ROWS))
     series = int64_at(load(columns, plan.CALL_SERIES))
-    for i in range(load(columns, plan.CALL_RECORDS)):
-        process_record(tags, model, call, load(rows, load(series, i)), i)
+    records = load(columns, plan.CALL_RECORDS)
+    row = load(rows, load(series, 0)) if records > 0 else 0
+    for i in range(records):
+        after = load(rows, load(series, i + 1)) if i + 1 < records else row
+        if after != row:
+            _fetch(after, size)
+        process_record(tags, model, call, row, i)
+        row = after
 
 
 @entry_point
