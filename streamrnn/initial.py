@@ -14,7 +14,7 @@ from streamrnn.kernels.kalman import PRIOR as FILTER_PRIOR
 from streamrnn.kernels.kalman import triangle
 from streamrnn.kernels.scaler import REACH
 from streamrnn.layout import ModelLayout
-from streamrnn.scoring import alert, anchor, autoregression, fusion, novelty, tail
+from streamrnn.scoring import alert, anchor, autoregression, fusion, novelty, spell, tail
 from streamrnn.space import ALIGNMENT, LANES, aligned_bytes, round_up
 from streamrnn.tables import PRIOR, NetworkShape
 
@@ -84,6 +84,7 @@ def initial_row(layout: ModelLayout) -> NDArray[np.uint8]:
     layout.segment(row, "anchor", np.float64)[:] = anchor.initial_state()
     layout.segment(row, "fusion", np.float64)[:] = fusion.initial_state()
     layout.segment(row, "tail", np.float64)[:] = tail.initial_state()
+    layout.segment(row, "spell", np.float64)[:] = spell.initial_state()
     if channels == 1:
         pairs = layout.segment(row, "pairs", np.float64).reshape(-1, novelty.PAIRS)
         pairs[:, novelty.CODES :].view(np.float32)[:] = novelty.NOWHERE

@@ -216,6 +216,7 @@ from __future__ import annotations
     MODEL_ANCHOR,  # float64, ``scoring/anchor.py``
     MODEL_FUSION,  # float64, ``scoring/fusion.py``
     MODEL_TAIL,  # float64, ``scoring/tail.py``
+    MODEL_KEPT,  # float64, ``scoring/recall.py``: what was learned before a fault
     MODEL_KINDS,  # float64 (channels, ...), ``scoring/kinds.py``
     MODEL_SPELL,  # float64, ``scoring/spell.py``
     MODEL_ALERT,  # float64, ``scoring/alert.py``
@@ -241,13 +242,14 @@ from __future__ import annotations
     # sizes of evidence
     MODEL_LEVELS_SIZE,  # float64 of one copy
     MODEL_LEVELS_STRIDE,
+    MODEL_KEPT_SIZE,  # float64 that are kept
     # float64 and flags
     MODEL_MISS,  # 1 - coverage of the interval
     MODEL_LEARN_ANOMALIES,  # 1: learn from records that alarm
     MODEL_LEVEL,  # false alarms as a p-value; 0: by the budget
     MODEL_BUDGET,  # false alarms a nanosecond; 0: by the level
     MODEL_SIZE,
-) = range(68)
+) = range(70)
 
 # a model's int64 counters, in its row
 (
