@@ -26,6 +26,7 @@ from streamrnn.scoring import (
     hotelling,
     kinds,
     novelty,
+    recall,
     spell,
     tail,
     unrest,
@@ -109,6 +110,7 @@ class ModelLayout:
             (plan.MODEL_SPREAD, "spread", horizons * channels),
             (plan.MODEL_QUANTILE, "quantile", horizons * channels),
             (plan.MODEL_RESIDUALS, "residuals", horizons * channels),
+            (plan.MODEL_TAIL, "tail", tail.STATE),
             (plan.MODEL_KINDS, "kinds", channels * kinds.STATE),
             (plan.MODEL_SPELL, "spell", spell.STATE),
             (plan.MODEL_ALERT, "alert", alert.STATE),
@@ -139,21 +141,18 @@ class ModelLayout:
         table[plan.MODEL_LEVELS_STRIDE] = round_up(channels, LANES)
         for index, name, count in (
             (plan.MODEL_PAST, "past", channels * autoregression.STRIDE),
-            (plan.MODEL_PAIRS, "pairs", len(self.networks) * novelty.PAIRS if channels == 1 else 0),
-            (plan.MODEL_CONTEXT, "context", novelty.VALUES if channels == 1 else 0),
-            (plan.MODEL_FLAT, "flat", channels * flatline.STATE),
-            (plan.MODEL_ANCHOR, "anchor", anchor.STATE),
-            # what is kept, in one piece
             (plan.MODEL_AUTOREGRESSION, "autoregression", 2 * channels * autoregression.COPY),
             (plan.MODEL_LEVELS, "levels", 2 * hotelling.copy_size(channels)),
             (plan.MODEL_NOVELTY, "novelty", channels * novelty.VALUES),
+            (plan.MODEL_PAIRS, "pairs", len(self.networks) * novelty.PAIRS if channels == 1 else 0),
+            (plan.MODEL_CONTEXT, "context", novelty.VALUES if channels == 1 else 0),
+            (plan.MODEL_FLAT, "flat", channels * flatline.STATE),
             (plan.MODEL_UNREST, "unrest", channels * unrest.STATE),
+            (plan.MODEL_ANCHOR, "anchor", anchor.STATE),
             (plan.MODEL_FUSION, "fusion", fusion.STATE),
-            (plan.MODEL_TAIL, "tail", tail.STATE),
+            (plan.MODEL_KEPT, "kept", recall.kept_size(channels)),
         ):
             table[index] = self.row.take(name, count)
-        kept = (self.row.size - int(table[plan.MODEL_AUTOREGRESSION])) // 8
-        table[plan.MODEL_KEPT], table[plan.MODEL_KEPT_SIZE] = self.row.take("kept", kept), kept
         for index, name, count in (
             (plan.MODEL_CLEAN, "clean", round_up(channels, LANES)),
             (plan.MODEL_CLEAN_MAGNITUDES, "clean_magnitudes", channels),

@@ -242,14 +242,13 @@ from __future__ import annotations
     # sizes of evidence
     MODEL_LEVELS_SIZE,  # float64 of one copy
     MODEL_LEVELS_STRIDE,
-    MODEL_KEPT_SIZE,  # float64 that are kept
     # float64 and flags
     MODEL_MISS,  # 1 - coverage of the interval
     MODEL_LEARN_ANOMALIES,  # 1: learn from records that alarm
     MODEL_LEVEL,  # false alarms as a p-value; 0: by the budget
     MODEL_BUDGET,  # false alarms a nanosecond; 0: by the level
     MODEL_SIZE,
-) = range(70)
+) = range(69)
 
 # a model's int64 counters, in its row
 (

@@ -12,35 +12,47 @@ from __future__ import annotations
 
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, kernel
-from streamrnn.kernels.vector import float64_at, int64_at, lanes, load, load_vector, store_vector
-from streamrnn.scoring import anchor, spell, unrest
+from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
+from streamrnn.scoring import anchor, autoregression, fusion, hotelling, novelty, spell, tail, unrest
+
+
+def kept_size(channels: int) -> int:
+    """Float64 of what is kept."""
+    of_channel = unrest.STATE + 2 * autoregression.COPY + novelty.VALUES
+    return channels * of_channel + 2 * hotelling.copy_size(channels) + fusion.STATE + tail.STATE
 
 
 @inlined
-def _copy(source, target, size):
-    for j in range(0, size, lanes(source)):
-        store_vector(target, j, load_vector(source, j))
+def _parts(model):
+    """(place in the row, float64) of all that is kept, unrest first."""
+    table = int64_at(model)
+    channels = load(table, plan.MODEL_CHANNELS)
+    return (
+        (load(table, plan.MODEL_UNREST), channels * unrest.STATE),
+        (load(table, plan.MODEL_AUTOREGRESSION), 2 * channels * autoregression.COPY),
+        (load(table, plan.MODEL_LEVELS), 2 * load(table, plan.MODEL_LEVELS_SIZE)),
+        (load(table, plan.MODEL_NOVELTY), channels * novelty.VALUES),
+        (load(table, plan.MODEL_FUSION), fusion.STATE),
+        (load(table, plan.MODEL_TAIL), tail.STATE),
+    )
 
 
-@inlined
+@kernel
 def _is_back(model, row):
     """Whether errors are as small as when something was kept, in every channel."""
     table = int64_at(model)
-    now = row + load(table, plan.MODEL_UNREST)
-    before = now + load(table, plan.MODEL_KEPT) - load(table, plan.MODEL_AUTOREGRESSION)
+    now = float64_at(row + load(table, plan.MODEL_UNREST))
+    before = float64_at(row + load(table, plan.MODEL_KEPT))
     back = True
     for d in range(load(table, plan.MODEL_CHANNELS)):
-        place = 8 * d * unrest.STATE
-        back = back and unrest.is_back(float64_at(now + place), float64_at(before + place))
+        place = d * unrest.STATE
+        back = back and unrest.is_back(shift(now, place), shift(before, place))
     return back
 
 
 @kernel
 def settle(model, row):
-    """Keep what was learned, or put it back, where that is due; called when a record is learned.
-
-    From ``MODEL_AUTOREGRESSION`` on ``MODEL_KEPT_SIZE`` float64 are copied to or from ``MODEL_KEPT``.
-    """
+    """Keep what was learned, or put it back, where that is due; called when a record is learned."""
     table = int64_at(model)
     gate = float64_at(row + load(table, plan.MODEL_ANCHOR))
     state = float64_at(row + load(table, plan.MODEL_SPELL))
@@ -48,9 +60,13 @@ def settle(model, row):
     due = spell.settle(state, shut, spell.recovers(state) and _is_back(model, row))
     if due == spell.NOTHING:
         return
-    learned = float64_at(row + load(table, plan.MODEL_AUTOREGRESSION))
-    kept, size = float64_at(row + load(table, plan.MODEL_KEPT)), load(table, plan.MODEL_KEPT_SIZE)
-    if due == spell.KEEP:
-        _copy(learned, kept, size)
-    else:
-        _copy(kept, learned, size)
+    kept = float64_at(row + load(table, plan.MODEL_KEPT))
+    for place, size in _parts(model):
+        learned = float64_at(row + place)
+        if due == spell.KEEP:
+            for j in range(size):
+                store(kept, j, load(learned, j))
+        else:
+            for j in range(size):
+                store(learned, j, load(kept, j))
+        kept = shift(kept, size)
