@@ -15,7 +15,7 @@ from streamrnn.kernels.kalman import triangle
 from streamrnn.kernels.scaler import REACH
 from streamrnn.layout import ModelLayout
 from streamrnn.parameters import blocks
-from streamrnn.scoring import alert, anchor, autoregression, fusion, novelty, tail
+from streamrnn.scoring import alert, anchor, autoregression, fusion, novelty, spell, tail
 from streamrnn.space import ALIGNMENT, LANES, aligned_bytes, round_up
 from streamrnn.splitmix import uniform
 from streamrnn.tables import PRIOR, NetworkShape
@@ -77,6 +77,7 @@ def initial_row(layout: ModelLayout) -> NDArray[np.uint8]:
     layout.segment(row, "anchor", np.float64)[:] = anchor.initial_state()
     layout.segment(row, "fusion", np.float64)[:] = fusion.initial_state()
     layout.segment(row, "tail", np.float64)[:] = tail.initial_state()
+    layout.segment(row, "spell", np.float64)[:] = spell.initial_state()
     if channels == 1:
         size = novelty.pairs_size(layout.preset.pairs)
         pairs = layout.segment(row, "pairs", np.float64).reshape(-1, size)

@@ -27,6 +27,7 @@ from streamrnn.scoring import (
     hotelling,
     kinds,
     novelty,
+    recall,
     spell,
     tail,
     unrest,
@@ -144,6 +145,7 @@ class ModelLayout:
     def _evidence_segments(self, table: Int64Array) -> None:
         """What ``scoring`` keeps of a series, and its room in the scratch."""
         channels, preset = len(self.settings.channels), self.preset
+        table[plan.MODEL_RECALLS] = preset.recalls
         pairs, table[plan.MODEL_PAIR_ROOM] = novelty.pairs_size(preset.pairs), preset.pairs
         table[plan.MODEL_LEVELS_SIZE] = hotelling.copy_size(channels)
         table[plan.MODEL_LEVELS_STRIDE] = round_up(channels, LANES)
@@ -158,6 +160,7 @@ class ModelLayout:
             (plan.MODEL_UNREST, "unrest", channels * unrest.STATE),
             (plan.MODEL_ANCHOR, "anchor", anchor.STATE),
             (plan.MODEL_FUSION, "fusion", fusion.STATE),
+            (plan.MODEL_KEPT, "kept", preset.recalls * recall.kept_size(channels)),
         ):
             table[index] = self.row.take(name, count)
         for index, name, count in (

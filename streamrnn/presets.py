@@ -21,6 +21,8 @@ class Preset:
         Codes that each memory of pairs has room for (``scoring/novelty.py``).
     longest : int
         Records that an alert's demand is compared with at most (``scoring/alert.py``).
+    recalls : bool
+        Whether what was learned before a fault is kept, to be put back (``scoring/recall.py``).
     events, templates : int
         Newest events that a series remembers, and those that users spoke of (``scoring/feedback.py``).
     """
@@ -31,6 +33,7 @@ class Preset:
     k2: int = 16
     pairs: int = 1024
     longest: int = 200
+    recalls: bool = True
     events: int = 16
     templates: int = 8
 
@@ -38,5 +41,7 @@ class Preset:
 PRESETS = {
     "default": Preset(("lstm", "gru", "diagonal_lstm"), ("lstm",)),
     "forecast": Preset(("lstm", "gru", *_BEST), _BEST),
-    "light": Preset(("rnn:7",), ("rnn:7",), k1=4, k2=4, pairs=144, longest=25, events=4, templates=2),
+    "light": Preset(
+        *((("rnn:7",),) * 2), k1=4, k2=4, pairs=144, longest=25, recalls=False, events=4, templates=2
+    ),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from math import exp, isnan, log, nan
 
 import naive
@@ -18,11 +19,12 @@ from streamrnn.initial import initial_parameters
 from streamrnn.kernels import clock, features, plan, residuals, scaler, step
 from streamrnn.layout import ModelLayout
 from streamrnn.presets import PRESETS
-from streamrnn.scoring import alert, evidence, flatline, fusion, tail
+from streamrnn.scoring import alert, evidence, flatline, fusion, spell, tail, unrest
 from streamrnn.settings import Settings
 from streamrnn.tables import FORGETTING, INNOVATION_CLIP, PRIOR, Training
 
 Arrays = dict[str, np.ndarray]
+KEPT = ("regressions", "levels", "values", "late", "unrest", "fusion")  # of the evidence
 
 
 class Clock:
@@ -109,6 +111,7 @@ class Model:
         self.clock, self.tail = Clock(), Tail()
         self.evidence = Evidence(channels, len(layout.networks), PRESETS[settings.preset])
         self.kinds, self.spell = Kinds(channels), Spell()
+        self.kept, self.puts_back = None, 0
         self.late = 0  # records in a row
         self.level, self.budget = settings.alarm_rate()
         self.alerts, self.feedback = Alerts(0.0), Feedback()
@@ -202,7 +205,28 @@ class Model:
             else:
                 self.tail.learn(score, momentary)
         self.evidence.learn(values, scored, not detection or self.settings.learn_anomalies)
+        if scored:
+            self._settle()
         return detection
+
+    def _settle(self) -> None:
+        """Keep what was learned, or put it back."""
+        back = (
+            self.spell.recovers
+            and self.kept is not None
+            and all(
+                one.fast <= unrest._AS_BEFORE * before.slow
+                for one, before in zip(self.evidence.unrest, self.kept[1][KEPT.index("unrest")], strict=True)
+            )
+        )
+        due = self.spell.settle(self.evidence.gate.open, back)
+        if due == spell.KEEP:
+            self.kept = copy.deepcopy((self.tail, [getattr(self.evidence, name) for name in KEPT]))
+        elif due == spell.PUT_BACK:
+            self.puts_back += 1
+            self.tail, parts = copy.deepcopy(self.kept)
+            for name, part in zip(KEPT, parts, strict=True):
+                setattr(self.evidence, name, part)
 
     def _say(self, out: dict, values: np.ndarray, scores: tuple[float, float], asked: float) -> bool:
         surprise = self.tail.judge(*scores)
@@ -211,8 +235,6 @@ class Model:
         asked = max(asked, step._OF_FLAT * (self.evidence.kinds[fusion.FLAT] >= flatline.MOST))
         self.alerts.allowed = self.budget * self.clock.typical
         level = self.alerts.level(self.level)
-        if self.spell.recovers(surprise):
-            self.tail.put_trackers_back()
         odd = bool((self.evidence.kinds[fusion.UNREST :] > 0.0).any())
         may_learn = self.spell.may_be_normal(self.tail.is_usual(scores[1]))
         if may_learn and self.alerts.is_normal(surprise, surprise_of(level), odd):
@@ -224,10 +246,7 @@ class Model:
         position = (0, self.records - 1)
         lasts = self.evidence.lasts
         strength = self.alerts.judge(detection, asked, position, lasts)
-        begins, adopts = self.spell.go_on(detection, lasts)
-        if begins:
-            self.tail.keep_trackers()
-        if adopts:
+        if self.spell.go_on(detection, lasts, surprise):
             self._adopt()
         self.kinds.observe(self.evidence, self.alerts, values)
         shares = self.evidence.shares

@@ -86,7 +86,6 @@ class Tail:
     def __init__(self) -> None:
         self.measures = [Measure(), Measure()]
         self.levels = np.array([1.0, 2.0, 3.0])
-        self.kept = self.levels
 
     def judge(self, *values: float) -> float:
         """Surprise of a record, before it is learned; moves the trackers."""
@@ -107,14 +106,6 @@ class Tail:
     def is_usual(self, evidence: float) -> bool:
         """Whether a record looks usual by itself."""
         return self.measures[1].standardised(evidence) < 1.0
-
-    def keep_trackers(self) -> None:
-        """An event begins."""
-        self.kept = self.levels.copy()
-
-    def put_trackers_back(self) -> None:
-        """A rare event is over."""
-        self.levels = self.kept.copy()
 
     def _track(self, raw: float) -> float:
         """Map the levels where the stream realises .1, .01 and .001 onto 1, 2 and 3."""
@@ -275,34 +266,53 @@ class Spell:
 
     age: int = 0
     calm: int = 0
-    wait: int = 0
-    recovering: bool = False
+    peak: float = 0.0
+    newest: float = 0.0
+    waits: list[int] = field(default_factory=lambda: [0, 0])  # until a long, and a strong one is rare
+    recovers: bool = False
+    quiet_for: int = 0
+    kept_for: float = spell._OLD
 
     def end_if_calm(self) -> None:
-        self.wait = max(self.wait - 1, 0)
-        if self.age and self.calm >= alert.QUIET:
-            self.recovering = not self.wait and spell._LONG <= self.age < alert.LASTING
-            self.wait = anchor.ADOPTED if self.age >= spell._LONG else self.wait
-            self.age = 0
-
-    def recovers(self, surprise: float) -> bool:
-        now = self.recovering and not self.age and surprise < spell._USUAL
-        self.recovering = self.recovering and not now
-        return now
+        self.waits = [max(wait - 1, 0) for wait in self.waits]
+        if not self.age or self.calm < alert.QUIET:
+            return
+        odd = (self.age >= spell._LONG, self.peak >= spell._STRONG)
+        rare = any(one and not wait for one, wait in zip(odd, self.waits, strict=True))
+        self.waits = [int(anchor.ADOPTED) if one else wait for one, wait in zip(odd, self.waits, strict=True)]
+        self.recovers = (self.recovers or rare) and self.age < alert.LASTING
+        if self.age >= alert.LASTING:
+            self.kept_for = spell._OLD
+        self.age, self.peak, self.quiet_for = 0, 0.0, 0
 
     def may_be_normal(self, usual: bool) -> bool:
         return usual or self.age < spell._LONG or self.age >= alert.LASTING
 
-    def go_on(self, detection: bool, lasts: bool) -> tuple[bool, bool]:
-        """(whether the trackers are to be kept, whether the spell is to be adopted)."""
+    def go_on(self, detection: bool, lasts: bool, surprise: float) -> bool:
+        """Whether the spell is to be adopted."""
+        self.newest = surprise
         if not self.age and not detection:
-            return False, False
-        begins = not self.age and not self.recovering
-        self.recovering = self.recovering and self.age > 0
+            return False
         held = detection or (lasts and self.age < alert.LASTING)
-        self.age += 1
+        self.age, self.peak = self.age + 1, max(self.peak, surprise)
         self.calm = 0 if held else self.calm + 1
-        return begins, self.age == alert.LASTING
+        return self.age == alert.LASTING
+
+    def settle(self, shut: bool, back: bool = True) -> int:
+        """What is due with what was learned."""
+        self.kept_for += 1
+        if self.age:
+            return spell.NOTHING
+        self.quiet_for += 1
+        if shut:
+            return spell.NOTHING
+        if self.recovers and back and self.newest < spell._USUAL:
+            self.recovers = False
+            return spell.PUT_BACK if self.kept_for < spell._OLD else spell.NOTHING
+        if self.quiet_for < spell._CALM or self.kept_for < spell._EVERY:
+            return spell.NOTHING
+        self.recovers, self.kept_for = False, 0
+        return spell.KEEP
 
 
 def surprise_of(p: float) -> float:

@@ -224,6 +224,8 @@ from __future__ import annotations
     MODEL_ANCHOR,  # float64, ``scoring/anchor.py``
     MODEL_FUSION,  # float64, ``scoring/fusion.py``
     MODEL_TAIL,  # float64, ``scoring/tail.py``
+    MODEL_RECALLS,  # 1: what was learned before a fault is kept
+    MODEL_KEPT,  # float64, ``scoring/recall.py``: what was learned before a fault
     MODEL_KINDS,  # float64 (channels, ...), ``scoring/kinds.py``
     MODEL_SPELL,  # float64, ``scoring/spell.py``
     MODEL_ALERT,  # float64, ``scoring/alert.py``
@@ -256,7 +258,7 @@ from __future__ import annotations
     MODEL_LEVEL,  # false alarms as a p-value; 0: by the budget
     MODEL_BUDGET,  # false alarms a nanosecond; 0: by the level
     MODEL_SIZE,
-) = range(71)
+) = range(73)
 
 # a model's int64 counters, in its row
 (

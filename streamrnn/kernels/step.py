@@ -26,7 +26,7 @@ from streamrnn.kernels.residuals import (
 from streamrnn.kernels.scalar import log
 from streamrnn.kernels.scaler import learn_scale, scale_of, to_scaled, usable
 from streamrnn.kernels.vector import float64_at, int64_at, load, never_inline, prefetch, shift, store
-from streamrnn.scoring import alert, evidence, feedback, flatline, fusion, kinds, memory, tail
+from streamrnn.scoring import alert, evidence, feedback, flatline, fusion, kinds, memory, recall, tail
 from streamrnn.scoring import spell as spells
 
 _MOST_LATE = 20
@@ -160,8 +160,6 @@ def _judge(model, row, scratch, values, call, i, odd_step):
     fixed = load(numbers, plan.MODEL_LEVEL)
     level = alert.level_now(state, fixed, allowed)
     level_surprise = -log(level) / _LOG10
-    if spells.recovers(spell, surprise):
-        tail.put_trackers_back(state_of_tail)
     odd = fusion.is_of_itself(float64_at(scratch + load(table, plan.MODEL_FOUND)))
     may_learn = spells.may_be_normal(spell, tail.is_usual(state_of_tail, momentary))
     if may_learn and alert.is_normal(state, surprise, level_surprise, odd):
@@ -175,10 +173,7 @@ def _judge(model, row, scratch, values, call, i, odd_step):
     store(_column(call, plan.CALL_ALERT_LEVEL), i, alert.alert_level_now(state, event))
     lasts = evidence.lasts(model, row, scratch)
     strength = alert.judge_event(state, event, detection, asked, allowed, position, lasts)
-    begins, adopts = spells.go_on(spell, detection, lasts)
-    if begins:
-        tail.keep_trackers(state_of_tail)
-    if adopts:
+    if spells.go_on(spell, detection, lasts, surprise):
         evidence.adopt(model, row)
     kinds.observe(model, row, scratch, values)
     _write_shares(model, scratch, call, i)
@@ -286,6 +281,8 @@ def process_record(tags, model, call, row, i):
         scored, detection = _judge(model, row, scratch, values, call, i, odd_step)
         may_learn = not detection or load(table, plan.MODEL_LEARN_ANOMALIES) == 1
         evidence.learn(model, row, scratch, values, scored, may_learn)
+        if scored and load(table, plan.MODEL_RECALLS):
+            recall.settle(model, row)
     _write_event(model, row, call, i)
     if not detection or load(table, plan.MODEL_LEARN_ANOMALIES):
         _learn(tags, model, row, scratch, values, known)

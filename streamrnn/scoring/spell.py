@@ -1,15 +1,20 @@
-"""Spells of detections, and what the tail makes of them.
+"""Spells of detections, what the tail makes of them, and what is left of them when they are over.
 
 A spell begins at a detection and ends after ``alert.QUIET`` records without one in which
 nothing of it lasts (``evidence.lasts``). From its ``_LONG``-th record on the tail
 learns only records that look usual by themselves: a long fault must not become what is
 normal. A spell of ``alert.LASTING`` records is the new normal, and is adopted.
 
-A long spell, of ``_LONG`` records or more, says nothing of what is normal where it is rare, the
-only long one in ``anchor.ADOPTED`` records: when it is over and a record is no odder than most,
-the tail's trackers are as they were before it. Short ones and frequent ones are how the stream
-is; and what is taken back is not paid for by fewer detections later, so it must stay rare for
-p-values to keep their rate.
+One that ends before is a fault where it is long, of ``_LONG`` records or more, or strong, with
+a surprise of ``_STRONG`` or more, and rare: the only long or the only strong one in
+``anchor.ADOPTED`` records. A fault says nothing of what is normal. When it is over, a record is
+no odder than most, the anchored copies' gate is open and errors are as small as they were, what
+was learned is put back as it was before (``recall.py``), so that the next fault is as odd as the
+first. Weak spells and frequent ones are how the stream is; and what is taken back is not paid for
+by fewer detections later, so it must stay rare for p-values to keep their rate.
+
+What was learned is kept every ``_EVERY`` records, where there was no spell for ``_CALM`` and the gate is
+open: a fault is learned from before it is a detection, and at its first record.
 
 Unlike events (``alert.py``) spells hear no network, and so neither do p-values.
 """
@@ -20,35 +25,55 @@ from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.vector import load, store
 from streamrnn.scoring import alert, anchor
 
-# float64; AGE: 0 where there is none, 1 at its first record; WAIT: until a long one is rare again
-(AGE, CALM, WAIT, RECOVERS) = range(4)
-STATE = 4
+# float64; AGE: 0 where there is no spell, 1 at its first record; PEAK: its largest surprise; NEWEST: that
+# of the newest record; two waits until a long or a strong one is rare again; RECOVERS: a fault is over that
+# is to be taken back; records since the last spell, and since something was kept
+(AGE, CALM, PEAK, NEWEST, LONG_WAIT, STRONG_WAIT, RECOVERS, QUIET_FOR, KEPT_FOR) = range(9)
+STATE = 9
+(NOTHING, KEEP, PUT_BACK) = range(3)  # what is due
 
 _LONG = 100.0
+_STRONG = 6.0  # surprise: once in a million normal records
 _USUAL = 1.0  # surprise of a record that may look so odd
+_EVERY = 200.0
+_CALM = 100.0
+_OLD = 1000.0  # records: what was kept so long ago is not put back
+
+
+def initial_state() -> list[float]:
+    """No spell, and nothing kept that could be put back."""
+    state = [0.0] * STATE
+    state[KEPT_FOR] = _OLD
+    return state
+
+
+@inlined
+def _is_rare(state, wait, happened):
+    """Whether this is the only one in so many records; counts them anew where it ``happened``."""
+    rare = happened and load(state, wait) == 0.0
+    if happened:
+        store(state, wait, anchor.ADOPTED)
+    return rare
 
 
 @inlined
 def end_if_calm(state):
     """End the spell after enough quiet; called before a record is judged."""
-    age, wait = load(state, AGE), max(load(state, WAIT) - 1.0, 0.0)
-    store(state, WAIT, wait)
+    for wait in (LONG_WAIT, STRONG_WAIT):
+        store(state, wait, max(load(state, wait) - 1.0, 0.0))
+    age = load(state, AGE)
     if age == 0.0 or load(state, CALM) < alert.QUIET:
         return
-    is_fault = _LONG <= age < alert.LASTING and wait == 0.0
-    store(state, RECOVERS, 1.0 if is_fault else 0.0)
-    if age >= _LONG:
-        store(state, WAIT, anchor.ADOPTED)
+    rare_long = _is_rare(state, LONG_WAIT, age >= _LONG)
+    rare_strong = _is_rare(state, STRONG_WAIT, load(state, PEAK) >= _STRONG)
+    if age >= alert.LASTING:
+        store(state, RECOVERS, 0.0)
+        store(state, KEPT_FOR, _OLD)
+    elif rare_long or rare_strong:
+        store(state, RECOVERS, 1.0)
     store(state, AGE, 0.0)
-
-
-@inlined
-def recovers(state, surprise):
-    """Whether the trackers go back at this record to where they were before the spell."""
-    if load(state, RECOVERS) == 0.0 or load(state, AGE) > 0.0 or surprise >= _USUAL:
-        return False
-    store(state, RECOVERS, 0.0)
-    return True
+    store(state, PEAK, 0.0)
+    store(state, QUIET_FOR, 0.0)
 
 
 @inlined
@@ -59,15 +84,43 @@ def may_be_normal(state, usual):
 
 
 @kernel
-def go_on(state, detection, lasts):
-    """(whether a spell begins from which the trackers are to go back, whether it is to be adopted)."""
+def go_on(state, detection, lasts, surprise):
+    """Begin a spell or go on with it; whether it is to be adopted now."""
+    store(state, NEWEST, surprise)
     age = load(state, AGE)
     if age == 0.0 and not detection:
-        return False, False
-    begins = age == 0.0 and load(state, RECOVERS) == 0.0
-    if age == 0.0:
-        store(state, RECOVERS, 0.0)
+        return False
     store(state, AGE, age + 1.0)
+    store(state, PEAK, max(load(state, PEAK), surprise))
     held = detection or (lasts and age < alert.LASTING)
     store(state, CALM, 0.0 if held else load(state, CALM) + 1.0)
-    return begins, age + 1.0 == alert.LASTING
+    return age + 1.0 == alert.LASTING
+
+
+@inlined
+def recovers(state):
+    """Whether a fault is over that is to be taken back."""
+    return load(state, RECOVERS) > 0.0
+
+
+@kernel
+def settle(state, shut, back):
+    """What is due with what was learned, after a record: ``NOTHING``, ``KEEP`` or ``PUT_BACK``.
+
+    ``shut``: whether the gate of the anchored copies is; ``back``: whether errors are as small as
+    when something was kept.
+    """
+    store(state, KEPT_FOR, load(state, KEPT_FOR) + 1.0)
+    if load(state, AGE) > 0.0:
+        return NOTHING
+    store(state, QUIET_FOR, load(state, QUIET_FOR) + 1.0)
+    if shut:
+        return NOTHING
+    if recovers(state) and back and load(state, NEWEST) < _USUAL:
+        store(state, RECOVERS, 0.0)
+        return PUT_BACK if load(state, KEPT_FOR) < _OLD else NOTHING
+    if load(state, QUIET_FOR) < _CALM or load(state, KEPT_FOR) < _EVERY:
+        return NOTHING
+    store(state, RECOVERS, 0.0)
+    store(state, KEPT_FOR, 0.0)
+    return KEEP

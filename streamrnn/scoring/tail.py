@@ -30,8 +30,7 @@ FIRST = 50.0  # scores that it learns before it judges
 HISTOGRAM = 4
 _MEASURE = HISTOGRAM + BINS
 LEVELS = 2 * _MEASURE
-KEPT = LEVELS + 3  # the trackers before the spell that goes on (``spell.py``)
-STATE = KEPT + 3
+STATE = LEVELS + 3
 
 _LOW, _WIDTH = -4.0, 0.15
 _PRIOR_SCORE, _PRIOR_VARIANCE, _PRIOR_COUNT = 1.25, 0.6, 20.0  # of the score where errors are normal
@@ -55,7 +54,7 @@ def initial_state() -> list[float]:
         round(_PRIOR * _WIDTH * 0.3989422804014327 * 2.718281828459045 ** (-0.5 * z * z), 9) for z in middles
     ]
     measure = [_PRIOR_SCORE, _PRIOR_VARIANCE, _PRIOR_COUNT, sum(counts), *counts]
-    return [*measure, *measure, *(1.0, 2.0, 3.0) * 2]
+    return [*measure, *measure, 1.0, 2.0, 3.0]
 
 
 @inlined
@@ -115,20 +114,6 @@ def _track(state, raw):
     store(levels, 1, max(load(levels, 1), load(levels, 0) + 0.3))
     store(levels, 2, max(load(levels, 2), load(levels, 1) + 0.3))
     return surprise
-
-
-@inlined
-def keep_trackers(state):
-    """A spell begins."""
-    for i in range(3):
-        store(state, KEPT + i, load(state, LEVELS + i))
-
-
-@inlined
-def put_trackers_back(state):
-    """A spell is over that says nothing of what is normal."""
-    for i in range(3):
-        store(state, LEVELS + i, load(state, KEPT + i))
 
 
 @inlined

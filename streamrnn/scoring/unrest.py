@@ -29,6 +29,7 @@ _FAST_GAIN, _SLOW_GAIN = 0.01, 0.001
 _SMALLEST, _FLOOR = 0.005, 0.05  # of the channel's deviation, and of the slow mean
 _FACTOR = 70.0  # n / 2.8
 _LEAST = 6.0
+_AS_BEFORE = 1.5  # times the slow mean: between what chance does and a doubled variance
 _IN_A_ROW = 40.0  # records: what a spike leaves in the lags of a regression is over by then
 
 
@@ -71,6 +72,12 @@ def observe(state, error, deviation, channels):
 def is_raised(state):
     """Whether the channel is out of its rut, be it evidence yet or not."""
     return load(state, EXCURSION + excursion.RAISED) > 0.0
+
+
+@inlined
+def is_back(state, before):
+    """Whether errors are no larger than they were ``before``, a state that was kept."""
+    return load(state, FAST) <= _AS_BEFORE * load(before, SLOW)
 
 
 @inlined

@@ -42,6 +42,22 @@ def records(channels, n=520, times=True):
     return values, stamps if times else np.full(n, NO_TIME)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_what_is_put_back_after_a_fault_equals_that_of_the_twin(channels):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(1300, channels))
+    values[600] += 15.0
+    values[900:1050] += 8.0
+    settings = Settings(channels=["a", "b"][:channels], networks="none", false_alarms=1e-3)
+    found = Fleet(settings).process(Batch.of_one_series(values))
+    twin = naive_model.Model(settings)
+    said = [twin.process(NO_TIME, row) for row in values]
+    assert twin.puts_back
+    expected = [(out.get("surprise", np.nan), out.get("strength", 0.0)) for out in said]
+    both = np.stack([found.surprise, found.alert_strength], axis=1)
+    np.testing.assert_allclose(both, expected, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("times", [True, False], ids=["times", "no times"])
 @pytest.mark.parametrize("name", CASES)
 def test_every_output_equals_that_of_the_twin(name, times):

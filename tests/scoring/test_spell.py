@@ -1,4 +1,4 @@
-"""Spells of detections: when the tail's trackers go back to where they were."""
+"""Spells of detections: when what was learned is kept, and when it is put back."""
 
 from __future__ import annotations
 
@@ -15,53 +15,96 @@ FIRST = 1000
 
 
 @test_kernel
-def _spells(state, detected, surprises, columns, n):
+def _spells(state, inputs, columns, n):
     """What ``step.py`` asks of spells, record by record."""
-    back, kept, adopted = columns
+    detected, surprises, shut = inputs
+    due, adopted = columns
     for i in range(n):
         spell.end_if_calm(float64_at(state))
-        store(int64_at(back), i, spell.recovers(float64_at(state), load(float64_at(surprises), i)))
-        begins, adopts = spell.go_on(float64_at(state), load(int64_at(detected), i) > 0, False)
-        store(int64_at(kept), i, begins)
+        surprise = load(float64_at(surprises), i)
+        adopts = spell.go_on(float64_at(state), load(int64_at(detected), i) > 0, False, surprise)
         store(int64_at(adopted), i, adopts)
+        store(int64_at(due), i, spell.settle(float64_at(state), load(float64_at(shut), i) > 0.0, True))
 
 
-def spells(detected, surprises):
-    """(3, n) of 0 and 1: trackers go back, are kept, the spell is adopted."""
-    state, columns = np.zeros(spell.STATE), np.empty((3, len(detected)), np.int64)
+def spells(detected, surprises, shut):
+    """(2, n): what is due with what was learned, whether the spell is adopted."""
+    state, columns = np.array(spell.initial_state()), np.empty((2, len(detected)), np.int64)
     addresses = tuple(column.ctypes.data for column in columns)
-    _spells(state.ctypes.data, detected.ctypes.data, surprises.ctypes.data, addresses, len(detected))
+    inputs = (detected.ctypes.data, surprises.ctypes.data, shut.ctypes.data)
+    _spells(state.ctypes.data, inputs, addresses, len(detected))
     return columns
 
 
-def stream(*starts, length=LONG, n=30_000):
-    """Detections in every tenth record for a while, from each start on; a surprise of 4, else of .3."""
-    detected = np.zeros(n, np.int64)
+def stream(*starts, length=LONG, n=30_000, strength=4.0, shut_for=0):
+    """Detections in every tenth record for a while from each start; the gate stays shut a little longer."""
+    detected, shut = np.zeros(n, np.int64), np.zeros(n)
     for start in starts:
         detected[start : start + length : 10] = 1
-    return detected, np.where(detected > 0, 4.0, 0.3)
+        shut[start : start + length + shut_for] = 1.0
+    return detected, np.where(detected > 0, strength, 0.3), shut
+
+
+def records(due, *starts, **options):
+    """Records at which something is due."""
+    return np.flatnonzero(spells(*stream(*starts, **options))[0] == due)
 
 
 def backs(*starts, **options):
-    """Records at which the trackers go back."""
-    return np.flatnonzero(spells(*stream(*starts, **options))[0])
+    return records(spell.PUT_BACK, *starts, **options)
 
 
 @pytest.mark.parametrize("length", [1, 50, LONG, 700])
-def test_spells_equal_the_twin(length):
-    detected, surprises = stream(FIRST, 3000, 14_000, length=length)
+@pytest.mark.parametrize("strength", [4.0, 7.0])
+@pytest.mark.parametrize("shut_for", [0, 30, 5000])
+def test_spells_equal_the_twin(length, strength, shut_for):
+    columns = stream(FIRST, 1200, 3000, 14_000, length=length, strength=strength, shut_for=shut_for)
     twin, expected = naive_scoring.Spell(), []
-    for hit, surprise in zip(detected, surprises, strict=True):
+    for hit, surprise, shut in zip(*columns, strict=True):
         twin.end_if_calm()
-        expected.append((twin.recovers(surprise), *twin.go_on(bool(hit), False)))
-    np.testing.assert_array_equal(spells(detected, surprises), np.array(expected).T)
+        adopts = twin.go_on(bool(hit), False, surprise)
+        expected.append((twin.settle(bool(shut)), adopts))
+    np.testing.assert_array_equal(spells(*columns), np.array(expected).T)
 
 
-def test_after_a_long_spell_the_trackers_go_back_and_after_a_short_or_lasting_one_not():
-    assert len(backs(FIRST)) == 1
-    assert FIRST + LONG < backs(FIRST)[0] <= FIRST + LONG + 20
+def test_after_a_long_spell_what_was_learned_is_put_back_and_after_a_short_or_lasting_one_not():
+    (back,) = backs(FIRST)
+    assert FIRST + LONG < back <= FIRST + LONG + 20
     assert len(backs(FIRST, length=50)) == 0
     assert len(backs(FIRST, length=700)) == 0
+
+
+def test_after_a_short_spell_it_is_put_back_where_it_was_strong():
+    (back,) = backs(FIRST, length=1, strength=7.0)
+    assert FIRST < back <= FIRST + 25
+    assert len(backs(FIRST, length=700, strength=7.0)) == 0
+
+
+def test_nothing_is_put_back_while_values_are_off_the_anchored_normal_nor_long_after():
+    (back,) = backs(FIRST, shut_for=60)
+    assert back == FIRST + LONG + 60
+    assert len(backs(FIRST, shut_for=5000)) == 0
+
+
+def test_nothing_is_put_back_before_something_was_kept():
+    assert len(backs(0)) == 0
+    assert len(backs(50, 12_000)) == 1
+
+
+def test_what_was_learned_is_kept_often_but_neither_in_a_spell_nor_soon_after_it():
+    kept = records(spell.KEEP, FIRST, n=3000)
+    before, after = kept[kept < FIRST], kept[kept >= FIRST]
+    assert len(before) >= 4
+    assert np.diff(before).min() == spell._EVERY
+    assert after.min() >= FIRST + LONG + spell._CALM - 10
+
+
+def test_a_fault_in_two_spells_is_put_back_once_both_are_over():
+    """The second begins before any record looks usual."""
+    columns = stream(FIRST, FIRST + 200, n=5000)
+    columns[1][FIRST : FIRST + 200] = 4.0
+    (back,) = np.flatnonzero(spells(*columns)[0] == spell.PUT_BACK)
+    assert FIRST + 200 + LONG < back <= FIRST + 200 + LONG + 20
 
 
 def test_what_is_taken_back_stays_rare():
@@ -70,3 +113,11 @@ def test_what_is_taken_back_stays_rare():
     assert len(backs(FIRST, rare)) == 2
     assert len(backs(FIRST, rare - 500)) == 1
     assert len(backs(*range(FIRST, 30_000, 1000))) == 1
+    assert len(backs(*range(FIRST, 30_000, 1000), length=1, strength=7.0)) == 1
+
+
+def test_a_strong_short_spell_does_not_use_up_what_a_long_one_may():
+    columns = stream(FIRST, length=1, strength=7.0)
+    late = stream(5000)
+    both = [np.maximum(one, other) for one, other in zip(columns, late, strict=True)]
+    assert len(np.flatnonzero(spells(*both)[0] == spell.PUT_BACK)) == 2
