@@ -24,7 +24,7 @@ from streamrnn.settings import Settings
 from streamrnn.tables import FORGETTING, INNOVATION_CLIP, PRIOR, Training
 
 Arrays = dict[str, np.ndarray]
-KEPT = ("regressions", "levels", "values", "late", "unrest", "fusion")  # of the evidence
+KEPT = ("regressions", "levels", "unrest", "fusion")  # of the evidence
 
 
 class Clock:

@@ -1,11 +1,11 @@
 """What was learned before a fault, kept aside and put back when the fault is over.
 
-A fault teaches the models that what it did is usual: autoregressions, T2, novelty, unrest, the
+A fault teaches the models that what it did is usual: autoregressions, T2, unrest, the
 usual size of the evidence, and most of all the tail, whose top is some 60 of 2000 records.
 ``spell.py`` says when all that is copied, and when the copy is put back, which waits until values
 are where the anchored copies expect them and errors as small as they were: what has changed for
-good is not taken back. The past stays what it is, and so do the memories of the networks
-(``memory.py``), which forget sooner.
+good is not taken back. The past stays what it is, and so do the memories of novelty: a value
+that the fault showed was seen, and to call it new again would alert of what came before.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from __future__ import annotations
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.vector import float64_at, int64_at, load, shift, store
-from streamrnn.scoring import anchor, autoregression, fusion, hotelling, novelty, spell, tail, unrest
+from streamrnn.scoring import anchor, autoregression, fusion, hotelling, spell, tail, unrest
 
 
 def kept_size(channels: int) -> int:
     """Float64 of what is kept."""
-    of_channel = unrest.STATE + 2 * autoregression.COPY + novelty.VALUES
+    of_channel = unrest.STATE + 2 * autoregression.COPY
     return channels * of_channel + 2 * hotelling.copy_size(channels) + fusion.STATE + tail.STATE
 
 
@@ -31,7 +31,6 @@ def _parts(model):
         (load(table, plan.MODEL_UNREST), channels * unrest.STATE),
         (load(table, plan.MODEL_AUTOREGRESSION), 2 * channels * autoregression.COPY),
         (load(table, plan.MODEL_LEVELS), 2 * load(table, plan.MODEL_LEVELS_SIZE)),
-        (load(table, plan.MODEL_NOVELTY), channels * novelty.VALUES),
         (load(table, plan.MODEL_FUSION), fusion.STATE),
         (load(table, plan.MODEL_TAIL), tail.STATE),
     )
