@@ -1,4 +1,4 @@
-"""The adding problem: who remembers two of so many inputs (Hochreiter and Schmidhuber 1997, section 5.4)?
+"""The adding problem: who remembers two of many inputs (Hochreiter and Schmidhuber 1997, section 5.4).
 
 A sequence has as many steps as the lag, each a number from U(0, 1) and a mark. Two
 steps are marked, one in each half; the only target is the sum of their numbers, at the
@@ -81,10 +81,9 @@ def main(options: Namespace) -> int:
             figures |= {f"{cell}/{lag}/{name}": value for name, value in found.items()}
     report = Report(figures)
     rows = [f"{cell}/{lag}" for lag in LAGS for cell in CELLS]
-    title = (
-        "adding problem: mean square error (1/6: nothing), sequences and CPU s; gradient at the first step"
-    )
-    report.table(f"{title} to that at the last, untrained", rows, ["error", "sequences", "s", "reach"])
+    print("\nreach: an untrained network's gradient at the first step to that at the last")
+    title = "adding problem: mean square error (1/6: nothing learned), sequences, CPU s"
+    report.table(title, rows, ["error", "sequences", "s", "reach"])
     report.write(options.json)
     if options.plot:
         plot_gradient_norms(norms).savefig(options.plot)
