@@ -49,13 +49,18 @@ def _bound(shape: NetworkShape, block: NDArray[np.float64]) -> float:
 def fill_network(shape: NetworkShape, segments: dict[str, NDArray[np.generic]], seed: int) -> None:
     """Set a network's weights, its constant inputs and its optimiser's powers."""
     segments["weights"][:] = initial_parameters(shape, seed)
+    segments["powers"][:] = 1.0
+    fill_ring(shape, segments)
+
+
+def fill_ring(shape: NetworkShape, segments: dict[str, NDArray[np.generic]]) -> None:
+    """Set what never changes in a ring of zeros: the constant inputs; and that no target is known."""
     start = 0
     for part in shape.parts:
         v = segments["v"][start:][: shape.slots * part.v_stride].reshape(shape.slots, part.v_stride)
         v[:, shape.padded] = 1.0  # what the two biases multiply
         v[:, part.reads - 1] = 1.0
         start += v.size
-    segments["powers"][:] = 1.0
     segments["target"][:] = np.nan
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 
-from streamrnn.kernels import plan
+from streamrnn.kernels import losses, plan
 from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.cells.protocol import CellSpec
 from streamrnn.kernels.cells.stack import Stack
@@ -21,7 +22,11 @@ PRIOR = 0.1
 
 @dataclass(frozen=True)
 class Training:
-    """Constants of a network's training (``docs/how-it-works.md`` tells what was measured)."""
+    """Constants of a network's training (``docs/how-it-works.md`` tells what was measured).
+
+    ``beta_1`` is also the momentum of ``"sgd"``, ``beta_2`` what ``"rmsprop"`` keeps of its mean
+    square. The gradient is held by value, then by norm; both are those of the mean loss.
+    """
 
     rate: float = 1.5e-3
     beta_1: float = 0.9
@@ -29,6 +34,28 @@ class Training:
     epsilon: float = 1e-6
     clip: float = 1.0
     huber: float = 2.0
+    clip_value: float = inf
+    optimizer: str = "adam"
+    loss: str = "huber"
+
+    @property
+    def steps(self) -> tuple[float, ...]:
+        """What moments keep, what joins them, the decay of their corrections, epsilon (``optimizer.py``)."""
+        first, second = self.beta_1, self.beta_2
+        return {
+            "adam": (first, second, 1.0 - first, 1.0 - second, first, second, self.epsilon),
+            "rmsprop": (0.0, second, 1.0, 1.0 - second, 0.0, 0.0, self.epsilon),
+            "sgd": (first, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
+        }[self.optimizer]
+
+    def losses(self, outputs: int) -> tuple[int, int, float]:
+        """(which of ``losses.py``, how many of the outputs count, Huber's threshold)."""
+        return {
+            "huber": (losses.HUBER, outputs, self.huber),
+            "squared": (losses.HUBER, outputs, inf),
+            "cross_entropy": (losses.CROSS_ENTROPY, 1, inf),
+            "gaussian": (losses.GAUSSIAN, outputs // 2, inf),
+        }[self.loss]
 
 
 @dataclass(frozen=True)
@@ -159,10 +186,7 @@ def network_table(
     if layers > 1:
         table[plan.NET_BY_INPUTS] = scratch.take(f"{name}.by_inputs", shape.padded, item)
     _write_sizes(shape, table)
-    numbers = table.view(np.float64)
-    numbers[plan.NET_RATE], numbers[plan.NET_CLIP] = training.rate, training.clip
-    numbers[plan.NET_BETA_1], numbers[plan.NET_BETA_2] = training.beta_1, training.beta_2
-    numbers[plan.NET_EPSILON], numbers[plan.NET_HUBER] = training.epsilon, training.huber
+    _write_training(training, shape.outputs, table)
     return _layer_tables(shape, table)
 
 
@@ -186,6 +210,14 @@ def _write_sizes(shape: NetworkShape, table: Int64Array) -> None:
         (plan.NET_FILLING, 0 if stack else shape.filling),  # a stack has such rows in several places
     ):
         table[index] = value
+
+
+def _write_training(training: Training, outputs: int, table: Int64Array) -> None:
+    numbers = table.view(np.float64)
+    table[plan.NET_LOSS], table[plan.NET_COUNTED], numbers[plan.NET_HUBER] = training.losses(outputs)
+    numbers[plan.NET_RATE] = training.rate
+    numbers[plan.NET_BETA_1 : plan.NET_EPSILON + 1] = training.steps
+    numbers[plan.NET_CLIP], numbers[plan.NET_CLIP_VALUE] = training.clip, training.clip_value
 
 
 def _layer_tables(shape: NetworkShape, common: Int64Array) -> Int64Array:

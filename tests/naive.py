@@ -231,6 +231,35 @@ def huber(error: np.ndarray, threshold: float) -> np.ndarray:
     return np.where(size.real <= threshold, 0.5 * error * error, threshold * (size - 0.5 * threshold))
 
 
+def _known(losses: np.ndarray, target: np.ndarray) -> np.ndarray:
+    return np.sum(np.where(np.isnan(target), 0.0, losses), axis=-1)
+
+
+def _huber_loss(y: np.ndarray, target: np.ndarray, threshold: float) -> np.ndarray:
+    return _known(huber(y - np.nan_to_num(target), threshold), target)
+
+
+def _cross_entropy(y: np.ndarray, target: np.ndarray, _threshold: float) -> np.ndarray:
+    """-sum t log softmax(y); with a target unknown there is no loss."""
+    largest = y.real.max(axis=-1, keepdims=True)
+    log_sum = largest + np.log(np.sum(np.exp(y - largest), axis=-1, keepdims=True))
+    return np.sum((log_sum - y) * target, axis=-1) if not np.isnan(target).any() else 0.0 * y[..., 0]
+
+
+def _gaussian(y: np.ndarray, target: np.ndarray, _threshold: float) -> np.ndarray:
+    """-log of a normal density, but for a constant: means in the first half, log scales in the second."""
+    mean, log_scale = np.split(y, 2, axis=-1)
+    return _known(log_scale + 0.5 * ((mean - np.nan_to_num(target)) / np.exp(log_scale)) ** 2, target)
+
+
+LOSSES = {
+    "squared": lambda y, target, _threshold: _huber_loss(y, target, 1e100),
+    "huber": _huber_loss,
+    "cross_entropy": _cross_entropy,
+    "gaussian": _gaussian,
+}
+
+
 @dataclass
 class Window:
     """The steps that one update goes back through.
@@ -304,6 +333,7 @@ class Adam:
     beta_2: float
     epsilon: float
     clip: float
+    clip_value: float = np.inf
     t: int = 0
     m: Arrays = field(default_factory=dict)
     v: Arrays = field(default_factory=dict)
@@ -311,17 +341,33 @@ class Adam:
     def update(self, p: Arrays, gradient: Arrays) -> Arrays:
         """The parameters after one step along ``gradient``, that of the mean loss."""
         self.t += 1
+        gradient = {name: np.clip(g, -self.clip_value, self.clip_value) for name, g in gradient.items()}
         norm = np.sqrt(sum(np.sum(g * g) for g in gradient.values()))
         shrink = min(1.0, self.clip / norm) if norm > 0 else 1.0
-        moved = {}
-        for name, array in p.items():
-            g = shrink * gradient[name]
-            self.m[name] = self.beta_1 * self.m.get(name, 0.0) + (1.0 - self.beta_1) * g
-            self.v[name] = self.beta_2 * self.v.get(name, 0.0) + (1.0 - self.beta_2) * g * g
-            m_hat = self.m[name] / (1.0 - self.beta_1**self.t)
-            v_hat = self.v[name] / (1.0 - self.beta_2**self.t)
-            moved[name] = array - self.rate * m_hat / (np.sqrt(v_hat) + self.epsilon)
-        return moved
+        return {name: array + self._move(name, shrink * gradient[name]) for name, array in p.items()}
+
+    def _move(self, name: str, g: np.ndarray) -> np.ndarray:
+        self.m[name] = self.beta_1 * self.m.get(name, 0.0) + (1.0 - self.beta_1) * g
+        self.v[name] = self.beta_2 * self.v.get(name, 0.0) + (1.0 - self.beta_2) * g * g
+        m_hat = self.m[name] / (1.0 - self.beta_1**self.t)
+        v_hat = self.v[name] / (1.0 - self.beta_2**self.t)
+        return -self.rate * m_hat / (np.sqrt(v_hat) + self.epsilon)
+
+
+class RMSprop(Adam):
+    """Tieleman and Hinton (2012), lecture 6.5: by the root of a running mean square."""
+
+    def _move(self, name: str, g: np.ndarray) -> np.ndarray:
+        self.v[name] = self.beta_2 * self.v.get(name, 0.0) + (1.0 - self.beta_2) * g * g
+        return -self.rate * g / (np.sqrt(self.v[name]) + self.epsilon)
+
+
+class SGD(Adam):
+    """Descent with momentum (Polyak 1964), ``beta_1`` of it."""
+
+    def _move(self, name: str, g: np.ndarray) -> np.ndarray:
+        self.m[name] = self.beta_1 * self.m.get(name, 0.0) + g
+        return -self.rate * self.m[name]
 
 
 @dataclass

@@ -44,6 +44,17 @@ def test_a_quick_look_at_cost_writes_the_whole_and_its_parts(tmp_path):
     assert "one/event_us" in printed
 
 
+def test_a_quick_look_at_long_memory_writes_figures_and_a_plot(tmp_path):
+    file, plot = tmp_path / "memory.json", tmp_path / "memory.png"
+    command = [sys.executable, BENCHMARKS / "long_memory.py", "--quick", "--json", file, "--plot", plot]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    figures = json.loads(file.read_text())
+    assert all(math.isfinite(value) and value >= 0 for value in figures.values())
+    assert {f"{cell}/{lag}/error" for cell in ("lstm", "gru", "rnn") for lag in (100, 200)} <= set(figures)
+    assert figures["rnn/200/reach"] < 1e-6 < figures["lstm/100/reach"]
+    assert "gru/200" in printed and plot.stat().st_size > 1000
+
+
 def test_a_small_replay_writes_times_ratios_and_memory(tmp_path):
     file = tmp_path / "replay.json"
     options = ["--rows", "2000", "--quick", "--memory-gb", "0.0005", "--json", file]

@@ -6,8 +6,8 @@ each loss counts once. The state at the window's start is a constant. Activation
 are those stored when each step was made, or, with ``plan.NET_RECOMPUTE``, those that
 the current weights give from the same start.
 
-The loss of an output is Huber's (1964) with threshold ``plan.NET_HUBER``; a target
-that is NaN has none.
+The loss of an output is Huber's (1964) with threshold ``plan.NET_HUBER``, or another of
+``losses.py``; a target that is NaN has none.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from streamrnn.kernels.cells.protocol import (
     cell_hold,
 )
 from streamrnn.kernels.compiling import inlined, kernel, woven
-from streamrnn.kernels.optimizer import adam
+from streamrnn.kernels.losses import HUBER, normaliser, slope
+from streamrnn.kernels.optimizer import descend
 from streamrnn.kernels.slots import next_slot
 from streamrnn.kernels.vector import (
     float64_at,
@@ -139,11 +140,15 @@ def _head_backward(cell, net, row, scratch, slot):
     y = shift(pointer_like(row + load(table, plan.NET_Y), cell.one), slot * outputs)
     target = shift(pointer_like(row + load(table, plan.NET_TARGET), cell.one), slot * outputs)
     huber = load(float64_at(net), plan.NET_HUBER)
+    kind, counted = load(table, plan.NET_LOSS), load(table, plan.NET_COUNTED)
+    base = 0.0 if kind == HUBER else normaliser(kind, y, target, outputs)
     losses = 0
     for k in range(outputs):
         error = float(load(y, k)) - float(load(target, k))
+        if kind != HUBER:
+            error = slope(kind, y, target, (k, outputs, base))
         if error == error:
-            losses += 1
+            losses += 1 if k < counted else 0
             error = min(max(error, -huber), huber)
             d = splat(dh, error)
             for j in range(0, h_size, lanes(dh)):
@@ -255,9 +260,9 @@ def gradient_of_window(cell, net, row, scratch):
 
 @kernel
 def update(cell, net, row, scratch, losses):
-    """Adam's step along the gradient of so many losses, from the errors of the window."""
+    """A step along the gradient of so many losses, from the errors of the window."""
     never_inline()
-    adam(cell, net, row, scratch, sum_up(cell, net, row, scratch), losses)
+    descend(cell, net, row, scratch, sum_up(cell, net, row, scratch), losses)
 
 
 @woven

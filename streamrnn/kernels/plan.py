@@ -53,15 +53,23 @@ from __future__ import annotations
     NET_TOP_DH,  # that of the layer whose h the head reads; the others' lie behind it
     NET_BY_INPUTS,  # room for dL/dx of a layer above
     NET_CARRY,  # what else flows back in time: the cell state's gradient
+    # training
+    NET_LOSS,  # which of ``losses.py``
+    NET_COUNTED,  # outputs that count as a loss each; the others share in the loss of one of these
     # training, float64
     NET_RATE,
-    NET_BETA_1,
+    NET_BETA_1,  # what of a moment stays, and what of the gradient or its square joins it
     NET_BETA_2,
+    NET_ADD_1,
+    NET_ADD_2,
+    NET_DECAY_1,  # of the powers by which moments that start from 0 are corrected; 0: uncorrected
+    NET_DECAY_2,
     NET_EPSILON,
     NET_CLIP,
-    NET_HUBER,
+    NET_CLIP_VALUE,  # of each element of the gradient
+    NET_HUBER,  # infinite: half squares
     NET_SIZE,
-) = range(43)
+) = range(50)
 
 # a network's int64 counters, in its row
 (

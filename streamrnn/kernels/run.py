@@ -1,10 +1,11 @@
-"""Entry points for one network by itself: benchmarks, gradient checks, golden data."""
+"""Entry points for one network by itself: sequences, benchmarks, gradient checks, golden data."""
 
 from __future__ import annotations
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.compiling import entry_point
+from streamrnn.kernels.compiling import entry_point, inlined
 from streamrnn.kernels.network import gradient_of_window, input_address, learn, step
+from streamrnn.kernels.optimizer import descend
 from streamrnn.kernels.slots import next_slot
 from streamrnn.kernels.vector import int64_at, load, pointer_like, shift, store
 
@@ -55,3 +56,56 @@ def run_one(cell, net, row, x):
 def window_gradient(cell, net, row, scratch):
     """The gradient that an update would use now, left in the scratch; (squares, losses)."""
     return gradient_of_window(cell, net, row, scratch)
+
+
+SAY, LEARN, DIFFERENTIATE = range(3)
+
+
+@inlined
+def _write_inputs(place, x, t, count):
+    """Write the inputs of step ``t``; those of a step without all of them are 0. Whether it has them."""
+    known = True
+    for k in range(count):
+        value = load(x, t * count + k)
+        known = known and value == value
+    for k in range(count):
+        store(place, k, load(x, t * count + k) if known else 0.0)
+    return known
+
+
+@entry_point
+def run_sequence(cell, net, row, scratch, columns, n, purpose):
+    """Feed n steps of a sequence, whose targets are known beforehand, to one network.
+
+    ``columns`` are the addresses of inputs (n, inputs), of targets of the same steps'
+    outputs (n, outputs), and of outputs (n, outputs; written). A step with a NaN among its
+    inputs is masked. ``purpose``: only ``SAY``, ``LEARN`` every k1 steps, or ``DIFFERENTIATE``
+    the losses of the newest k1 steps, the gradient being left in the scratch. Returns its
+    sum of squares and the number of losses.
+    """
+    table = int64_at(net)
+    counters = int64_at(row + load(table, plan.NET_COUNTERS))
+    n_inputs, n_outputs = load(table, plan.NET_INPUTS), load(table, plan.NET_OUTPUTS)
+    x, truth = pointer_like(columns[0], cell.one), pointer_like(columns[1], cell.one)
+    out = pointer_like(columns[2], cell.one)
+    y = pointer_like(row + load(table, plan.NET_Y), cell.one)
+    target = pointer_like(row + load(table, plan.NET_TARGET), cell.one)
+    for t in range(n):
+        slot = next_slot(load(counters, plan.COUNT_SLOT), load(table, plan.NET_SLOTS))
+        known = _write_inputs(input_address(cell, net, row, slot), x, t, n_inputs)
+        step(cell, net, row, 0 if known else 1)
+        for k in range(n_outputs):
+            store(out, t * n_outputs + k, load(y, slot * n_outputs + k))
+            store(target, slot * n_outputs + k, load(truth, t * n_outputs + k))
+        if purpose == LEARN:
+            learn(cell, net, row, scratch)
+    if purpose == DIFFERENTIATE:
+        squares, losses = gradient_of_window(cell, net, row, scratch)
+        return float(squares) * 1.0, losses
+    return 0.0, 0
+
+
+@entry_point
+def follow_gradient(cell, net, row, scratch, squares, losses):
+    """One step of the optimiser along the gradient of so many losses in the scratch."""
+    descend(cell, net, row, scratch, squares, losses)

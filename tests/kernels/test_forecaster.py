@@ -151,7 +151,17 @@ DENSE, DESCENDING = ("lstm:4:kalman", "ar:8"), ("gru:4:adam_heads", "ar:8")  # e
 
 @pytest.mark.parametrize("horizons", [(1,), (1, 4), (1, 3, 6), (1, 2, 3, 4, 6)], ids=str)
 def test_a_network_whose_units_see_each_other_learns_what_its_twin_learns(horizons):
-    fleet, found, twin, said = ran_together(("a",), "float64", 160, DENSE, horizons)
+    assert_the_filter_follows_its_twin(DENSE, horizons)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("cell", ["rnn", "rnn_relu"])
+def test_a_simple_network_under_the_filter_learns_what_its_twin_learns(cell):
+    assert_the_filter_follows_its_twin((f"{cell}:4:kalman", "ar:8"), (1, 3, 6))
+
+
+def assert_the_filter_follows_its_twin(networks, horizons):
+    fleet, found, twin, said = ran_together(("a",), "float64", 160, networks, horizons)
     tolerance = TOLERANCE["float64"]
     assert_same_forecasts(found, said, tolerance)
     kept, group = fleet.layout.groups[0].network, twin.forecasters[0].groups[0]
