@@ -58,25 +58,32 @@ def draw_comparison(comparison: Comparison) -> Figure:
 def _draw_errors(ax: Axes, comparison: Comparison) -> None:
     rows = comparison.contenders
     ratios = [one.errors[1].ratio for one in rows]
-    cut = f" (cut at {_WIDEST})" if max(ratios) > _WIDEST else ""
-    _bars(ax, rows, ratios, f"error to that of the last value{cut}", _WIDEST)
     later = [horizon for horizon in comparison.compared if horizon > 1]
+    cut = f" (cut at {_WIDEST})" if max(ratios) > _WIDEST else ""
+    ends = np.fmin(np.fmax.reduce([[e.ratio for e in one.errors.values()] for one in rows], axis=1), _WIDEST)
+    _bars(ax, rows, ratios, f"error to that of the last value{cut}", ends.tolist())
     for horizon, color in zip(later, _LATER, strict=False):
-        ratios = [min(one.errors[horizon].ratio, _WIDEST) for one in rows]
-        ax.plot(ratios, range(len(rows)), "D", color=color, markersize=5, label=f"{horizon} records ahead")
+        marks = np.fmin([one.errors[horizon].ratio for one in rows], _WIDEST)
+        ax.plot(marks, range(len(rows)), "D", color=color, markersize=5, label=f"{horizon} records ahead")
     ax.axvline(1.0, color="#666666", linestyle="--", linewidth=1.0)
     if later:
         ax.legend(fontsize=_FONT - 1, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 
 
-def _bars(ax: Axes, rows: list[Contender], values: list[float], what: str, widest: float = math.inf) -> None:
-    widths = np.minimum(np.nan_to_num(np.array(values), posinf=0.0), widest)
+def _bars(
+    ax: Axes, rows: list[Contender], values: list[float], what: str, ends: list[float] | None = None
+) -> None:
+    """A bar for each value, which is written at its end, or at those that are given."""
+    ends = values if ends is None else ends
     simple = [not one.networks or one.name == AUTOREGRESSION for one in rows]
     colors = [_SIMPLE if plain else _NETWORK for plain in simple]
+    longest = max((end for end in ends if math.isfinite(end)), default=0.0)
+    widths = np.nan_to_num(np.minimum(values, longest))  # no bar where there is no value
     ax.barh(range(len(rows)), widths, color=colors, height=0.7)
-    for y, value in enumerate(values):
+    for y, (value, end) in enumerate(zip(values, ends, strict=True)):
         if math.isfinite(value):
-            at = (min(value, widest), y)
-            ax.annotate(f"{value:.3g}", at, (7, 0), textcoords="offset points", va="center", fontsize=_FONT)
+            ax.annotate(
+                f"{value:.3g}", (end, y), (7, 0), textcoords="offset points", va="center", fontsize=_FONT
+            )
     ax.margins(x=0.18)
     ax.set_xlabel(what, fontsize=_FONT)

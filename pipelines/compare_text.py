@@ -63,10 +63,11 @@ def _notes(comparison: Comparison, later: list[int]) -> list[str]:
     channels = len(comparison.contenders[0].channels[1])
     each = f", the mean of {channels} channels" if channels > 1 else ""
     several = ", of series the median" if comparison.series > 1 else ""
-    ahead = f"; /last h{later[0]}: {later[0]} records ahead" if later else ""
+    ahead = f"; h{later[0]}: {later[0]} records ahead" if later else ""
     season = f"; a season: {count(comparison.season, 'record')}" if comparison.season else ""
     notes = [
-        f"  MAE: mean absolute error, one record ahead{each}; /last: to the last value's{several}{ahead}",
+        f"  MAE: mean absolute error, one record ahead{each}",
+        f"  /last: to that of the last value{several}{ahead}",
         f"  us: CPU time a record, scoring and learning; bytes: state of a series{season}",
     ]
     if comparison.labelled:

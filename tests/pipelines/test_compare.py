@@ -205,7 +205,7 @@ def test_a_picture_shows_labels_and_horizons(run, labelled_table, tmp_path):
     code, out, _ = run("compare", labelled_table, *options)
     assert code == 0 and f"picture: {picture}" in out
     assert picture.read_bytes().startswith(b"\x89PNG")
-    for words in ("/last h6", "precision by alerts", "smallest error: "):
+    for words in ("/last h6", "h6: 6 records ahead", "precision by alerts", "smallest error: "):
         assert words in out
 
 
