@@ -31,8 +31,8 @@ def given_options(arguments: argparse.Namespace) -> tuple[RecordOptions, dict[st
         Where one of them is wrong.
     """
     given = {name: value for name in RECORD if (value := getattr(arguments, name)) is not None}
-    options = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
-    fleet = {name: value for name in FLEET if (value := getattr(arguments, name)) is not None}
+    options = {name: value for name in SETTINGS if (value := getattr(arguments, name, None)) is not None}
+    fleet = {name: value for name in FLEET if (value := getattr(arguments, name, None)) is not None}
     if arguments.settings is not None:
         said = load_settings(arguments.settings)
         given, options = {**said.record.options(), **given}, {**said.settings(), **options}

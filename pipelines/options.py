@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Sequence
+from typing import Any
 
 from streamrnn import __version__
 from streamrnn.networks import CELLS
@@ -19,6 +21,7 @@ SETTINGS = (
     *("false_alarms", "horizons", "preset", "networks", "hidden", "season"),
     *("seed", "coverage", "learn_anomalies"),
 )
+SHARED = tuple(name for name in SETTINGS if name not in ("preset", "networks"))  # by all of a comparison
 RECORD = (
     *("time", "time_format", "tz", "values", "key", "label", "missing"),
     *("delimiter", "decimal", "encoding", "sort"),
@@ -57,6 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_settings(replay.add_argument_group("settings of the detector"))
     add_fleet(replay.add_argument_group("many series"))
     _add_evaluate(commands)
+    _add_compare(commands)
     run = commands.add_parser(
         "run",
         help="run a pipeline as a daemon: from a source to outputs, safe under kill -9",
@@ -144,6 +148,42 @@ def _add_capacity(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     _add_settings(capacity.add_argument_group("settings of the detector"))
 
 
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="run networks side by side on a series: error, cost, memory, detection",
+        description="Let several networks, and simple forecasts beside them, score and learn the same "
+        "records in one pass, and say how well each forecast, what it cost, and with labels what it found.",
+        epilog=_EXIT_CODES,
+        allow_abbrev=False,
+    )
+    _add_input(compare)
+    compare.add_argument("--demo", action="store_true", help="compare on the real series of replay --demo")
+    _add_record(compare.add_argument_group("what the table is (default: found out)"))
+    output = compare.add_argument_group("what to make of it")
+    output.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="write a row for each contender: .csv, .jsonl, .parquet; - is stdout",
+    )
+    output.add_argument(
+        "--plot", metavar="FILE", help=f"draw errors beside what they cost ({', '.join(PICTURES)})"
+    )
+    output.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    settings = compare.add_argument_group("the contenders, and settings of all")
+    settings.add_argument(
+        "--networks",
+        dest="contenders",
+        metavar="lstm,gru:16",
+        type=_names,
+        default=(),
+        help="a contender each: a preset, or networks as replay has them, several of one with a plus between "
+        "them (default: one of each cell, and every preset)",
+    )
+    _add_settings(settings, SHARED)
+
+
 def _add_input(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "files",
@@ -225,8 +265,11 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     add("--fail-on-anomaly", action="store_true", help="exit with 1 if any record has is_anomaly")
 
 
-def _add_settings(group: argparse._ArgumentGroup) -> None:
-    add = group.add_argument
+def _add_settings(group: argparse._ArgumentGroup, names: Sequence[str] = SETTINGS) -> None:
+    def add(option: str, **what: Any) -> None:
+        if option.removeprefix("--").replace("-", "_") in names:
+            group.add_argument(option, **what)
+
     add(
         "--false-alarms",
         metavar="N",
