@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from streamrnn.pipelines.kept import SeriesRows
 from streamrnn.pipelines.view import View, interrupted, reined, view_of
 from streamrnn.records import STATUSES, Float64Array
 
-__all__ = ["BREAK", "SeriesColumns", "at_x", "columns_of"]
+__all__ = ["BREAK", "SeriesColumns", "at_x", "columns_of", "last_of"]
 
 BREAK = 255  # the status of a place without a record, where lines stop
 _DAY_MS = 86_400_000.0
@@ -79,6 +79,21 @@ def columns_of(rows: SeriesRows, n_channels: int, *, learns_anomalies: bool) -> 
             "learned": np.where(np.isnan(status), BREAK, learned).astype(np.uint8),
         },
         channels=tuple(channels),
+    )
+
+
+def last_of(columns: SeriesColumns, n: int) -> SeriesColumns:
+    """The last so many records, and the interruption before them where there is one."""
+    status = columns.rows["status"]
+    records = np.flatnonzero(status != BREAK)
+    start = len(status) if n <= 0 else int(records[-min(n, len(records))])
+    start -= n > 0 and start > 0 and status[start - 1] == BREAK
+    return replace(
+        columns,
+        rows={name: column[start:] for name, column in columns.rows.items()},
+        channels=tuple(
+            {name: column[start:] for name, column in channel.items()} for channel in columns.channels
+        ),
     )
 
 
