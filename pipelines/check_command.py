@@ -14,6 +14,7 @@ from streamrnn.pipelines.channels import open_channels
 from streamrnn.pipelines.endpoints import LiveSource, open_source
 from streamrnn.pipelines.found import found_text
 from streamrnn.pipelines.settings import FileSinkTable, FileSourceTable, PipelineSettings, load_settings
+from streamrnn.pipelines.web.serving import check_page
 from streamrnn.settings import Settings
 
 __all__ = ["run"]
@@ -31,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
         At the first thing that is wrong.
     """
     settings = load_settings(arguments.file)
+    check_page(settings)
     live = open_source(settings)
     table = settings.source
     if isinstance(table, FileSourceTable) and settings.record.format == "csv":

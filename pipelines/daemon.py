@@ -47,7 +47,7 @@ from streamrnn.pipelines.silence import Silence
 from streamrnn.pipelines.store import Snapshot, Store
 from streamrnn.pipelines.supervisor import Signals, notify, watchdog_s
 from streamrnn.pipelines.topics import MarkedLetters
-from streamrnn.pipelines.web.serving import LivePage, open_page
+from streamrnn.pipelines.web.serving import LivePage, check_page, open_page
 from streamrnn.settings import Settings
 
 __all__ = ["Daemon"]
@@ -79,6 +79,7 @@ class Daemon:
     def __init__(self, path: str, *, dry: bool = False) -> None:
         self._path, self._dry = path, dry
         self._settings = load_settings(path)
+        check_page(self._settings)
         self._signals = Signals()
         self._last_notice = time.monotonic()
         self._alerts: OpenAlerts | None = None

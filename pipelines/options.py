@@ -8,6 +8,7 @@ import csv
 from streamrnn import __version__
 from streamrnn.networks import CELLS
 from streamrnn.pipelines.alert_options import add_alerts
+from streamrnn.pipelines.watch_options import add_watch
 from streamrnn.presets import PRESETS
 
 __all__ = ["FILES", "PAGES", "PICTURES", "RECORD", "SETTINGS", "make_parser"]
@@ -85,6 +86,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     check.add_argument("file", metavar="PIPELINE.toml", help="the pipeline file")
     add_alerts(commands)
+    add_watch(commands)
     return parser
 
 

@@ -195,6 +195,19 @@ const Drawing = (() => {
     return low;
   }
 
+  // Newer cells in the strip of a fleet, whose rows may have changed places.
+  function fillHeat({ cells, start, end, scale, codes }, names) {
+    const figure = model("heat"), source = model("cells"), image = source.data.image[0];
+    unpacked(cells).forEach((cell, place) => { image[place] = cell === 255 ? NaN : cell / scale; });
+    figure.renderers.find((one) => one.data_source === source).glyph.setv({ x: { value: start }, dw: { value: end - start } });
+    figure.x_range.setv({ start, end });
+    source.change.emit();
+    const axis = figure.left[0];
+    if (axis.ticker.ticks.length) axis.major_label_overrides = new Map(names.map((name, row) => [codes.length - row - 0.5, cut(name)]));
+  }
+
+  const cut = (name) => (name.length <= 14 ? name : `${name.slice(0, 13)}\u2026`);
+
   function cursor(x) {
     for (const name of ["cursor_value", "cursor_score"]) model(name).setv({ location: x, visible: x !== null });
   }
@@ -222,5 +235,5 @@ const Drawing = (() => {
     if (mapper !== null) mapper.palette = mixed(["heat-low", "heat-middle", "heat-high"], 64);
   }
 
-  return { at, cursor, decoded, drawChannel, drawSeries, embed, joined, model, paint, show };
+  return { at, cursor, decoded, drawChannel, drawSeries, embed, fillHeat, joined, model, paint, show };
 })();

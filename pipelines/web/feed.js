@@ -67,7 +67,7 @@ const Feed = (() => {
     else if (event.quiet) cell.append(element("span", "looks like one that is no anomaly"), " ");
     const verbs = event.gap ? [] : event.said ? ["forget"] : ["confirm", "not-an-anomaly"];
     for (const verb of verbs) cell.append(button(VERBS[verb], { say: verb, about: event.place }, `${VERBS[verb]}: event ${event.number}`));
-    const snooze = event.snoozed ? ["wake", `Snoozed until ${event.snoozed}: wake`] : ["snooze", "Snooze 1 h"];
+    const snooze = event.snoozed ? ["wake", `Wake (snoozed to ${event.snoozed})`] : ["snooze", "Snooze 1 h"];
     cell.append(button(snooze[1], { say: snooze[0], about: event.place }, `${snooze[1]}: ${event.key}`));
     return cell;
   }
@@ -151,7 +151,7 @@ const Preview = (() => {
     const others = counts.n > 1 ? `, ${number(rate(counts.all, k))} in all ${counts.n} series` : "";
     const name = counts.n > 1 ? page.names[view.series] : "this series";
     byId("preview-said").textContent =
-      `At surprise ${surprise.toFixed(1)} (p ${p}): events ${per}: ${number(rate(counts.one, k))} in ${name}${others}.`;
+      `At surprise ${surprise.toFixed(1)} (p ${p}), events ${per}: ${number(rate(counts.one, k))} in ${name}${others}. Asked at present: false_alarms = ${counts.asked}.`;
     const mean = counts.timed && counts.n ? rate(counts.all, k) / counts.n : "";
     const { line } = await Store.asked(`line?${new URLSearchParams({ surprise: surprise.toFixed(2), a_day: mean })}`);
     byId("preview-toml").textContent = line;

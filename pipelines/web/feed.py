@@ -44,6 +44,8 @@ class PageFeed(Observer):
         Marks by the ids of events.
     version : int
         Another one whenever events came, or something was said of one.
+    said_version : int
+        Another one whenever something was said: who said it waits for the page to show it.
     """
 
     def __init__(self, coding: Coding, said: Mapping[str, int]) -> None:
@@ -52,7 +54,7 @@ class PageFeed(Observer):
         self.kept, self.newest, self.came = KeptRows(channels), NewestRows(channels), Came()
         self.newest.make_room(len(coding.fleet.keys))  # those that are known from before a restart
         self.said = dict(said)
-        self.version = 0
+        self.version = self.said_version = 0
 
     def records(self, batch: Read, found: Results, fresh: NDArray[np.bool_]) -> None:
         """Take in a batch, read again or not: what was read again is shown, too."""
@@ -68,13 +70,17 @@ class PageFeed(Observer):
     def told(self, said: Said) -> None:
         """A user's word on an event holds from here on."""
         self.said[f"{self.coding.partition_names[said.partition]}-{said.offset}"] = said.mark
+        self.news_of_users()
+
+    def news_of_users(self) -> None:
+        """Have pages show at once what was said."""
         self.version += 1
+        self.said_version += 1
 
     def changed(self, settings: Mapping[str, Any]) -> None:
         """Other settings, another count of what came."""
         with self.lock:
             self.came = Came()
-        self.version += 1
 
     def rows(self, code: int, *, whole: bool) -> tuple[SeriesRows, int]:
         """Copies of a series' rows, of the whole run or the newest, and how many records there were."""

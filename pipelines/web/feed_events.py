@@ -24,8 +24,8 @@ from streamrnn.pipelines.words import count, duration, moment, number
 __all__ = ["MARKS", "FeedEvents", "said_before"]
 
 MARKS = {FORGOTTEN: "", DISMISSED: "not an anomaly", CONFIRMED: "confirmed"}
-_SHOWN = 200  # the newest
-_ROWS = 2 * _SHOWN + 100  # most events have two rows in the store
+_SHOWN = 100  # the newest
+_ROWS = 2 * _SHOWN + 50  # most events have two rows in the store
 
 
 def said_before(store: Store, coding: Coding, applied: int) -> dict[str, int]:
@@ -42,7 +42,7 @@ def said_before(store: Store, coding: Coding, applied: int) -> dict[str, int]:
 
 
 class FeedEvents:
-    """The newest 200 events as a page lists and draws them; read anew when there is news.
+    """The newest 100 events as a page lists and draws them; read anew when there is news.
 
     Parameters
     ----------
@@ -53,6 +53,8 @@ class FeedEvents:
 
     def __init__(self, path: str | Path, feed: PageFeed) -> None:
         self._path, self._feed = path, feed
+        self._rows: list[EventRow] = []
+        self._version = -1  # of the rows
 
     def newest(self) -> list[dict[str, Any]]:
         """Events, the newest first.
@@ -62,8 +64,12 @@ class FeedEvents:
         StateError, StoreError
             Where the store cannot be read.
         """
+        version = self._feed.version
         with Store(self._path, readonly=True) as store:
-            rows, silences = store.events(newest=_ROWS), store.silences(time.time_ns())
+            if version != self._version:
+                self._rows = store.events(newest=_ROWS)
+            silences = store.silences(time.time_ns())
+        rows, self._version = self._rows, version
         fleet, n_series = self._feed.coding.fleet, self._feed.n_series()
         codes = {key: code for code, key in enumerate(fleet.keys[:n_series])}
         begun, over = _paired(rows)
@@ -143,9 +149,9 @@ def _quiet(over: Iterable[EventRow], said: dict[str, int]) -> dict[str, str]:
 
 
 def _snoozed(series: str, silences: Sequence[SilenceRow]) -> str:
-    """Until when nobody hears of a series, where a silence names it alone."""
+    """Until what time of day nobody hears of a series, where a silence names it alone."""
     for row in silences:
         asked = [matcher(text) for text in row.body["matchers"]]
         if asked == [Matcher("series", "=", series)]:
-            return f"{moment(row.until)} UTC"
+            return f"{moment(row.until)[11:16]} UTC"
     return ""

@@ -126,17 +126,18 @@ const Store = (() => {
   async function lookAtFleet() {
     fleetAt = Date.now();
     if (page.series.length < 2) return;
-    const { codes, item } = await asked("heat");
-    if (codes === undefined) return;
+    const strip = await asked("heat");
+    if (strip.codes === undefined) return;
     byId("fleet").hidden = false;
-    byId("more-series").textContent = page.n_series > page.series.length
-      ? `Shown are the first ${page.series.length} series of ${page.n_series}; for more there is no room.` : "";
-    page.heat = { codes };
-    items.heat = item;
-    if (news !== null) {
-      await Drawing.embed(item, byId("heat"));
-      news.heat();
-    }
+    byId("more-series").textContent = page.n_series > strip.codes.length
+      ? `Shown are the first ${strip.codes.length} series of ${page.n_series}; for more there is no room.` : "";
+    const another = page.heat?.codes.length !== strip.codes.length;
+    page.heat = { codes: strip.codes };
+    if (another) items.heat = await asked("heat-figure");
+    if (news === null) return;
+    if (another) await Drawing.embed(items.heat, byId("heat"));
+    Drawing.fillHeat(strip, strip.codes.map((code) => page.names[code]));
+    news.heat(another);
   }
 
   function rows(wish) {

@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from streamrnn.pipelines.web.columns import SeriesColumns, columns_of, last_of
 from streamrnn.pipelines.web.feed import PageFeed
 from streamrnn.pipelines.web.feed_events import FeedEvents
 from streamrnn.pipelines.web.header import Header
-from streamrnn.pipelines.web.payload import series_payload
+from streamrnn.pipelines.web.heat import Heat, heat_of, worst_first
+from streamrnn.pipelines.web.payload import packed, series_payload
 from streamrnn.pipelines.web.threshold import LOWEST, STEP, line_for, preview_of
 from streamrnn.pipelines.words import moment
 from streamrnn.records import STATUSES
@@ -32,10 +33,11 @@ from streamrnn.records import STATUSES
 __all__ = ["LiveData", "Place"]
 
 _KEPT_ANSWERS = 32
-_EVENTS_S, _HEAT_S, _THRESHOLD_S = 5.0, 10.0, 5.0  # how old an answer may be
+_EVENTS_S, _HEAT_S, _THRESHOLD_S = 3.0, 10.0, 5.0  # how old an answer may be
 _NS = 1_000_000_000
 _MOST_SNOOZED_S = 30 * 86_400
 _LONGEST_NAME = 60
+_HEAT_SCALE = 30.0  # steps of surprise 1 in the cells of the strip, which are one byte each
 
 
 @dataclass
@@ -104,7 +106,7 @@ class LiveData:
         now = int(self._clock())
         tiles = self._answers.get(("header", now), lambda: self._dumped(map(asdict, self._header.tiles())))
         parts = [f'"run":"{self.run}","n_series":{self._feed.n_series()},"tiles":'.encode() + tiles]
-        version = f"{self._feed.version}-{int(self._clock() / _EVENTS_S)}"
+        version = f"{self._feed.said_version}-{int(self._clock() / _EVENTS_S)}"
         events = self._answers.get(("events", version), lambda: self._dumped(self._events.newest()))
         if place.events != (held := str(hash(events))):
             place.events = held
@@ -121,6 +123,10 @@ class LiveData:
     def heat(self) -> bytes:
         """The strip of the fleet, the most surprising series of late on top."""
         return self._answers.get(("heat", int(self._clock() / _HEAT_S)), self._heat)
+
+    def heat_figure(self) -> bytes:
+        """The figure of the strip; it is filled anew as long as there are as many rows."""
+        return self._answers.get(("heat figure", int(self._clock() / _HEAT_S)), self._heat_figure)
 
     def threshold(self, code: int) -> bytes:
         """Events a day at every threshold, of a series and of all."""
@@ -146,7 +152,7 @@ class LiveData:
             asked = wish(store, verb, id)
             asked.put(store)
         self._feed.said[asked.event] = asked.mark
-        self._feed.version += 1
+        self._feed.news_of_users()
         return orjson.dumps({"event": asked.event})
 
     def snooze(self, event: str, seconds: float) -> bytes:
@@ -172,7 +178,7 @@ class LiveData:
                 if seconds > 0.0:
                     body = {"matchers": asked, "comment": "from the live page"}
                     store.silence_put(SilenceRow(f"{now:x}", until, body))
-        self._feed.version += 1
+        self._feed.news_of_users()
         return orjson.dumps({"until": f"{moment(until)} UTC"})
 
     def _page(self) -> bytes:
@@ -187,7 +193,7 @@ class LiveData:
             "timed": timed,
             "series": list(range(n)),
             "n_series": max(len(fleet.keys), n),
-            "names": [name_text(key, _LONGEST_NAME) or "one series" for key in fleet.keys[:n]],
+            "names": self._names(range(n)),
             "channels": [name_text(name) for name in fleet.settings.channels[:CHANNELS]],
             "statuses": STATUSES,
             "first": self._worst(n)[0] if n else 0,
@@ -199,8 +205,6 @@ class LiveData:
 
     def _worst(self, n: int) -> list[int]:
         """Series by what is most surprising in their newest rows."""
-        from streamrnn.pipelines.web.heat import worst_first
-
         with self._feed.lock:
             kept = self._feed.kept
             return [*worst_first(kept, range(min(n, kept.n_kept))), *range(kept.n_kept, n)]
@@ -226,18 +230,37 @@ class LiveData:
         return columns_of(rows, n_channels, learns_anomalies=settings.learn_anomalies)
 
     def _heat(self) -> bytes:
-        from streamrnn.pipelines.web.figures import heat_item
-        from streamrnn.pipelines.web.heat import heat_of
-
-        n = self._feed.n_series()
-        order = self._worst(n)
-        with self._feed.lock:
-            heat = heat_of(self._feed.kept, order) if n > 1 else None
+        heat = self._strip()
         if heat is None:
             return b"{}"
+        cells = np.nan_to_num(heat.cells[::-1] * _HEAT_SCALE, nan=255.0)  # from below, as they are drawn
+        return self._dumped(
+            {
+                "codes": heat.codes,
+                "start": heat.start,
+                "end": heat.end,
+                "scale": _HEAT_SCALE,
+                "cells": packed(np.minimum(cells, 254.0 + np.isnan(heat.cells[::-1])).astype(np.uint8)),
+            }
+        )
+
+    def _heat_figure(self) -> bytes:
+        from streamrnn.pipelines.web.figures import heat_item
+
+        heat = self._strip()
+        return b"{}" if heat is None else self._dumped(heat_item(heat, self._names(heat.codes)))
+
+    def _strip(self) -> Heat | None:
+        n = self._feed.n_series()
+        if n < 2:
+            return None
+        order = self._worst(n)
+        with self._feed.lock:
+            return heat_of(self._feed.kept, order)
+
+    def _names(self, codes: Sequence[int]) -> list[str]:
         keys = self._feed.coding.fleet.keys
-        names = [name_text(keys[code], _LONGEST_NAME) for code in heat.codes]
-        return self._dumped({"codes": heat.codes, "item": heat_item(heat, names)})
+        return [name_text(keys[code], _LONGEST_NAME) or "one series" for code in codes]
 
     def _threshold(self, code: int) -> bytes:
         with self._feed.lock:
@@ -249,11 +272,11 @@ class LiveData:
             for one, preview in previews.items()
             if preview.timed == timed and preview.lasted > 0.0
         }
-        mine, lasted = rates.get(code), previews[code].lasted if code in previews else 0.0
+        mine = rates.get(code)
         said = {
             "timed": timed,
             "n": len(rates),
-            "lasted": lasted,
+            "asked": str(self._feed.coding.fleet.settings.false_alarms or "1/week"),
             "one": None if mine is None else mine.tolist(),
             "all": np.sum(list(rates.values()), axis=0).tolist() if rates else None,
         }

@@ -339,9 +339,11 @@
       drawAll();
       mark();
     },
-    heat() {
-      Drawing.paint();
-      listenToHeat();
+    heat(another) {
+      if (another) {
+        Drawing.paint();
+        listenToHeat();
+      }
       drawAll();
     },
     series: fillSeries,

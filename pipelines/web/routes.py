@@ -105,6 +105,7 @@ class LiveRoutes:
         made: dict[str, Callable[[], bytes]] = {
             "/page": data.page,
             "/heat": data.heat,
+            "/heat-figure": data.heat_figure,
             "/series": lambda: data.series(int(series), whole=asked.get("whole") == "1"),
             "/threshold": lambda: data.threshold(int(series)),
             "/line": lambda: data.line(float(asked["surprise"]), _number(asked.get("a_day", ""))),
