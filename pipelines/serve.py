@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Protocol
+from typing import Any, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
@@ -13,6 +15,7 @@ from streamrnn.errors import SettingsError
 
 __all__ = ["HealthServer", "Page"]
 
+_LOG = logging.getLogger("streamrnn.serve")
 _TEXT = "text/plain; charset=utf-8"
 _SLOW_S = 30.0  # for who asks or listens so slowly no thread waits longer
 
@@ -31,6 +34,17 @@ class Page(Protocol):
 
     def close(self) -> None:
         """End what still goes on."""
+
+
+class _Server(ThreadingHTTPServer):
+    """Serves in threads that nobody waits for at the end."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say what went wrong, but not that somebody hung up."""
+        if not isinstance(sys.exception(), OSError):
+            _LOG.exception("an answer failed")
 
 
 class HealthServer:
@@ -101,10 +115,9 @@ class HealthServer:
                 """Nothing: what asks every second must not fill the log."""
 
         try:
-            self._server = ThreadingHTTPServer((host.strip("[]"), int(port)), Handler)
+            self._server = _Server((host.strip("[]"), int(port)), Handler)
         except (OSError, OverflowError) as error:
             raise SettingsError(f"serve.listen: cannot listen on {listen!r}: {error}") from None
-        self._server.daemon_threads = True
         self._page = page
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)

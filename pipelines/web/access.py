@@ -59,11 +59,6 @@ class Access:
         self._names = {name.lower() for name in (*_LOOPBACK_NAMES, *own, *hosts, host)}
         self._token = token
 
-    @property
-    def asks(self) -> bool:
-        """Whether there is a token."""
-        return self._token is not None
-
     def refuses(self, headers: Mapping[str, str]) -> str:
         """Why a request comes from where none may come from; empty: it does not."""
         host, origin = headers.get("Host", ""), headers.get("Origin")

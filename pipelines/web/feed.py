@@ -82,14 +82,21 @@ class PageFeed(Observer):
         with self.lock:
             self.came = Came()
 
-    def rows(self, code: int, *, whole: bool) -> tuple[SeriesRows, int]:
-        """Copies of a series' rows, of the whole run or the newest, and how many records there were."""
+    @property
+    def n_kept(self) -> int:
+        """Of so many series, the first, rows of the whole run are kept."""
+        return self.kept.n_kept
+
+    def series(self, code: int) -> SeriesRows:
+        """A copy of a series' rows of the whole run."""
         with self.lock:
-            seen = self.newest.seen(code)
-            if not whole or code >= self.kept.n_kept:
-                return self.newest.series(code), seen
             rows = self.kept.series(code)
-            return SeriesRows(rows.stride, rows.whole.copy(), rows.numbers.copy()), seen
+            return SeriesRows(rows.stride, rows.whole.copy(), rows.numbers.copy())
+
+    def latest(self, code: int) -> tuple[SeriesRows, int]:
+        """A copy of a series' newest rows, and how many records there were."""
+        with self.lock:
+            return self.newest.series(code), self.newest.seen(code)
 
     def n_series(self) -> int:
         """Of so many series, the first, records are kept."""

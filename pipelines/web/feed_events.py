@@ -55,6 +55,8 @@ class FeedEvents:
         self._path, self._feed = path, feed
         self._rows: list[EventRow] = []
         self._version = -1  # of the rows
+        self._made: list[dict[str, Any]] = []
+        self._seen: tuple[Any, ...] = ()  # what was made of
 
     def newest(self) -> list[dict[str, Any]]:
         """Events, the newest first.
@@ -69,10 +71,16 @@ class FeedEvents:
             if version != self._version:
                 self._rows = store.events(newest=_ROWS)
             silences = store.silences(time.time_ns())
-        rows, self._version = self._rows, version
+        seen = (version, self._feed.n_series(), *silences)
+        if seen != self._seen:
+            self._seen, self._made = seen, self._listed(silences)
+        self._version = version
+        return self._made
+
+    def _listed(self, silences: Sequence[SilenceRow]) -> list[dict[str, Any]]:
         fleet, n_series = self._feed.coding.fleet, self._feed.n_series()
         codes = {key: code for code, key in enumerate(fleet.keys[:n_series])}
-        begun, over = _paired(rows)
+        begun, over = _paired(self._rows)
         listed = list(reversed(begun.items()))[:_SHOWN]
         quiet = _quiet(over.values(), self._feed.said)
         made = []

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from streamrnn.records import STATUSES
 __all__ = ["LiveData", "Place"]
 
 _KEPT_ANSWERS = 32
-_EVENTS_S, _HEAT_S, _THRESHOLD_S = 3.0, 10.0, 5.0  # how old an answer may be
+_EVENTS_S, _HEAT_S, _THRESHOLD_S = 5.0, 10.0, 5.0  # how old an answer may be
 _NS = 1_000_000_000
 _MOST_SNOOZED_S = 30 * 86_400
 _LONGEST_NAME = 60
@@ -91,13 +91,22 @@ class LiveData:
         self._title, self._clock = title, clock
         self._events = FeedEvents(path, feed)
         self._answers = _Answers()
+        self._known: dict[int, tuple[int, SeriesColumns]] = {}  # of series that are looked at, and when
 
     def page(self) -> bytes:
         """What there is: series, channels, and the figures that are filled with them."""
         return self._answers.get(("page", self._feed.n_series()), self._page)
 
     def series(self, code: int, *, whole: bool) -> bytes:
-        """All kept rows of a series, of the whole run or the newest."""
+        """All kept rows of a series, of the whole run or the newest.
+
+        Raises
+        ------
+        IndexError
+            Where there is no such series.
+        """
+        if not 0 <= code < self._feed.n_series():
+            raise IndexError(code)
         key = ("series", code, whole, self._feed.newest.seen(code))
         return self._answers.get(key, lambda: orjson.dumps(self._rows(code, whole=whole)))
 
@@ -185,7 +194,7 @@ class LiveData:
         from streamrnn.pipelines.web.figures import charts_item
 
         fleet, n = self._feed.coding.fleet, self._feed.n_series()
-        rows = self._feed.rows(0, whole=False)[0] if n else None
+        rows = self._feed.latest(0)[0] if n else None
         timed = not rows or view_of(rows).timed  # until there is one, records are taken to have times
         page = {
             "run": self.run,
@@ -205,29 +214,35 @@ class LiveData:
 
     def _worst(self, n: int) -> list[int]:
         """Series by what is most surprising in their newest rows."""
-        with self._feed.lock:
-            kept = self._feed.kept
-            return [*worst_first(kept, range(min(n, kept.n_kept))), *range(kept.n_kept, n)]
+        kept = min(n, self._feed.n_kept)
+        return [*worst_first(self._feed, range(kept)), *range(kept, n)]
 
     def _rows(self, code: int, *, whole: bool) -> dict[str, Any]:
-        rows, seen = self._feed.rows(code, whole=whole)
+        rows, seen = self._feed.latest(code)
+        if whole and code < self._feed.n_kept:
+            rows = self._feed.series(code)
         return {**series_payload(self._columns(rows)), "seen": seen, "most": len(rows)}
 
     def _new_rows(self, code: int, before: int, seen: int) -> bytes:
         """Rows of the records from one count to another; all, where those between are gone."""
-        rows, now = self._feed.rows(code, whole=False)
-        upto = len(rows) - (now - seen)
-        columns = self._columns(SeriesRows(1, rows.whole[:upto], rows.numbers[:upto]))
-        anew = not 0 <= before < seen or seen - before >= upto
+        rows, now = self._feed.latest(code)
+        upto, new = len(rows) - (now - seen), seen - before
+        anew = not 0 <= before < seen or new >= upto
+        known = self._known.get(code)
+        if anew or known is None or now - known[0] > len(rows) // 8:  # step and limits change slowly
+            columns = self._columns(_some(rows, 0, upto))
+            self._known[code] = now, replace(columns, rows={}, channels=())
+        else:
+            columns = self._columns(_some(rows, upto - new - 1, upto), known[1])  # one more: is there a gap?
         if not anew:
-            columns = last_of(columns, seen - before)
+            columns = last_of(columns, new)
         place = {"code": code, "seen": seen, "all": anew, "most": len(rows)}
         return orjson.dumps({**series_payload(columns), **place})
 
-    def _columns(self, rows: SeriesRows) -> SeriesColumns:
+    def _columns(self, rows: SeriesRows, like: SeriesColumns | None = None) -> SeriesColumns:
         settings = self._feed.coding.fleet.settings
         n_channels = min(len(settings.channels), CHANNELS)
-        return columns_of(rows, n_channels, learns_anomalies=settings.learn_anomalies)
+        return columns_of(rows, n_channels, learns_anomalies=settings.learn_anomalies, like=like)
 
     def _heat(self) -> bytes:
         heat = self._strip()
@@ -255,17 +270,14 @@ class LiveData:
         if n < 2:
             return None
         order = self._worst(n)
-        with self._feed.lock:
-            return heat_of(self._feed.kept, order)
+        return heat_of(self._feed, order)
 
     def _names(self, codes: Sequence[int]) -> list[str]:
         keys = self._feed.coding.fleet.keys
         return [name_text(keys[code], _LONGEST_NAME) or "one series" for code in codes]
 
     def _threshold(self, code: int) -> bytes:
-        with self._feed.lock:
-            kept = self._feed.kept
-            previews = {one: preview_of(kept.series(one)) for one in range(kept.n_kept)}
+        previews = {one: preview_of(self._feed.series(one)) for one in range(self._feed.n_kept)}
         timed = any(preview.timed for preview in previews.values())
         rates = {
             one: preview.events / preview.lasted
@@ -287,6 +299,10 @@ class LiveData:
         return orjson.dumps(
             value if isinstance(value, dict) else list(value), default=list, option=orjson.OPT_NON_STR_KEYS
         )
+
+
+def _some(rows: SeriesRows, start: int, stop: int) -> SeriesRows:
+    return SeriesRows(1, rows.whole[start:stop], rows.numbers[start:stop])
 
 
 class _Answers:

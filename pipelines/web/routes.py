@@ -179,7 +179,7 @@ def _made(make: Callable[[], bytes] | None) -> Answer:
         return 200, _JSON, make()
     except StreamrnnError as error:
         return 409, _TEXT, f"{error}\n".encode()
-    except (IndexError, KeyError, ValueError):
+    except (ArithmeticError, LookupError, ValueError):
         return 400, _TEXT, b"this cannot be asked for\n"
 
 

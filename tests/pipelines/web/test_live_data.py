@@ -87,7 +87,9 @@ def test_news_put_together_are_what_the_whole_series_is(world):
 def test_three_browsers_cost_one_writing_out(world, monkeypatch):
     fleet, feed, data, now = world
     places, made = [Place(1) for _ in range(3)], []
-    monkeypatch.setattr(data, "_columns", lambda rows, columns=data._columns: made.append(1) or columns(rows))
+    monkeypatch.setattr(
+        data, "_columns", lambda *rows, columns=data._columns: made.append(1) or columns(*rows)
+    )
     for count, batch in enumerate(batches(370), start=1):
         feed.records(batch, fleet.process(batch), np.ones(len(batch), np.bool_))
         now[0] += 1.0
