@@ -15,6 +15,7 @@ from streamrnn.pipelines.durations import bytes_of
 from streamrnn.pipelines.endpoints import LiveSource, open_source
 from streamrnn.pipelines.found import found_text
 from streamrnn.pipelines.settings import FileSinkTable, FileSourceTable, PipelineSettings, load_settings
+from streamrnn.pipelines.web.serving import check_page
 from streamrnn.pipelines.words import count
 from streamrnn.settings import Settings
 from streamrnn.spill import rows_within
@@ -34,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
         At the first thing that is wrong.
     """
     settings = load_settings(arguments.file)
+    check_page(settings)
     live = open_source(settings)
     table = settings.source
     if isinstance(table, FileSourceTable) and settings.record.format == "csv":

@@ -50,6 +50,7 @@ from streamrnn.pipelines.spill import SqliteSpill
 from streamrnn.pipelines.store import Snapshot, Store
 from streamrnn.pipelines.supervisor import Signals, notify, watchdog_s
 from streamrnn.pipelines.topics import MarkedLetters
+from streamrnn.pipelines.web.serving import LivePage, check_page, open_page
 from streamrnn.settings import Settings
 from streamrnn.spill import Keeping
 from streamrnn.state import stored_series
@@ -83,6 +84,7 @@ class Daemon:
     def __init__(self, path: str, *, dry: bool = False) -> None:
         self._path, self._dry = path, dry
         self._settings = load_settings(path)
+        check_page(self._settings)
         self._signals = Signals()
         self._last_notice = time.monotonic()
         self._alerts: OpenAlerts | None = None
@@ -99,9 +101,9 @@ class Daemon:
         with ExitStack() as opened, self._signals.handled():
             if not self._source_is_there():
                 return
-            pipeline, metrics = self._made(opened)
+            pipeline, metrics, page = self._made(opened)
             if self._settings.serve is not None:
-                opened.callback(self._served(self._settings.serve.listen, pipeline, metrics).close)
+                opened.callback(self._served(self._settings.serve.listen, pipeline, metrics, page).close)
             notify("READY=1")
             with _rare_collections():
                 pipeline.run(lambda: self._is_over(pipeline))
@@ -125,7 +127,7 @@ class Daemon:
             time.sleep(_WAIT_S)
         return True
 
-    def _made(self, opened: ExitStack) -> tuple[Pipeline, Metrics]:
+    def _made(self, opened: ExitStack) -> tuple[Pipeline, Metrics, LivePage]:
         settings = self._settings
         if self._dry:
             settings = _without_traces(settings, opened.enter_context(TemporaryDirectory()))
@@ -148,6 +150,7 @@ class Daemon:
         self._alerts = alerts = open_alerts(
             settings, self._path, store, coding, saved, metrics.registry, spill
         )
+        page = open_page(settings, self._path, store, coding, saved, metrics.registry)
         alerts.service.start()
         opened.callback(alerts.service.stop)
         pipeline = Pipeline(
@@ -159,7 +162,7 @@ class Daemon:
             journal=Journal(store, 0 if saved is None else int(saved.extra["journal"])),
             pace=Pace(*map(seconds, (checkpoint.commit, checkpoint.every, checkpoint.keep))),
             clock=time.monotonic,
-            observer=Observers(metrics, alerts.intake, Runaway(fleet, settings.fleet.budget)),
+            observer=Observers(metrics, alerts.intake, Runaway(fleet, settings.fleet.budget), page.feed),
             committed=committed,
             commanded=int(marks.get(COMMANDS, 0)),
             reorder=reorder,
@@ -170,7 +173,7 @@ class Daemon:
             spill=spill,
         )
         pipeline.retune(_tunable(settings))
-        return pipeline, metrics
+        return pipeline, metrics, page
 
     def _check_record(self, saved: Snapshot | None) -> None:
         """Refuse to go on with records that mean something else."""
@@ -221,7 +224,7 @@ class Daemon:
             return
         self._hindered = False
 
-    def _served(self, listen: str, pipeline: Pipeline, metrics: Metrics) -> HealthServer:
+    def _served(self, listen: str, pipeline: Pipeline, metrics: Metrics, page: LivePage) -> HealthServer:
         stale_s = _STALE * pipeline.pace.snapshot_s + _SILENT_S
 
         def live() -> str:
@@ -232,7 +235,7 @@ class Daemon:
             age = time.monotonic() - metrics.last_saved
             return live() or (f"the last snapshot is {age:.0f} s old" if age > stale_s else "")
 
-        server = HealthServer(listen, metrics.registry, live, ready)
+        server = HealthServer(listen, metrics.registry, live, ready, page.routes(ready))
         _LOG.info("health and metrics at port %d", server.port)
         return server
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from shlex import quote
 from typing import Any
 
@@ -14,10 +15,65 @@ from streamrnn.pipelines.incident import GAP
 from streamrnn.pipelines.store import EventRow, Store
 from streamrnn.pipelines.words import count, moment
 
-__all__ = ["say"]
+__all__ = ["Wish", "say", "signature_of", "wish"]
 
 _MARKS = {"not-an-anomaly": DISMISSED, "confirm": CONFIRMED, "forget": FORGOTTEN}
 _MOST_NAMED = 10
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a user would have a daemon know of an event.
+
+    Attributes
+    ----------
+    event : str
+        Its id.
+    series : str
+    mark : int
+        ``DISMISSED``, ``CONFIRMED`` or ``FORGOTTEN``.
+    seen : Signature
+        What the event looked like.
+    alerts : list of EventRow
+        Other alerts of the series' past that look the same.
+    """
+
+    event: str
+    series: str
+    mark: int
+    seen: Signature
+    alerts: list[EventRow]
+
+    def put(self, store: Store) -> None:
+        """Ask a daemon for it, whether it runs or not.
+
+        Raises
+        ------
+        StoreError
+            Where it cannot be written.
+        """
+        partition, _, offset = self.event.rpartition("-")
+        body = {"series": self.series, "partition": partition, "offset": int(offset), "mark": self.mark}
+        store.request_put({**body, "seen": [list(part) for part in self.seen]})
+
+
+def wish(store: Store, verb: str, id: str) -> Wish:
+    """What a verb says of an event, an incident or a fingerprint of either.
+
+    Raises
+    ------
+    SettingsError
+        Where there is no such event, or it is a silence.
+    """
+    events = {row.id: row for row in store.events(kind=EVENT)}
+    over = {str(row.payload["event"]): row for row in store.events(kind=EVENT_OVER)}
+    event = _named(store, events, id)
+    latest = over.get(event, events[event])
+    series, seen = latest.payload["series"], signature_of(latest)
+    others = [row for name, row in over.items() if name != event and row.payload["series"] == series]
+    same = zip(others, alike(seen, [signature_of(row) for row in others]), strict=True)
+    alerts = [row for row, looks_alike in same if looks_alike and row.payload["alert"]]
+    return Wish(event, series, _MARKS[verb], seen, alerts)
 
 
 def say(store: Store, verb: str, id: str, file: str) -> list[str]:
@@ -40,25 +96,16 @@ def say(store: Store, verb: str, id: str, file: str) -> list[str]:
     StoreError
         Where it cannot be written.
     """
-    events = {row.id: row for row in store.events(kind=EVENT)}
-    over = {str(row.payload["event"]): row for row in store.events(kind=EVENT_OVER)}
-    event = _named(store, events, id)
-    latest = over.get(event, events[event])
-    partition, _, offset = event.rpartition("-")
-    series, mark = latest.payload["series"], _MARKS[verb]
-    seen = _signature(latest)
-    body = {"series": series, "partition": partition, "offset": int(offset), "mark": mark}
-    store.request_put({**body, "seen": [list(part) for part in seen]})
-    which = f"event {event}" + (f" of {series}" if series else "")
-    if mark == FORGOTTEN:
+    asked = wish(store, verb, id)
+    asked.put(store)
+    which = f"event {asked.event}" + (f" of {asked.series}" if asked.series else "")
+    if asked.mark == FORGOTTEN:
         return [f"{which}: what was said of it is taken back; `streamrnn run` takes that in at its next beat"]
-    others = [row for name, row in over.items() if name != event and row.payload["series"] == series]
-    same = zip(others, alike(seen, [_signature(row) for row in others]), strict=True)
-    treated = "stay loud" if mark == CONFIRMED else "raise no alert"
+    treated = "stay loud" if asked.mark == CONFIRMED else "raise no alert"
     return [
         f"{which}: what looks like it will {treated}; `streamrnn run` takes that in at its next beat",
-        *_past(store, mark, [row for row, looks_alike in same if looks_alike and row.payload["alert"]]),
-        f"take it back: streamrnn alerts forget {fingerprint(event)} --file {quote(file)}",
+        *_past(store, asked.mark, asked.alerts),
+        f"take it back: streamrnn alerts forget {fingerprint(asked.event)} --file {quote(file)}",
     ]
 
 
@@ -78,7 +125,8 @@ def _named(store: Store, events: dict[str, EventRow], id: str) -> str:
     return name
 
 
-def _signature(row: EventRow) -> Signature:
+def signature_of(row: EventRow) -> Signature:
+    """What an event looked like, as the store has it."""
     signature: dict[str, Any] = row.payload["signature"]
     return Signature(**signature)
 

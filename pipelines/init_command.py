@@ -89,6 +89,8 @@ commit = "1s"
 
 [serve]
 listen = "127.0.0.1:9464"    # /livez, /readyz, /metrics
+# page = true                # a live page; streamrnn watch opens it (pip install 'streamrnn[web]')
+# token = {env = "STREAMRNN_TOKEN"}  # what the page asks for; a must where others reach the address
 
 [log]
 # format = "json"

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamrnn.kernels import thinning
 from streamrnn.pipelines.kernel_columns import KernelColumns
 from streamrnn.records import Batch, Float64Array, Int64Array, Results
 from streamrnn.space import address
 
-__all__ = ["CHANNELS", "KeptRows", "SeriesRows"]
+__all__ = ["CHANNELS", "KeptRows", "SeriesRows", "single_rows"]
 
 CHANNELS = 96  # of a series, at most
 MOST_BINS, FEWEST_BINS = 8192, 1024  # of a series: some six to a pixel of a wide plot, about one
 _ROOM = 4_000_000  # numbers of all series together: 32 MB
+_LARGEST = 1e100  # beyond it a value counts as missing
 _NUMBERS = {"surprise": thinning.SURPRISE, "level": thinning.LEVEL, "strength": thinning.STRENGTH}
 _WHOLE = {"offset": thinning.OFFSET, "status": thinning.STATUS, "is_anomaly": thinning.HIT}
 
@@ -55,6 +57,19 @@ class SeriesRows:
         """(6, n) float64: a channel's smallest and largest value, yhat, lower, upper, share; NaN: none."""
         start = len(_NUMBERS) + d * len(thinning.CHANNEL)
         return self.numbers[:, start : start + len(thinning.CHANNEL)].T
+
+
+def single_rows(batch: Batch, found: Results, places: NDArray[np.intp], n_channels: int) -> SeriesRows:
+    """Some records of a batch, of the first so many channels, as rows that stand for one each."""
+    whole = np.column_stack([batch.offsets, batch.times, found.status, found.is_anomaly])[places]
+    values = batch.values[places, :n_channels]
+    with np.errstate(invalid="ignore"):
+        values = np.where(np.abs(values) <= _LARGEST, values, np.nan)
+    forecasts = (found.yhat, found.yhat_lower, found.yhat_upper, found.share)
+    columns = [values, values, *(column[places, :n_channels] for column in forecasts)]
+    flat = np.column_stack([found.surprise, found.level, found.alert_strength])[places]
+    channels = np.stack(columns, axis=2).reshape(len(places), -1)
+    return SeriesRows(1, whole.astype(np.int64), np.hstack([flat, channels]))
 
 
 class _Bins(NamedTuple):

@@ -11,6 +11,7 @@ from streamrnn import __version__
 from streamrnn.networks import CELLS
 from streamrnn.pipelines.alert_options import add_alerts
 from streamrnn.pipelines.simulate_options import add_simulate
+from streamrnn.pipelines.watch_options import add_watch
 from streamrnn.presets import PRESETS
 
 __all__ = ["FILES", "FLEET", "PAGES", "PICTURES", "RECORD", "SETTINGS", "make_parser"]
@@ -94,6 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_capacity(commands)
     add_alerts(commands)
     add_simulate(commands)
+    add_watch(commands)
     return parser
 
 

@@ -230,9 +230,14 @@ class DeadLetter(_Table, frozen=True):
 
 
 class Serve(_Table, frozen=True):
-    """``[serve]``: /livez, /readyz and /metrics."""
+    """``[serve]``: /livez, /readyz and /metrics, and the live page."""
 
     listen: Annotated[str, Meta(pattern=r"^.*:\d+$", description="host:port")] = "127.0.0.1:9464"
+    page: Annotated[bool, Meta(description="whether / is a page to look at, live (extra: web)")] = False
+    token: Annotated[Secret | None, Meta(description="a secret that the page asks for; a must elsewhere")] = (
+        None
+    )
+    hosts: Annotated[list[str], Meta(description="further names under which the page is reached")] = []
 
 
 class Log(_Table, frozen=True):

@@ -42,12 +42,17 @@ class View:
         return ns / _DAY if self.timed else float(offset)
 
 
-def view_of(kept: SeriesRows) -> View:
-    """The rows that a picture shows: all, or where some have a time those that have one."""
+def view_of(kept: SeriesRows, step: float | None = None) -> View:
+    """The rows that a picture shows: all, or where some have a time those that have one.
+
+    ``step`` is their typical distance where that is known from more rows than these.
+    """
     has_time = kept.times != NO_TIME
     timed = bool(has_time.any())
     rows = np.flatnonzero(has_time) if timed else np.arange(len(kept))
     x = kept.times[rows] / _DAY if timed else kept.column("offset")[rows]
+    if step is not None:
+        return View(x, step, rows, timed)
     steps = np.diff(x)
     steps = steps[steps > 0.0]
     return View(x, float(np.median(steps)) if len(steps) else 1.0, rows, timed)
@@ -81,12 +86,15 @@ def limits(values: Float64Array) -> tuple[float, float]:
     return low - 0.08 * room, high + 0.14 * room
 
 
-def reined(channel: Float64Array) -> tuple[float, float, Float64Array]:
+def reined(
+    channel: Float64Array, known: tuple[float, float] | None = None
+) -> tuple[float, float, Float64Array]:
     """Limits of a kept channel's values, and its forecast and interval (3, n) at most twice as far out.
 
-    Farther out nothing is lost, and no huge number upsets the drawing.
+    Farther out nothing is lost, and no huge number upsets the drawing. ``known`` are the
+    limits where they are known from more rows than these.
     """
-    low, high = limits(channel[:2].ravel())
+    low, high = limits(channel[:2].ravel()) if known is None else known
     reach = 2.0 * (high - low)
     return low, high, np.clip(channel[2:5], low - reach, high + reach)
 

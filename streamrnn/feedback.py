@@ -25,6 +25,7 @@ __all__ = [
     "forget",
     "say",
     "signature",
+    "spoken",
     "take_back",
     "tell",
 ]
@@ -200,6 +201,11 @@ def signature(layout: ModelLayout, row: Row, event: Position) -> Signature | Non
     if held is None:
         return None
     return Signature(*(entries[name][held].tolist() for name in Signature._fields))
+
+
+def spoken(layout: ModelLayout, row: Row) -> dict[Position, int]:
+    """The marks of all events of which something was said that holds."""
+    return {_position(entry): int(entry["mark"]) for entry in _templates(layout, row)}
 
 
 def _looking_like(layout: ModelLayout, row: Row, mark: int, event: Position) -> tuple[Position, ...]:

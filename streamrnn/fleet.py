@@ -282,6 +282,16 @@ class Fleet:
         """
         return feedback.signature(self.layout, self._rows.peek(self._code_of(key)), event)
 
+    def spoken_of(self, key: str) -> dict[Position, int]:
+        """The marks of a series' events of which something was said that holds.
+
+        Raises
+        ------
+        DataError
+            Where there is no such series.
+        """
+        return feedback.spoken(self.layout, self._row_of(key))
+
     def tell(self, key: str, event: Position, mark: int, seen: Signature) -> Position | None:
         """Mark an event whose signature was kept elsewhere: its series may have forgotten it.
 

@@ -73,7 +73,9 @@ class Events(StoreFile):
                 (max(newest - age_ns, NO_TIME), NO_TIME, keep),
             ).rowcount
 
-    def events(self, *, kind: str | None = None, since: int | None = None) -> list[EventRow]:
+    def events(
+        self, *, kind: str | None = None, since: int | None = None, newest: int | None = None
+    ) -> list[EventRow]:
         """What is stored, by time and id; damaged rows are left out and logged.
 
         Parameters
@@ -81,6 +83,8 @@ class Events(StoreFile):
         kind : str, optional
         since : int, optional
             ns UTC.
+        newest : int, optional
+            Only the last so many.
 
         Raises
         ------
@@ -88,10 +92,12 @@ class Events(StoreFile):
             Where the file cannot be read.
         """
         rows = self._rows(
-            "SELECT * FROM events WHERE kind = ifnull(?, kind) AND time >= ifnull(?, time) ORDER BY time, id",
+            "SELECT * FROM events WHERE kind = ifnull(?, kind) AND time >= ifnull(?, time) "
+            "ORDER BY time DESC, id DESC LIMIT ifnull(?, -1)",
             kind,
             since,
-        )
+            newest,
+        )[::-1]
         return [
             EventRow(name, what, time, json.loads(payload))
             for name, what, time, payload in self._whole_rows("events", rows)

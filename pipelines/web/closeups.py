@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 from streamrnn.kernels import thinning
 from streamrnn.kernels.plan import LATE
 from streamrnn.pipelines.events import Event
-from streamrnn.pipelines.kept import CHANNELS, SeriesRows
-from streamrnn.records import Batch, Int64Array, Results
+from streamrnn.pipelines.kept import CHANNELS, SeriesRows, single_rows
+from streamrnn.records import Batch, Results
 
 __all__ = ["AFTER", "BEFORE", "Closeups"]
 
 BEFORE, AFTER = 150, 350  # records, the one that opens the event among the second
 _MOST = 50  # events
 _ROOM = 4_000_000  # numbers of all of them, and of what is kept to go before the next ones
-_LARGEST = 1e100  # beyond it a value counts as missing
 
 _Id = tuple[int, int, int]  # of an event: series, partition and offset of the record that opened it
 
@@ -66,7 +65,7 @@ class Closeups:
         places = places[np.argsort(batch.series[places], kind="stable")]
         codes = batch.series[places]
         opens = (found.event_offset == batch.offsets) & (found.event_partition == batch.partitions)
-        rows = self._rows(batch, found, places)
+        rows = single_rows(batch, found, places, self._channels)
         for part in np.split(np.arange(len(places)), np.flatnonzero(np.diff(codes)) + 1):
             mine = places[part]
             first = np.flatnonzero(opens[mine])
@@ -108,18 +107,6 @@ class Closeups:
         surprise = float(np.nan_to_num(rows.column("surprise"), nan=-1.0).max())
         put = heapq.heappush if len(self._strongest) < self._most else heapq.heappushpop
         put(self._strongest, ((strength, surprise, one.id), rows))
-
-    def _rows(self, batch: Batch, found: Results, places: Int64Array) -> SeriesRows:
-        """Records as rows that stand for one each."""
-        whole = np.column_stack([batch.offsets, batch.times, found.status, found.is_anomaly])[places]
-        values = batch.values[places, : self._channels]
-        with np.errstate(invalid="ignore"):
-            values = np.where(np.abs(values) <= _LARGEST, values, np.nan)
-        forecasts = (found.yhat, found.yhat_lower, found.yhat_upper, found.share)
-        columns = [values, values, *(column[places, : self._channels] for column in forecasts)]
-        flat = np.column_stack([found.surprise, found.level, found.alert_strength])[places]
-        channels = np.stack(columns, axis=2).reshape(len(places), -1)
-        return SeriesRows(1, whole.astype(np.int64), np.hstack([flat, channels]))
 
 
 def _some(rows: SeriesRows, which: slice | NDArray[np.int64]) -> SeriesRows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from streamrnn.pipelines.kept import SeriesRows
 from streamrnn.pipelines.view import View, interrupted, reined, view_of
 from streamrnn.records import STATUSES, Float64Array
 
-__all__ = ["BREAK", "SeriesColumns", "at_x", "columns_of"]
+__all__ = ["BREAK", "SeriesColumns", "at_x", "columns_of", "last_of"]
 
 BREAK = 255  # the status of a place without a record, where lines stop
 _DAY_MS = 86_400_000.0
@@ -50,9 +50,15 @@ class SeriesColumns:
     channels: tuple[dict[str, Float64Array], ...]
 
 
-def columns_of(rows: SeriesRows, n_channels: int, *, learns_anomalies: bool) -> SeriesColumns:
-    """The columns of a series of so many kept channels."""
-    view = view_of(rows)
+def columns_of(
+    rows: SeriesRows, n_channels: int, *, learns_anomalies: bool, like: SeriesColumns | None = None
+) -> SeriesColumns:
+    """The columns of a series of so many kept channels.
+
+    ``like`` are those of more rows of the series, whose step and limits hold for these, too.
+    """
+    unit = _DAY_MS if like is not None and like.timed else 1.0
+    view = view_of(rows, None if like is None else like.step / unit)
     scale = _DAY_MS if view.timed else 1.0
     names = ("offset", "surprise", "level", "status", "is_anomaly")
     x, offset, surprise, level, status, hit = interrupted(
@@ -60,7 +66,8 @@ def columns_of(rows: SeriesRows, n_channels: int, *, learns_anomalies: bool) -> 
     )
     limits, channels = [], []
     for d in range(n_channels):
-        low, high, columns = _channel(view, rows.channel(d)[:, view.rows])
+        known = None if like is None else like.limits[d]
+        low, high, columns = _channel(view, rows.channel(d)[:, view.rows], known)
         limits.append((low, high))
         channels.append(columns)
     learned = np.isin(status, _LEARNED_FROM) & ((hit == 0.0) | learns_anomalies)
@@ -82,6 +89,21 @@ def columns_of(rows: SeriesRows, n_channels: int, *, learns_anomalies: bool) -> 
     )
 
 
+def last_of(columns: SeriesColumns, n: int) -> SeriesColumns:
+    """The last so many records, and the interruption before them where there is one."""
+    status = columns.rows["status"]
+    records = np.flatnonzero(status != BREAK)
+    start = len(status) if n <= 0 else int(records[-min(n, len(records))])
+    start -= n > 0 and start > 0 and status[start - 1] == BREAK
+    return replace(
+        columns,
+        rows={name: column[start:] for name, column in columns.rows.items()},
+        channels=tuple(
+            {name: column[start:] for name, column in channel.items()} for channel in columns.channels
+        ),
+    )
+
+
 def at_x(ns: int, offset: int, *, timed: bool) -> float | None:
     """Where a moment stands along x; None where that is not known."""
     if not timed:
@@ -89,8 +111,10 @@ def at_x(ns: int, offset: int, *, timed: bool) -> float | None:
     return None if ns == NO_TIME else ns / 1e6
 
 
-def _channel(view: View, channel: Float64Array) -> tuple[float, float, dict[str, Float64Array]]:
-    low, high, forecasts = reined(channel)
+def _channel(
+    view: View, channel: Float64Array, known: tuple[float, float] | None
+) -> tuple[float, float, dict[str, Float64Array]]:
+    low, high, forecasts = reined(channel, known)
     _, *columns = interrupted(view, *channel[:2], *forecasts, channel[5])
     return low, high, dict(zip(("low", "high", "yhat", "lower", "upper", "share"), columns, strict=True))
 

@@ -4,11 +4,11 @@ const Drawing = (() => {
   const BREAK = 255; // a place without a record, where lines stop
   const LABEL_ROOM = 22; // px that the number of an event needs
   const STATUSES = ["warming", "provisional", "calibrated", "missing"];
-  const documents = [];
+  const documents = new Map(); // by the ids of their places
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const model = (name) => {
-    for (const one of documents) {
+    for (const one of documents.values()) {
       const found = one.get_model_by_name(name);
       if (found !== null) return found;
     }
@@ -16,9 +16,16 @@ const Drawing = (() => {
   };
   const fill = (name, data) => { model(name).data = data; };
 
+  // Draw a figure, in place of what was there.
   async function embed(item, place) {
+    const before = documents.get(place.id);
+    if (before !== undefined) {
+      before.clear();
+      Bokeh.documents.splice(Bokeh.documents.indexOf(before), 1);
+      place.replaceChildren();
+    }
     await Bokeh.embed.embed_item(item, place);
-    documents.push(Bokeh.documents.at(-1));
+    documents.set(place.id, Bokeh.documents.at(-1));
   }
 
   function unpacked({ type, base, data }) {
@@ -34,6 +41,25 @@ const Drawing = (() => {
     const channels = payload.channels.map(arrays);
     for (const channel of channels) channel.high ??= channel.low;
     return { ...payload, rows: arrays(payload.rows), channels };
+  }
+
+  // Rows with newer ones behind them, so many records at most.
+  function joined(older, newer, most) {
+    const { status } = newer.rows;
+    let skip = Math.max(older.rows.x.length + status.length - most, 0); // interruptions count too: there are few
+    while (skip > 0 && older.rows.status[skip - 1] === BREAK) skip--;
+    const both = (before, after) => {
+      const kept = before.subarray(skip), made = new before.constructor(kept.length + after.length);
+      made.set(kept);
+      made.set(after, kept.length);
+      return made;
+    };
+    const columns = (before, after) => Object.fromEntries(Object.keys(before).map((name) => [name, both(before[name], after[name])]));
+    const channels = older.channels.map(({ low, yhat, lower, upper, share }, d) => {
+      const made = columns({ low, yhat, lower, upper, share }, newer.channels[d]);
+      return { ...made, high: made.low };
+    });
+    return { ...newer, rows: columns(older.rows, newer.rows), channels };
   }
 
   // Runs [first, last] of places where inside(i) holds and key(i) stays the same.
@@ -131,7 +157,8 @@ const Drawing = (() => {
     if (first === 0 && last === x.length - 1) [values.start, values.end] = limits; // a few wild values may lie outside
     model("y_value").setv(values);
     const score = extent(first, last, surprise, threshold);
-    model("y_score").setv({ start: 0, end: 1.12 * Math.max(score?.end ?? 1, 1) });
+    const tried = model("preview"), least = tried?.visible ? tried.location : 1; // a line that is dragged stays in sight
+    model("y_score").setv({ start: 0, end: 1.12 * Math.max(score?.end ?? 1, least, 1) });
     const height = values.end - values.start;
     fill("marks", {
       left: marks.map((mark) => mark.start),
@@ -168,6 +195,19 @@ const Drawing = (() => {
     return low;
   }
 
+  // Newer cells in the strip of a fleet, whose rows may have changed places.
+  function fillHeat({ cells, start, end, scale, codes }, names) {
+    const figure = model("heat"), source = model("cells"), image = source.data.image[0];
+    unpacked(cells).forEach((cell, place) => { image[place] = cell === 255 ? NaN : cell / scale; });
+    figure.renderers.find((one) => one.data_source === source).glyph.setv({ x: { value: start }, dw: { value: end - start } });
+    figure.x_range.setv({ start, end });
+    source.change.emit();
+    const axis = figure.left[0];
+    if (axis.ticker.ticks.length) axis.major_label_overrides = new Map(names.map((name, row) => [codes.length - row - 0.5, cut(name)]));
+  }
+
+  const cut = (name) => (name.length <= 14 ? name : `${name.slice(0, 13)}\u2026`);
+
   function cursor(x) {
     for (const name of ["cursor_value", "cursor_score"]) model(name).setv({ location: x, visible: x !== null });
   }
@@ -183,7 +223,7 @@ const Drawing = (() => {
 
   // Give every property that a tag names its colour.
   function paint() {
-    for (const one of documents) {
+    for (const one of documents.values()) {
       for (const each of one._all_models.values()) {
         for (const tag of each.tags ?? []) {
           const names = tag instanceof Map ? [...tag] : Object.entries(tag);
@@ -195,5 +235,5 @@ const Drawing = (() => {
     if (mapper !== null) mapper.palette = mixed(["heat-low", "heat-middle", "heat-high"], 64);
   }
 
-  return { at, cursor, decoded, drawChannel, drawSeries, embed, model, paint, show };
+  return { at, cursor, decoded, drawChannel, drawSeries, embed, fillHeat, joined, model, paint, show };
 })();

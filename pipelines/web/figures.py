@@ -43,8 +43,11 @@ _MOST_NAMES = 40  # rows of a fleet that are named
 COLDEST, HOTTEST = 1.0, 6.0  # surprise: all beyond has the same colour
 
 
-def charts_item(*, timed: bool) -> dict[str, Any]:
-    """Values, surprise and the ribbon of one series, one above the other over the same x."""
+def charts_item(*, timed: bool, preview: bool = False) -> dict[str, Any]:
+    """Values, surprise and the ribbon of one series, one above the other over the same x.
+
+    With ``preview`` there is a line over surprise that can be dragged.
+    """
     x = Range1d(start=0.0, end=1.0, name="x")
     rows = ColumnDataSource({name: [] for name in ("x", "yhat", "surprise", "threshold")}, name="rows")
     spans = ColumnDataSource({name: [] for name in ("x0", "x1", "colour")}, name="spans")
@@ -65,6 +68,9 @@ def charts_item(*, timed: bool) -> dict[str, Any]:
     for place in (values, score):
         cursor = Span(dimension="height", line_width=1.5, visible=False, name=f"cursor_{place.name}")
         place.add_layout(_coloured(cursor, line_color="accent"))
+    if preview:
+        dragged = Span(dimension="width", line_width=3, location=0.0, editable=True, name="preview")
+        score.add_layout(_coloured(dragged, line_color="alarm", hover_line_color="accent"))
     return _item(column([values, score, ribbon], sizing_mode="stretch_width", spacing=2))
 
 

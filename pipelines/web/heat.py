@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from streamrnn.pipelines.kept import KeptRows
+from streamrnn.pipelines.kept import SeriesRows
 from streamrnn.pipelines.view import View, view_of
 from streamrnn.records import Float64Array
 
-__all__ = ["Heat", "heat_of"]
+__all__ = ["Heat", "Kept", "heat_of", "worst_first"]
 
 _COLUMNS = 240
 _DAY_MS = 86_400_000.0
+
+
+class Kept(Protocol):
+    """The rows of the first series of a run."""
+
+    @property
+    def n_kept(self) -> int:
+        """Of so many series rows are kept."""
+
+    def series(self, code: int) -> SeriesRows:
+        """Those of one series."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,7 @@ class Heat:
     cells: Float64Array
 
 
-def heat_of(kept: KeptRows, order: Sequence[int]) -> Heat | None:
+def heat_of(kept: Kept, order: Sequence[int]) -> Heat | None:
     """The strip of those series that are kept, in this order; None where none has a record.
 
     Where some series have times, those without stay away.
@@ -56,6 +68,16 @@ def heat_of(kept: KeptRows, order: Sequence[int]) -> Heat | None:
         _fill(row, view, kept.series(code).column("surprise")[view.rows], start, end)
     scale = _DAY_MS if timed else 1.0
     return Heat(tuple(views), timed, start * scale, end * scale, cells)
+
+
+def worst_first(kept: Kept, codes: Iterable[int]) -> list[int]:
+    """Series by the largest surprise in the newest quarter of their kept rows."""
+
+    def worst(code: int) -> float:
+        surprise = kept.series(code).column("surprise")
+        return float(np.nan_to_num(surprise[-(len(surprise) // 4 + 1) :], nan=-1.0).max(initial=-1.0))
+
+    return sorted(codes, key=worst, reverse=True)
 
 
 def _fill(row: Float64Array, view: View, surprise: Float64Array, start: float, end: float) -> None:

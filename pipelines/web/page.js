@@ -2,24 +2,16 @@
 // The controls of the page, and what it says at the cursor.
 (() => {
   const SHOWN = 12; // channels at the cursor
-  const KEPT = ["series", "channel", "close", "from", "to", "theme"]; // of the view, in the address
+  const KEPT = ["series", "channel", "close", "whole", "from", "to", "theme"]; // of the view, in the address
   const byId = (id) => document.getElementById(id);
-  const data = (id) => JSON.parse(byId(id).textContent);
-  const page = data("page");
-  const decoded = new Map();
-  const view = { series: page.first, channel: null, close: null, from: null, to: null, cursor: null, theme: null };
+  const page = Store.page;
+  const view = { series: null, channel: null, close: null, whole: null, from: null, to: null, cursor: null, theme: null };
   let queued = false, remembering = 0, chosen = null; // the event that was gone to
+  let wanted = view; // the view that was asked for last
 
-  const series = () => {
-    const name = view.close === null ? `series-${view.series}` : `close-${view.close}`;
-    if (!decoded.has(name)) {
-      decoded.clear(); // one at a time: the others lie in the page as text
-      decoded.set(name, Drawing.decoded(data(name)));
-    }
-    return decoded.get(name);
-  };
+  const series = () => Store.rows(view);
   const channel = () => series().channels[view.channel];
-  const events = () => page.events.filter((event) => event.series === view.series);
+  const events = () => page.events.filter((event) => event.series === view.series).map((event) => ({ ...event, end: endOf(event) }));
   const marks = () => page.marks.filter((mark) => mark.series === view.series);
   const whole = () => {
     const { rows: { x }, step } = series();
@@ -68,15 +60,24 @@
     zoomTo(start + share * (end - start), end + share * (end - start));
   };
 
-  function chooseSeries(code) {
-    view.series = code;
-    view.from = view.to = view.cursor = view.close = null;
+  // Show other rows as soon as they are there; false where something else was asked for meanwhile.
+  async function turnTo(changes) {
+    const wish = wanted = { ...view, from: null, to: null, ...changes };
+    await Store.load(wish);
+    if (wish !== wanted) return false;
+    Object.assign(view, wish, { theme: view.theme });
+    return true;
+  }
+
+  async function chooseSeries(code) {
+    if (!(await turnTo({ series: code, cursor: null, close: null }))) return false;
     const top = page.events.find((event) => event.series === code && !event.gap);
     if (page.channels.length > 1 || view.channel === null) view.channel = top?.channel ?? view.channel ?? 0;
     drawAll();
     const first = events().find((event) => !event.gap) ?? events()[0];
     const { rows: { x } } = series();
-    setCursor(first ? peak(first) : (x.at(-1) ?? null));
+    setCursor(first && !Store.live ? peak(first) : (x.at(-1) ?? null));
+    return true;
   }
 
   function drawAll() {
@@ -85,6 +86,7 @@
     const name = page.names[view.series], one = page.channels[view.channel];
     const close = view.close === null ? "" : `, close-up of event ${page.events[view.close].number}`;
     byId("shown").textContent = `${page.series.length > 1 ? `${name}: ` : ""}${one}${close}`;
+    if (byId("span")) byId("span").value = view.whole === null ? "" : "1";
     for (const id of ["before", "next"]) byId(id).disabled = !events().length;
     const { stride } = series();
     const many = stride.toLocaleString("en");
@@ -105,36 +107,42 @@
     setCursor(view.cursor);
   }
 
-  function showEvent(event) {
-    const close = page.closeups.includes(event.place) ? event.place : null;
-    if (event.series !== view.series) chooseSeries(event.series);
-    if (close !== view.close) closeUp(close);
+  async function showEvent(event) {
+    if (event.series !== view.series && !(await chooseSeries(event.series))) return;
+    const place = Store.placeOf(event, view);
+    if (Object.entries(place).some(([name, value]) => view[name] !== value) && !(await show(place))) return;
     if (!event.gap && page.channels.length > 1 && event.channel !== view.channel) chooseChannel(event.channel);
-    const room = Math.max(4 * (event.end - event.start), 40 * series().step);
-    zoomTo(event.start - room, event.end + room);
+    const end = endOf(event), room = Math.max(4 * (end - event.start), 40 * series().step);
+    zoomTo(event.start - room, end + room);
     setCursor(peak(event), true);
     chosen = event.place;
+    mark();
+  }
+
+  function mark() {
     for (const button of document.querySelectorAll("[data-event]")) {
-      button.closest("tr").classList.toggle("chosen", Number(button.dataset.event) === chosen);
+      button.closest("tr").classList.toggle("chosen", button.dataset.event === String(chosen));
     }
   }
 
-  // Every record around an event in place of the thinned run; null: the run again.
-  function closeUp(place) {
-    view.close = place;
-    view.from = view.to = null;
+  // Other rows of the same series: those around an event, the newest, the whole run.
+  async function show(place) {
+    if (!(await turnTo(place))) return false;
     drawAll();
+    return true;
   }
 
-  function wholeRun() {
-    if (view.close !== null) closeUp(null);
+  async function wholeRun() {
+    if (view.close !== null && !(await show({ close: null }))) return;
     zoomTo(...whole());
   }
+
+  const endOf = (event) => event.end ?? whole()[1]; // of one that goes on
 
   function stepEvent(by) {
     const ordered = events().toSorted((a, b) => a.start - b.start);
     const here = ordered.findIndex((event) => event.place === chosen), now = view.cursor ?? -Infinity;
-    const found = by > 0 ? ordered.find((event) => event.start > now) : ordered.findLast((event) => event.end < now);
+    const found = by > 0 ? ordered.find((event) => event.start > now) : ordered.findLast((event) => endOf(event) < now);
     const next = here >= 0 ? ordered[here + by] : found;
     if (ordered.length) showEvent(next ?? ordered.at(by > 0 ? 0 : -1));
   }
@@ -142,7 +150,7 @@
   // Where an event is most surprising.
   function peak(event) {
     const { x, surprise } = series().rows;
-    const last = Math.min(Drawing.at(x, event.end), x.length - 1);
+    const last = Math.min(Drawing.at(x, endOf(event)), x.length - 1);
     let found = Math.min(Drawing.at(x, event.start), last);
     for (let i = found; i <= last; i++) if (surprise[i] > surprise[found] || surprise[found] !== surprise[found]) found = i;
     return x[found];
@@ -225,20 +233,22 @@
 
   // The whole view is in the address, so that a link shows what its sender saw.
   function remember() {
-    const kept = KEPT.filter((name) => view[name] !== null).map((name) => [name, String(view[name])]);
+    const text = (name) => (name === "series" ? Store.nameOf(view.series) : String(view[name]));
+    const kept = KEPT.filter((name) => view[name] !== null).map((name) => [name, text(name)]);
     history.replaceState(null, "", `#${new URLSearchParams(kept)}`);
   }
 
-  function recall() {
+  async function recall() {
     const said = new URLSearchParams(location.hash.slice(1));
     const numeric = (name) => (said.get(name) !== null && Number.isFinite(Number(said.get(name))) ? Number(said.get(name)) : null);
     view.theme = ["light", "dark"].includes(said.get("theme")) ? said.get("theme") : null;
     setTheme();
-    const code = numeric("series");
-    chooseSeries(page.series.includes(code) ? code : page.first);
-    const place = numeric("channel");
+    view.whole = Store.live && said.get("whole") ? 1 : null;
+    const code = Store.codeOf(said.get("series"));
+    await chooseSeries(page.series.includes(code) ? code : page.first);
+    const place = numeric("channel"), close = page.events.find((event) => event.place === numeric("close"));
     if (place !== null && Number.isInteger(place) && page.channels[place] !== undefined) chooseChannel(place);
-    if (page.closeups.includes(numeric("close")) && page.events[numeric("close")].series === view.series) closeUp(numeric("close"));
+    if (close !== undefined && page.closeups.includes(close.place) && close.series === view.series) await show({ close: close.place });
     if (numeric("from") !== null && numeric("to") > numeric("from")) zoomTo(numeric("from"), numeric("to"));
   }
 
@@ -277,12 +287,13 @@
       event.preventDefault();
       KEYS[event.key]();
     });
-    for (const button of document.querySelectorAll("[data-event]")) {
-      button.addEventListener("click", () => {
-        showEvent(page.events[Number(button.dataset.event)]);
-        byId("charts").scrollIntoView({ block: "nearest" });
-      });
-    }
+    document.addEventListener("click", ({ target }) => {
+      const button = target.closest("[data-event]");
+      if (button === null) return;
+      showEvent(page.events.find((event) => String(event.place) === button.dataset.event));
+      byId("charts").scrollIntoView({ block: "nearest" });
+    });
+    byId("span")?.addEventListener("change", ({ target }) => show({ whole: target.value ? 1 : null }));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { setTheme(); drawAll(); });
     addEventListener("resize", redraw);
     listenToFigures();
@@ -301,6 +312,10 @@
       Drawing.model(name).on_event("mousemove", (event) => setCursor(event.x));
       Drawing.model(name).on_event("tap", (event) => setCursor(event.x, true));
     }
+    listenToHeat();
+  }
+
+  function listenToHeat() {
     const heat = Drawing.model("heat");
     if (heat === null) return;
     const code = (event) => page.heat.codes[page.heat.codes.length - 1 - Math.floor(event.y)];
@@ -310,11 +325,47 @@
     });
   }
 
+  // What a live page tells when there is more of what is shown, other events, another strip, other series.
+  const news = {
+    // What is in sight stays in sight; where that was the newest, the newest is.
+    rows(before) {
+      const last = series().rows.x.at(-1);
+      if (view.to !== null && view.to >= before) [view.from, view.to] = [view.from + last - before, view.to + last - before];
+      const following = view.cursor === null || view.cursor >= before;
+      drawAll();
+      if (following) setCursor(last);
+    },
+    events() {
+      drawAll();
+      mark();
+    },
+    heat(another) {
+      if (another) {
+        Drawing.paint();
+        listenToHeat();
+      }
+      drawAll();
+    },
+    series: fillSeries,
+  };
+
+  function fillSeries() {
+    const option = (name, at) => Object.assign(element("option", name), { value: String(at) });
+    byId("series").replaceChildren(...page.series.map((code) => option(page.names[code], code)));
+    byId("channel").replaceChildren(...page.channels.map(option));
+    byId("series-label").classList.toggle("hidden", page.series.length < 2);
+    byId("channel-label").classList.toggle("hidden", page.channels.length < 2);
+    if (view.series !== null) byId("series").value = String(view.series);
+  }
+
   async function start() {
-    await Drawing.embed(data("item-charts"), byId("charts"));
-    for (const name of ["heat", "calibration"]) if (byId(name)) await Drawing.embed(data(`item-${name}`), byId(name));
+    await Store.begin();
+    await Drawing.embed(Store.item("charts"), byId("charts"));
+    for (const name of ["heat", "calibration"]) if (byId(name) && Store.item(name)) await Drawing.embed(Store.item(name), byId(name));
+    if (Store.live) fillSeries();
     listen();
-    recall();
+    await recall();
+    Store.follow(view, news);
     document.documentElement.dataset.ready = "yes";
   }
   start();

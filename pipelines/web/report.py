@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bokeh.resources import Resources
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from streamrnn import __version__
@@ -25,10 +21,11 @@ from streamrnn.pipelines.kept import KeptRows, SeriesRows
 from streamrnn.pipelines.summary import Summary
 from streamrnn.pipelines.tables import NUMERIC, event_rows, name_text
 from streamrnn.pipelines.view import view_of
-from streamrnn.pipelines.web import sections
+from streamrnn.pipelines.web import pages, sections
 from streamrnn.pipelines.web.columns import at_x, columns_of
 from streamrnn.pipelines.web.figures import COLDEST, HOTTEST, calibration_item, charts_item, heat_item
 from streamrnn.pipelines.web.heat import Heat, heat_of
+from streamrnn.pipelines.web.kinds import slug
 from streamrnn.pipelines.web.payload import for_script, series_payload
 from streamrnn.pipelines.web.shown import Shown
 from streamrnn.pipelines.words import percent
@@ -36,7 +33,6 @@ from streamrnn.records import KINDS, STATUSES
 
 __all__ = ["Run", "write_report"]
 
-_FOLDER = Path(__file__).parent
 _DRAWN = STATUSES[:4]  # others leave no row
 _LONGEST_NAME = 60
 
@@ -72,20 +68,12 @@ def write_report(path: Path, run: Run) -> None:
     SettingsError
         Where the file cannot be written.
     """
-    page = _environment().get_template("page.html")
+    page = pages.environment().get_template("page.html")
     try:
         with path.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
             file.writelines(page.generate(_content(run)))
     except OSError as error:
         raise SettingsError(f"cannot write {printable(str(path))}: {error.strerror}") from None
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["slug"] = _slug
-    return environment
 
 
 def _content(run: Run) -> dict[str, Any]:
@@ -99,7 +87,7 @@ def _content(run: Run) -> dict[str, Any]:
     heat = heat_of(kept, codes) if summary.n_series > 1 else None
     names = {code: name_text(summary.keys[code], _LONGEST_NAME) or "one series" for code in codes}
     levels = run.shown.calibration.levels()
-    scripts = [_inline(text) for text in _scripts()]
+    scripts = pages.inline_scripts("drawing.js", "inert.js", "page.js")
     placed = list(_placed(summary, timed))
     items = {"charts": charts_item(timed=timed.get(first, False)), "calibration": calibration_item(levels)}
     if heat is not None:
@@ -107,11 +95,12 @@ def _content(run: Run) -> dict[str, Any]:
     closeups = _closely(run, placed)
     page = {**_page_data(run, names, placed, heat, first), "closeups": list(closeups)}
     return {
+        "live": False,
         "title": printable(summary.title),
         "lead": sections.lead(summary),
         "version": __version__,
-        "policy": _policy(scripts),
-        "style": Markup(_text("page.css")),
+        "policy": pages.policy(scripts),
+        "style": pages.style(),
         "tiles": sections.tiles(summary),
         "heat": heat is not None,
         "heat_note": _heat_note(kept),
@@ -208,7 +197,7 @@ def _where(event: Event, timed: dict[int, bool]) -> dict[str, Any]:
     start = at_x(event.start, event.first, timed=in_time)
     end = at_x(event.end, event.last, timed=in_time) if event.last >= 0 else start
     channel = event.parts[0].channel if event.parts else 0
-    return {"start": start, "end": end, "kind": _slug(event.kind), "channel": channel}
+    return {"start": start, "end": end, "kind": slug(event.kind), "channel": channel}
 
 
 def _where_gap(gap: GapEvent, summary: Summary) -> dict[str, Any]:
@@ -232,7 +221,7 @@ def _events_section(summary: Summary, placed: Sequence[dict[str, Any] | None]) -
 def _kinds(events: Sequence[Event]) -> list[dict[str, str]]:
     """The kinds that occur, in the order in which they are known."""
     there = {event.kind for event in events}
-    return [{"name": kind or "other event", "slug": _slug(kind)} for kind in KINDS if kind in there]
+    return [{"name": kind or "other event", "slug": slug(kind)} for kind in KINDS if kind in there]
 
 
 def _some_unlearned(summary: Summary) -> bool:
@@ -240,37 +229,7 @@ def _some_unlearned(summary: Summary) -> bool:
     return bool(odd or summary.total.statuses["missing"])
 
 
-def _slug(kind: str) -> str:
-    return kind.replace(" ", "-") or "other"
-
-
 def _heat_note(kept: KeptRows) -> str:
     if kept.n_kept == kept.n_series:
         return ""
     return f"Shown are the first {kept.n_kept:,} series of {kept.n_series:,}; for more there is no room."
-
-
-def _scripts() -> Iterator[str]:
-    """Bokeh's own, then ours."""
-    yield from Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
-    for name in ("drawing.js", "page.js"):
-        yield _text(name)
-
-
-def _text(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
-
-
-def _inline(script: str) -> Markup:
-    """A script as it may stand in a page, to the byte: its hash allows it to run."""
-    return Markup(script.replace("\r\n", "\n").replace("</script", "<\\/script").replace("<!--", "<\\!--"))
-
-
-def _policy(scripts: Sequence[str]) -> str:
-    """Nothing is loaded, and only these scripts run, whatever a name in the data may hold."""
-    digests = (hashlib.sha256(script.encode()).digest() for script in scripts)
-    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode('ascii')}'" for digest in digests)
-    return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from streamrnn.connectors.text import printable
 from streamrnn.kernels.plan import NO_TIME
+from streamrnn.pipelines.alarms import FalseAlarms
 from streamrnn.pipelines.demo import Verdict as EpisodeVerdict
 from streamrnn.pipelines.evaluation import CalibrationLevel
 from streamrnn.pipelines.summary import Summary
@@ -21,6 +22,7 @@ __all__ = [
     "Fact",
     "Table",
     "Tile",
+    "alarms_tile",
     "calibration_table",
     "calibration_text",
     "episodes_table",
@@ -86,7 +88,7 @@ def tiles(summary: Summary) -> list[Tile]:
     events = count(total.n_events, "event")
     made = [
         Tile("Alerts", f"{total.n_alerts:,}", f"of {events}; {count(total.detections, 'detection')}"),
-        _alarms_tile(summary),
+        alarms_tile(summary.total.false_alarms),
         _verdict_tile("Forecast", verdict.forecast_earns_keep, verdict.forecast_text),
         _verdict_tile("Detection", verdict.detection_earns_keep, verdict.detection_text),
     ]
@@ -97,8 +99,8 @@ def tiles(summary: Summary) -> list[Tile]:
     return made
 
 
-def _alarms_tile(summary: Summary) -> Tile:
-    alarms = summary.total.false_alarms
+def alarms_tile(alarms: FalseAlarms) -> Tile:
+    """What was asked beside what came."""
     name = "False alarms: asked and came"
     if not alarms.calibrated:
         left = f"; {alarms.normal_left:,} normal records to go" if alarms.normal_left else ""
