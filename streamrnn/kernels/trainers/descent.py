@@ -11,7 +11,7 @@ counts 1/k, as its noise does in the Kalman filter (``kalman.py``).
 
 from __future__ import annotations
 
-from math import inf, isnan
+from math import isnan
 from math import sqrt as square_root
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined
 from streamrnn.kernels.heads import mixed_error
 from streamrnn.kernels.network import clear
-from streamrnn.kernels.optimizer import adam
+from streamrnn.kernels.optimizer import descend
 from streamrnn.kernels.trainers.kalman import CLIP, learn_error_power, write_weights
 from streamrnn.kernels.trainers.protocol import implements, trainer_follow, trainer_learn
 from streamrnn.kernels.trainers.through_time import differentiate, window_of
@@ -80,11 +80,8 @@ def learn(trainer, cell, group, row, scratch, places):
         e = error / square_root(learn_error_power(group, row, error, k))
         _add(total, gradient, -min(max(e, -CLIP), CLIP) / horizon, count)
         any_known = True
-    if not any_known:
-        return
-    squares = _hand_over(total, gradient, count)
-    if squares < inf:  # else the heads' weights ran away, or are no numbers: they heal, the network waits
-        adam(cell, net, row, scratch, squares, 1)
+    if any_known:  # where the heads' weights ran away they heal meanwhile: such a step is left out
+        descend(cell, net, row, scratch, _hand_over(total, gradient, count), 1)
 
 
 @implements(trainer_follow, Descent)
