@@ -25,24 +25,24 @@ class Space:
     """Hands out segments of a row or of the scratch, by name; what fills a vector begins at one."""
 
     segments: dict[str, tuple[int, int]] = field(default_factory=dict)
-    _end: int = 0
+    end: int = 0
 
     @property
     def size(self) -> int:
         """Bytes taken, a multiple of 64."""
-        return round_up(self._end, ALIGNMENT)
+        return round_up(self.end, ALIGNMENT)
 
     def take(self, name: str, count: int, item_bytes: int = 8) -> int:
         """Reserve ``count`` items and return their byte offset, a multiple of 8 or, of 64 bytes, of 64."""
         wanted = round_up(max(count, 1) * item_bytes, 8)
-        offset = self.size if wanted >= ALIGNMENT else self._end
+        offset = self.size if wanted >= ALIGNMENT else self.end
         self.segments[name] = (offset, count)
-        self._end = offset + (round_up(wanted, ALIGNMENT) if wanted >= ALIGNMENT else wanted)
+        self.end = offset + (round_up(wanted, ALIGNMENT) if wanted >= ALIGNMENT else wanted)
         return offset
 
     def close_vector(self) -> None:
         """Have the next segment begin at a vector, however small it is."""
-        self._end = self.size
+        self.end = self.size
 
 
 def address(array: NDArray[Any]) -> int:

@@ -56,11 +56,11 @@ def red_zones():
     plain = Space.take
 
     def take(space: Space, name: str, count: int, item_bytes: int = 8) -> int:
-        before = space.size
-        space.size += ALIGNMENT
+        before = space.end
+        space.end += ALIGNMENT
         offset = plain(space, name, count, item_bytes)
         used = offset + count * item_bytes
-        zones.extend([(space, before, offset), (space, used, space.size)])
+        zones.extend([(space, before, offset), (space, used, space.end)])
         return offset
 
     with mock.patch.object(Space, "take", take):
