@@ -104,10 +104,12 @@ def rows(start: int, n: int) -> Iterator[str]:
         yield from (f"{at},pump-{code:02d},{value:.4f}\n" for code, value in enumerate(values))
 
 
-def look_on(port: int, series: int, over: Event) -> int:
-    """Read the page, its strip and its stream, as a browser does; bytes that came."""
+def look_on(port: int, over: Event) -> int:
+    """Read the page, its strip and its stream, as a browser that was just opened does; bytes that came."""
     site, came = f"http://127.0.0.1:{port}", 0
-    for path in ("/", "/page", "/heat", f"/series?series={series}"):
+    with urllib.request.urlopen(f"{site}/page", timeout=60) as answer:
+        series = json.load(answer)["first"]
+    for path in ("/", "/heat", "/heat-figure", f"/series?series={series}"):
         with urllib.request.urlopen(site + path, timeout=60) as answer:
             came += len(answer.read())
     with urllib.request.urlopen(f"{site}/stream?series={series}", timeout=60) as answer:
@@ -125,8 +127,8 @@ def measured(folder: Path, seconds: float) -> tuple[float, float]:
     """CPU microseconds a record without a page, and with one that is open in three places."""
     with daemon(folder / "without", page=False) as without, daemon(folder / "with", page=True) as page:
         both, over, at = (without, page), Event(), 2
-        looks = ((page.port, code, over) for code in range(CLIENTS))
-        clients = [Thread(target=look_on, args=look, daemon=True) for look in looks]
+        look = (page.port, over)
+        clients = [Thread(target=look_on, args=look, daemon=True) for _ in range(CLIENTS)]
         began = time.monotonic()
         before: list[tuple[float, float]] = []
         while (now := time.monotonic() - began) < BEGINNING_S + seconds:

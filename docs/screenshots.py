@@ -23,8 +23,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from streamrnn.pipelines.cli import main
 
 DOCS = Path(__file__).resolve().parent
-WIDTH, HEIGHT = 1180, 950
-PUMPS, STEPS = 24, 1500
+WIDTH, HEIGHT, LIVE_HEIGHT = 1180, 950, 1330
+PUMPS, STEPS = 8, 1500
 PIPELINE = """
 [source]
 kind = "file"
@@ -51,6 +51,7 @@ def take() -> None:
         with plant(Path(folder)) as url:
             for scheme, name in (("light", "live.png"), ("dark", "live-dark.png")):
                 page = opened(browser, url, scheme)
+                page.set_viewport_size({"width": WIDTH, "height": LIVE_HEIGHT})
                 page.wait_for_timeout(6000)
                 page.screenshot(path=DOCS / name)
         browser.close()
@@ -76,7 +77,7 @@ def plant(folder: Path) -> Iterator[str]:
     lines, table = rows(), folder / "in.csv"
     table.write_text("time,pump,pressure [bar]\n" + "".join(lines[: -100 * PUMPS]))
     writer = (
-        "import sys, time\nfor line in sys.stdin:\n    open('in.csv', 'a').write(line); time.sleep(1 / 24)\n"
+        "import sys, time\nfor line in sys.stdin:\n    open('in.csv', 'a').write(line); time.sleep(1 / 8)\n"
     )
     command = [sys.executable, "-m", "streamrnn", "run", "plant.toml"]
     with (
@@ -105,7 +106,7 @@ def rows() -> list[str]:
         6 + 0.4 * np.sin(at / 40)[:, None] + 0.3 * rng.random(PUMPS) + 0.05 * rng.normal(size=(STEPS, PUMPS))
     )
     values[1290:1330, 6] -= 1.1
-    values[1180:1184, 17] += 1.4
+    values[1180:1184, 3] += 1.4
     values[1340:1343, 6] += 0.9
     first = int(time.time()) - STEPS + 90
     stamps = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(first + t)) for t in at]

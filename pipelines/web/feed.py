@@ -93,10 +93,11 @@ class PageFeed(Observer):
             rows = self.kept.series(code)
             return SeriesRows(rows.stride, rows.whole.copy(), rows.numbers.copy())
 
-    def latest(self, code: int) -> tuple[SeriesRows, int]:
-        """A copy of a series' newest rows, and how many records there were."""
+    def latest(self, code: int, since: int = 0) -> tuple[SeriesRows, int]:
+        """A copy of a series' rows behind its first so many records, if kept; how many records there were."""
         with self.lock:
-            return self.newest.series(code), self.newest.seen(code)
+            seen = self.newest.seen(code)
+            return self.newest.series(code, max(seen - since, 0)), seen
 
     def n_series(self) -> int:
         """Of so many series, the first, records are kept."""

@@ -225,19 +225,23 @@ class LiveData:
 
     def _new_rows(self, code: int, before: int, seen: int) -> bytes:
         """Rows of the records from one count to another; all, where those between are gone."""
-        rows, now = self._feed.latest(code)
-        upto, new = len(rows) - (now - seen), seen - before
-        anew = not 0 <= before < seen or new >= upto
-        known = self._known.get(code)
-        if anew or known is None or now - known[0] > len(rows) // 8:  # step and limits change slowly
-            columns = self._columns(_some(rows, 0, upto))
-            self._known[code] = now, replace(columns, rows={}, channels=())
-        else:
-            columns = self._columns(_some(rows, upto - new - 1, upto), known[1])  # one more: is there a gap?
+        held, known = self._feed.newest.held(code), self._known.get(code)
+        anew = not 0 <= before < seen or seen - before > held // 2
+        if anew or known is None or seen - known[0] > held // 2:  # step and limits change slowly
+            columns = self._columns(self._rows_between(code, 0, seen))
+            self._known[code] = seen, replace(columns, rows={}, channels=())
+        else:  # with one row more: there may be a gap behind it
+            columns = self._columns(self._rows_between(code, before - 1, seen), known[1])
         if not anew:
-            columns = last_of(columns, new)
-        place = {"code": code, "seen": seen, "all": anew, "most": len(rows)}
+            columns = last_of(columns, seen - before)
+        place = {"code": code, "seen": seen, "all": anew, "most": held}
         return orjson.dumps({**series_payload(columns), **place})
+
+    def _rows_between(self, code: int, since: int, seen: int) -> SeriesRows:
+        """Rows from one count of records to another; more may have come meanwhile."""
+        rows, now = self._feed.latest(code, since)
+        upto = len(rows) - (now - seen)
+        return SeriesRows(1, rows.whole[:upto], rows.numbers[:upto])
 
     def _columns(self, rows: SeriesRows, like: SeriesColumns | None = None) -> SeriesColumns:
         settings = self._feed.coding.fleet.settings
@@ -299,10 +303,6 @@ class LiveData:
         return orjson.dumps(
             value if isinstance(value, dict) else list(value), default=list, option=orjson.OPT_NON_STR_KEYS
         )
-
-
-def _some(rows: SeriesRows, start: int, stop: int) -> SeriesRows:
-    return SeriesRows(1, rows.whole[start:stop], rows.numbers[start:stop])
 
 
 class _Answers:

@@ -50,9 +50,13 @@ class NewestRows:
         """How many records of a series there were."""
         return int(self._seen[code]) if code < self.n_kept else 0
 
-    def series(self, code: int) -> SeriesRows:
-        """A copy of the rows of a series that is kept, in order."""
-        places = self._places(code, self._whole.shape[1])
+    def held(self, code: int) -> int:
+        """How many of them are kept."""
+        return min(self.seen(code), int(self._whole.shape[1]))
+
+    def series(self, code: int, most: int = _MOST) -> SeriesRows:
+        """A copy of the last rows of a series that is kept, in order."""
+        places = self._places(code, min(most, self._whole.shape[1]))
         return SeriesRows(1, self._whole[code, places], self._numbers[code, places])
 
     def add(self, batch: Batch, found: Results) -> None:

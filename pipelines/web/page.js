@@ -19,7 +19,7 @@
   };
 
   const number = (value) => (Number.isFinite(value) ? String(Number(value.toPrecision(5))).replace("-", "\u2212") : "\u2013");
-  const moment = (x) => (series().timed ? new Date(x).toISOString().replace("T", " ").replace(/(:00)?(\.000)?Z$/, " UTC") : "");
+  const moment = (x) => (series().timed ? new Date(Math.round(x)).toISOString().replace("T", " ").replace(/(:00)?(\.000)?Z$/, " UTC") : "");
 
   // The view is drawn once a frame, however often it is asked for.
   function redraw() {

@@ -268,9 +268,12 @@ def test_hostile_names_do_nothing_and_a_token_keeps_strangers_out(served, live_t
 def test_a_page_without_a_token_is_not_served_to_the_network(tmp_path):
     one = Served(tmp_path, FLEET)
     (one.folder / "p.toml").write_text(PIPELINE.format(port=0).replace("127.0.0.1", "0.0.0.0"))
-    process = one.start()
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 2 and b"would be open to whoever reaches it" in err
+    one.process = one.start()
+    try:
+        _, err = one.process.communicate(timeout=60)
+    finally:
+        one.down(signal.SIGKILL)
+    assert one.process.returncode == 2 and b"would be open to whoever reaches it" in err
 
 
 @pytest.mark.soak
@@ -280,7 +283,8 @@ def test_a_million_records_stay_fluid(served, live_tab):
     one = served(FLEET + "".join(rows), RECORD)
     page = live_tab.visit(one.url)
     page.locator("#span").select_option("1")
-    until(page, "Store.rows({ series: 0, whole: 1 }).stride > 1")
+    series = int(page.locator("#series").input_value())
+    until(page, "Store.rows({ series: argument, whole: 1 })?.stride > 1", series)
     one.add(fleet_rows(n, 100, 100))
     total = f"{(n + 100) * 100:,} records"
     until(page, "document.querySelector('#tiles').textContent.includes(argument)", total)
