@@ -268,19 +268,19 @@ class Spell:
     calm: int = 0
     peak: float = 0.0
     newest: float = 0.0
-    waits: list[int] = field(default_factory=lambda: [0, 0])  # until a long, and a strong one is rare
+    wait: int = 0  # until a long one is rare
     recovers: bool = False
     quiet_for: int = 0
     kept_for: float = spell._OLD
 
     def end_if_calm(self) -> None:
-        self.waits = [max(wait - 1, 0) for wait in self.waits]
+        self.wait = max(self.wait - 1, 0)
         if not self.age or self.calm < alert.QUIET:
             return
-        odd = (self.age >= spell._LONG, self.peak >= spell._STRONG)
-        rare = any(one and not wait for one, wait in zip(odd, self.waits, strict=True))
-        self.waits = [int(anchor.ADOPTED) if one else wait for one, wait in zip(odd, self.waits, strict=True)]
-        self.recovers = (self.recovers or rare) and self.age < alert.LASTING
+        long = self.age >= spell._LONG
+        fault = long and not self.wait and self.peak >= spell._STRONG
+        self.wait = int(anchor.ADOPTED) if long else self.wait
+        self.recovers = (self.recovers or fault) and self.age < alert.LASTING
         if self.age >= alert.LASTING:
             self.kept_for = spell._OLD
         self.age, self.peak, self.quiet_for = 0, 0.0, 0

@@ -5,10 +5,10 @@ nothing of it lasts (``evidence.lasts``). From its ``_LONG``-th record on the ta
 learns only records that look usual by themselves: a long fault must not become what is
 normal. A spell of ``alert.LASTING`` records is the new normal, and is adopted.
 
-One that ends before is a fault where it is long, of ``_LONG`` records or more, or strong, with
-a surprise of ``_STRONG`` or more, and rare: the only long or the only strong one in
-``anchor.ADOPTED`` records. A fault says nothing of what is normal. When it is over, a record is
-no odder than most, the anchored copies' gate is open and errors are as small as they were, what
+One that ends before is a fault where it is long, of ``_LONG`` records or more, strong, with a
+surprise of ``_STRONG`` or more, and rare: the only long one in ``anchor.ADOPTED`` records. A fault
+says nothing of what is normal. When it is over, a record is no odder than most, the anchored
+copies' gate is open and errors are as small as they were, what
 was learned is put back as it was before (``recall.py``), so that the next fault is as odd as the
 first. Weak spells and frequent ones are how the stream is; and what is taken back is not paid for
 by fewer detections later, so it must stay rare for p-values to keep their rate.
@@ -26,10 +26,10 @@ from streamrnn.kernels.vector import load, store
 from streamrnn.scoring import alert, anchor
 
 # float64; AGE: 0 where there is no spell, 1 at its first record; PEAK: its largest surprise; NEWEST: that
-# of the newest record; two waits until a long or a strong one is rare again; RECOVERS: a fault is over that
+# of the newest record; a wait until a long one is rare again; RECOVERS: a fault is over that
 # is to be taken back; records since the last spell, and since something was kept
-(AGE, CALM, PEAK, NEWEST, LONG_WAIT, STRONG_WAIT, RECOVERS, QUIET_FOR, KEPT_FOR) = range(9)
-STATE = 9
+(AGE, CALM, PEAK, NEWEST, WAIT, RECOVERS, QUIET_FOR, KEPT_FOR) = range(8)
+STATE = 8
 (NOTHING, KEEP, PUT_BACK) = range(3)  # what is due
 
 _LONG = 100.0
@@ -48,28 +48,19 @@ def initial_state() -> list[float]:
 
 
 @inlined
-def _is_rare(state, wait, happened):
-    """Whether this is the only one in so many records; counts them anew where it ``happened``."""
-    rare = happened and load(state, wait) == 0.0
-    if happened:
-        store(state, wait, anchor.ADOPTED)
-    return rare
-
-
-@inlined
 def end_if_calm(state):
     """End the spell after enough quiet; called before a record is judged."""
-    for wait in (LONG_WAIT, STRONG_WAIT):
-        store(state, wait, max(load(state, wait) - 1.0, 0.0))
+    wait = max(load(state, WAIT) - 1.0, 0.0)
+    store(state, WAIT, wait)
     age = load(state, AGE)
     if age == 0.0 or load(state, CALM) < alert.QUIET:
         return
-    rare_long = _is_rare(state, LONG_WAIT, age >= _LONG)
-    rare_strong = _is_rare(state, STRONG_WAIT, load(state, PEAK) >= _STRONG)
+    if age >= _LONG:
+        store(state, WAIT, anchor.ADOPTED)
     if age >= alert.LASTING:
         store(state, RECOVERS, 0.0)
         store(state, KEPT_FOR, _OLD)
-    elif rare_long or rare_strong:
+    elif age >= _LONG and wait == 0.0 and load(state, PEAK) >= _STRONG:
         store(state, RECOVERS, 1.0)
     store(state, AGE, 0.0)
     store(state, PEAK, 0.0)

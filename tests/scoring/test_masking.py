@@ -12,21 +12,13 @@ from made_faults import AT, DAY, STEP_NS, noisy, stream, with_fault
 from streamrnn import Batch, Fleet, Settings
 
 SEEDS = (1, 2, 3)
-ENDS = {"spike": 1, "step and back": 200, "stuck for a day": DAY, "variance": 200}
-SPIKE = {"wave": 2.5, "smooth wave": 1.0, "noise": 6.0}
+ENDS = {"step and back": 200, "stuck for a day": DAY}
+SPIKE = {"wave": 2.5, "smooth wave": 1.0}
 
 
 def scored(values):
     times = 1_700_000_000 * 10**9 + STEP_NS * np.arange(len(values))
     return Fleet(Settings()).process(Batch.of_one_series(np.round(values, 2)[:, None], times))
-
-
-def faulty(fault, clean, seed, name):
-    if fault != "variance":
-        return with_fault(fault, clean, seed, name)
-    values, end = clean.copy(), AT + ENDS[fault]
-    values[AT:end] = stream(name, seed, 2.0)[AT:end]
-    return values
 
 
 def spikes(name, fault, gap):
@@ -36,7 +28,7 @@ def spikes(name, fault, gap):
         clean = stream(name, seed)
         at = AT + ENDS[fault] + gap
         clean[at] += SPIKE[name]
-        values = faulty(fault, clean, seed, name)
+        values = with_fault(fault, clean, seed, name)
         runs = [scored(one[: at + 1]) for one in (clean, values)]
         found.append([(run.surprise[at], run.alert_strength[at]) for run in runs])
     return np.array(found).transpose(1, 2, 0)
@@ -45,11 +37,11 @@ def spikes(name, fault, gap):
 @pytest.mark.parametrize("name", SPIKE)
 @pytest.mark.parametrize("fault", ENDS)
 @pytest.mark.parametrize("gap", [220, 400])
-def test_after_a_fault_a_spike_is_about_as_odd_and_alerts_as_without(name, fault, gap):
+def test_after_a_long_and_strong_fault_a_spike_is_about_as_odd_as_without(name, fault, gap):
     clean, after = spikes(name, fault, gap)
-    assert (after[0] >= 0.5 * clean[0]).all()
-    assert after[0].mean() >= 0.65 * clean[0].mean()
-    if fault == "stuck for a day":  # the others show the spike's own value, which is then not new
+    assert (after[0] >= 0.7 * clean[0]).all()
+    assert after[0].mean() >= 0.85 * clean[0].mean()
+    if fault == "stuck for a day":  # a step shows the spike's own value, which is then not new
         assert (after[1][clean[1] >= 0.5] >= 0.5).all()
 
 
