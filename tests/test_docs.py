@@ -70,7 +70,7 @@ def test_the_snippets_of_the_library_guide_print_what_stands_below_them():
 
 
 def test_the_snippets_of_the_networks_print_what_stands_below_them():
-    assert run_snippets("docs/networks.md") == 1
+    assert run_snippets("docs/networks.md") == 2
 
 
 def test_the_snippets_of_the_concepts_print_what_stands_below_them():
@@ -198,7 +198,7 @@ def test_the_table_of_what_presets_cost_is_what_the_formulas_and_the_layout_give
             readouts.multiply_adds(1, net.hidden, horizons=len(settings.horizons)) for net in layout.networks
         )
         fast = sum(forecasters.multiply_adds(group, settings) for group in layout.groups)
-        figures = [networks, slow, fast, Fleet.bytes_per_series(settings)]
+        figures = [round(networks), slow, fast, Fleet.bytes_per_series(settings)]
         assert [int(text.replace(",", "")) for text in stated] == figures
 
 

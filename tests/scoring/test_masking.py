@@ -51,7 +51,7 @@ def test_a_fault_of_several_channels_leaves_no_masking_either(channels):
     clean = rng.normal(size=(AT + 600, channels))
     clean[-1, 1] += 7.0
     values = clean.copy()
-    values[AT : AT + 200, 0] += 6.0
+    values[AT : AT + 200, 0] += 30.0
     settings = Settings(channels=tuple("abc"))
     before, after = (
         Fleet(settings).process(Batch.of_one_series(one)).surprise[-1] for one in (clean, values)
