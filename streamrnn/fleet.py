@@ -273,23 +273,11 @@ class Fleet:
         feedback.take_back(self.layout, self._row_of(key), event, Position._make)
 
     def remembered(self, key: str, event: Position) -> Signature | None:
-        """What an event of a series looked like; None where the series does not remember it.
-
-        Raises
-        ------
-        DataError
-            Where there is no such series.
-        """
+        """What an event of a series looked like, None where it forgot; DataError without a series."""
         return feedback.signature(self.layout, self._rows.peek(self._code_of(key)), event)
 
     def spoken_of(self, key: str) -> dict[Position, int]:
-        """The marks of a series' events of which something was said that holds.
-
-        Raises
-        ------
-        DataError
-            Where there is no such series.
-        """
+        """The marks of a series' events of which something was said that holds; DataError without a series."""
         return feedback.spoken(self.layout, self._row_of(key))
 
     def tell(self, key: str, event: Position, mark: int, seen: Signature) -> Position | None:

@@ -256,7 +256,7 @@ def test_the_memory_formula_of_the_documentation_holds(channels, hidden, horizon
     readout = (hidden + 1) ** 2 + 8 * channels * (hidden + 1) + 64 * channels + k * channels * (hidden + 9)
     readout += 2 * horizons * (hidden + 1 + 8 * channels)
     stride = -(-channels // 8) * 8
-    evidence = 1655 * channels + 8 * channels * stride + 900 + (1450 if channels == 1 else 0)
+    evidence = 951 * channels + 8 * channels * stride + 900 + (1154 if channels == 1 else 0)
     rest = 700 + 150 * channels + horizons * channels * (3 + k)
     expected = 4 * network + 8 * (readout + evidence + rest)
     assert Fleet.bytes_per_series(asked) == pytest.approx(expected, rel=0.08)

@@ -100,6 +100,8 @@ def test_a_series_goes_on_as_the_one_that_its_weights_are_of(fleet):
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_and_nothing_is_set(fleet, where, arrays, message):
+    for code in range(len(fleet.keys)):
+        fleet.row(code)  # begins with the first look at it
     before = fleet.to_bytes()
     with pytest.raises(DataError, match=message):
         set_weights(fleet, where[0], {"head_weight": np.zeros((1, 12)), **arrays}, where[1])
