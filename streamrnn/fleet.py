@@ -277,7 +277,7 @@ class Fleet:
         return feedback.signature(self.layout, self._rows.peek(self._code_of(key)), event)
 
     def spoken_of(self, key: str) -> dict[Position, int]:
-        """The marks of a series' events of which something was said that holds; DataError without a series."""
+        """The marks of a series' events that something was said of; DataError without a series."""
         return feedback.spoken(self.layout, self._row_of(key))
 
     def tell(self, key: str, event: Position, mark: int, seen: Signature) -> Position | None:

@@ -15,6 +15,7 @@ from streamrnn.kernels.compiling import entry_point, inlined, kernel, woven
 from streamrnn.kernels.ensemble import learn_all, step_all
 from streamrnn.kernels.features import remember, write_shared
 from streamrnn.kernels.forecaster import learn_forecasts, make_forecasts
+from streamrnn.kernels.prefetching import prefetch
 from streamrnn.kernels.residuals import (
     compare,
     gap_inflation,
@@ -25,7 +26,7 @@ from streamrnn.kernels.residuals import (
 )
 from streamrnn.kernels.scalar import log
 from streamrnn.kernels.scaler import learn_scale, scale_of, to_scaled, usable
-from streamrnn.kernels.vector import float64_at, int64_at, load, never_inline, prefetch, shift, store
+from streamrnn.kernels.vector import float64_at, int64_at, load, never_inline, shift, store
 from streamrnn.scoring import alert, evidence, feedback, flatline, fusion, kinds, memory, recall, tail
 from streamrnn.scoring import spell as spells
 
