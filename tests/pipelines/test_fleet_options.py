@@ -7,7 +7,10 @@ import json
 import pytest
 from daemons import write_table
 
+from streamrnn import Fleet, Settings
 from streamrnn.pipelines.cli import main
+
+SERIES_BYTES = Fleet.bytes_per_series(Settings())
 
 
 @pytest.fixture
@@ -28,7 +31,7 @@ def replay(tmp_path, capsys):
 def test_neither_budget_nor_threads_change_a_byte_of_a_replay_and_the_summary_says_where_series_are(replay):
     rows, fleet, _ = replay()
     assert (fleet["known"], fleet["in_memory"], fleet["in_store"], fleet["warning"]) == (20, 20, 0, None)
-    assert fleet["state_bytes"] == 20 * 179_264
+    assert fleet["state_bytes"] == 20 * SERIES_BYTES
     for options in (["--budget", "1MB"], ["--threads", "2"], ["--budget", "0.2MB", "--threads", "3"]):
         again, fleet, _ = replay(*options)
         assert again == rows
@@ -48,15 +51,15 @@ def test_a_state_saved_under_a_budget_is_whole_and_goes_on_under_none(replay, tm
 def test_a_settings_file_says_the_same_and_options_win_over_it(replay, tmp_path):
     (tmp_path / "s.toml").write_text('[fleet]\nbudget = "1MB"\nttl = "30d"\n')
     rows, fleet, _ = replay("--settings", str(tmp_path / "s.toml"))
-    assert fleet["in_memory"] == 5
+    assert fleet["in_memory"] == 1_000_000 // SERIES_BYTES
     again, fleet, _ = replay("--settings", str(tmp_path / "s.toml"), "--budget", "2MB")
-    assert fleet["in_memory"] == 11 and again == rows
+    assert fleet["in_memory"] == 2_000_000 // SERIES_BYTES and again == rows
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--budget", "100kB"], "one series needs 179,264; give more"),
+        (["--budget", "100kB"], f"one series needs {SERIES_BYTES:,}; give more"),
         (["--budget", "2"], "fleet.budget"),
         (["--ttl", "soon"], "fleet.ttl"),
         (["--threads", "0"], "fleet.threads"),
