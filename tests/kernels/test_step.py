@@ -42,12 +42,12 @@ def records(channels, n=520, times=True):
     return values, stamps if times else np.full(n, NO_TIME)
 
 
-@pytest.mark.parametrize("channels", [1, 2])
-def test_what_is_put_back_after_a_fault_equals_that_of_the_twin(channels):
+@pytest.mark.parametrize(("channels", "step"), [(1, 30.0), (2, 8.0)])
+def test_what_is_put_back_after_a_fault_equals_that_of_the_twin(channels, step):
     rng = np.random.default_rng(0)
     values = rng.normal(size=(1300, channels))
     values[600] += 15.0
-    values[900:1050] += 8.0
+    values[900:1050] += step
     settings = Settings(channels=["a", "b"][:channels], networks="none", false_alarms=1e-3)
     found = Fleet(settings).process(Batch.of_one_series(values))
     twin = naive_model.Model(settings)

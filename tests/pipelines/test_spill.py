@@ -12,7 +12,7 @@ from fleets import SETTINGS, assert_same, records, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamrnn import Fleet, StateError, StoreError
+from streamrnn import Fleet, Settings, StateError, StoreError
 from streamrnn.pipelines.spill import SqliteSpill
 from streamrnn.pipelines.store import Store
 from streamrnn.pipelines.threads import Threads
@@ -133,7 +133,8 @@ def test_a_daemon_with_a_budget_writes_the_same_and_says_where_its_series_are(ru
         write_table(one.folder / "in.csv", 100)
         said = one.finish()
     assert tight.read("out.csv") == plain.read("out.csv")
-    assert "20 series so far, of which 5 fit into fleet.budget" in said and "'dev19'" in said
+    fit = 1_000_000 // Fleet.bytes_per_series(Settings())
+    assert f"20 series so far, of which {fit} fit into fleet.budget" in said and "'dev19'" in said
     with (
         Store(tight.folder / "state.db", readonly=True) as store,
         pytest.raises(StateError, match="in the store"),
