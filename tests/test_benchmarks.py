@@ -28,6 +28,7 @@ def test_a_quick_run_writes_flat_finite_figures(tmp_path):
     assert "lstm/16/chunk/learn/fma_share" in printed
 
 
+@pytest.mark.soak  # its kernels are compiled each time, for minutes
 def test_a_quick_look_at_cost_writes_the_whole_and_its_parts(tmp_path):
     file = tmp_path / "cost.json"
     command = [sys.executable, BENCHMARKS / "cost.py", "--quick", "--json", file]
