@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,12 @@ from streamrnn.pipelines.options import FLEET, PAGES, PICTURES, RECORD, SETTINGS
 from streamrnn.pipelines.settings import convert, load_settings
 from streamrnn.settings import Settings
 
-__all__ = ["check_page", "check_picture", "check_written", "given_options"]
+__all__ = ["check_page", "check_picture", "check_written", "given_options", "said_of"]
+
+
+def said_of(arguments: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Those of some options that the command line says anything of, by name."""
+    return {name: value for name in names if (value := getattr(arguments, name, None)) is not None}
 
 
 def given_options(arguments: argparse.Namespace) -> tuple[RecordOptions, dict[str, Any], FleetTable]:
@@ -30,9 +35,7 @@ def given_options(arguments: argparse.Namespace) -> tuple[RecordOptions, dict[st
     SettingsError
         Where one of them is wrong.
     """
-    given = {name: value for name in RECORD if (value := getattr(arguments, name)) is not None}
-    options = {name: value for name in SETTINGS if (value := getattr(arguments, name, None)) is not None}
-    fleet = {name: value for name in FLEET if (value := getattr(arguments, name, None)) is not None}
+    given, options, fleet = (said_of(arguments, names) for names in (RECORD, SETTINGS, FLEET))
     if arguments.settings is not None:
         said = load_settings(arguments.settings)
         given, options = {**said.record.options(), **given}, {**said.settings(), **options}

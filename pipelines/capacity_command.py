@@ -6,6 +6,7 @@ import argparse
 import json
 
 from streamrnn.errors import SettingsError
+from streamrnn.pipelines.arguments import said_of
 from streamrnn.pipelines.durations import bytes_of
 from streamrnn.pipelines.options import SETTINGS
 from streamrnn.settings import Settings
@@ -26,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name in ("series", "channels"):
         if getattr(arguments, name) < 1:
             raise SettingsError(f"--{name} is {getattr(arguments, name)}; give at least 1")
-    options = {name: value for name in SETTINGS if (value := getattr(arguments, name)) is not None}
+    options = said_of(arguments, SETTINGS)
     channels = [f"channel-{d}" for d in range(arguments.channels)]
     settings = Settings.from_dict({**options, "channels": channels})
     from streamrnn.fleet import Fleet

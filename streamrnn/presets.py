@@ -42,6 +42,6 @@ PRESETS = {
     "default": Preset(("lstm", "gru", "diagonal_lstm"), ("lstm",)),
     "forecast": Preset(("lstm", "gru", *_BEST), _BEST),
     "light": Preset(
-        *((("rnn:7",),) * 2), k1=4, k2=4, pairs=144, longest=25, recalls=False, events=4, templates=2
+        ("rnn:7",), ("rnn:7",), k1=4, k2=4, pairs=144, longest=25, recalls=False, events=4, templates=2
     ),
 }

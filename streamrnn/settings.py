@@ -53,7 +53,7 @@ class Settings:
         ``"gru"``, ``"rnn"``, ``"rnn_relu"``, ``"rnn_logistic"``, ``"jordan"`` and ``"tdnn"``
         are networks of the detector; each channel's forecasts come from the others:
         ``"diagonal_lstm"``, trained by a Kalman filter, a cell with the training
-        ``kalman`` or ``frozen``, and ``"ar:24"``, an autoregression on 24 values. Without one
+        ``kalman``, ``adam_heads`` or ``frozen``, and ``"ar:24"``, an autoregression on 24 values. Without one
         of these the detector's networks forecast. ``"none"`` is no network at all: each forecast is the
         running mean, and no alert listens to it.
     hidden : int

@@ -20,6 +20,7 @@ from streamrnn.kernels.cells.protocol import (
     cell_hold,
 )
 from streamrnn.kernels.compiling import inlined, kernel, woven
+from streamrnn.kernels.head import hear_error
 from streamrnn.kernels.losses import HUBER, normaliser, slope
 from streamrnn.kernels.optimizer import descend
 from streamrnn.kernels.slots import next_slot
@@ -150,13 +151,7 @@ def _head_backward(cell, net, row, scratch, slot):
         if error == error:
             losses += 1 if k < counted else 0
             error = min(max(error, -huber), huber)
-            d = splat(dh, error)
-            for j in range(0, h_size, lanes(dh)):
-                at = k * h_size + j
-                store_vector(gradient, at, fma(d, load_vector(h, j), load_vector(gradient, at)))
-                store_vector(dh, j, fma(d, load_vector(head, at), load_vector(dh, j)))
-            bias = outputs * h_size + k
-            store(gradient, bias, float(load(gradient, bias)) + error)
+            hear_error(head, gradient, dh, h, (k, outputs, h_size), error)
     return losses
 
 

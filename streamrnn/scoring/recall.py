@@ -62,10 +62,7 @@ def settle(model, row):
     kept = float64_at(row + load(table, plan.MODEL_KEPT))
     for place, size in _parts(model):
         learned = float64_at(row + place)
-        if due == spell.KEEP:
-            for j in range(size):
-                store(kept, j, load(learned, j))
-        else:
-            for j in range(size):
-                store(learned, j, load(kept, j))
+        to, source = (kept, learned) if due == spell.KEEP else (learned, kept)
+        for j in range(size):
+            store(to, j, load(source, j))
         kept = shift(kept, size)

@@ -23,15 +23,18 @@ from streamrnn.kernels.cells.protocol import (
 )
 from streamrnn.kernels.cells.simple import (
     FROM_X,
+    end_tanh,
     errors_of,
     gradient_of_inputs,
     gradient_of_products,
     hold_h,
     multiply,
+    put_tanh,
     vector_behind,
     vector_of,
 )
 from streamrnn.kernels.compiling import inlined
+from streamrnn.kernels.head import hear_error
 from streamrnn.kernels.slots import previous_slot
 from streamrnn.kernels.vector import (
     fma,
@@ -43,8 +46,6 @@ from streamrnn.kernels.vector import (
     shift,
     splat,
     store,
-    store_vector,
-    tanh,
     vector_sum,
 )
 
@@ -86,12 +87,9 @@ def _listen(cell, net, row, slot):
 
 @implements(cell_forward, Jordan)
 def forward(cell, net, row, slot):
-    h_size = load(int64_at(net), plan.NET_PADDED)
     _listen(cell, net, row, slot)
     multiply(cell, net, row, slot, FROM_X, 0)
-    h_out = vector_behind(cell, net, row, slot)
-    for j in range(0, h_size, lanes(h_out)):
-        store_vector(h_out, j, tanh(load_vector(h_out, j)))
+    put_tanh(net, vector_behind(cell, net, row, slot))
 
 
 @implements(cell_hold, Jordan)
@@ -128,32 +126,20 @@ def _through_head(cell, net, row, scratch, slot, k, by_output):
     top = pointer_like(row + load(table, plan.NET_TOP), cell.one)
     h = shift(top, slot * load(table, plan.NET_TOP_STRIDE))
     dh = pointer_like(scratch + load(table, plan.NET_TOP_DH), cell.one)
-    d = splat(h, by_output)
-    for j in range(0, h_size, lanes(h)):
-        at = k * h_size + j
-        store_vector(dh, j, fma(d, load_vector(head, at), load_vector(dh, j)))
-        store_vector(gradient_, at, fma(d, load_vector(h, j), load_vector(gradient_, at)))
-    bias = outputs * h_size + k
-    store(gradient_, bias, load(gradient_, bias) + by_output)
+    hear_error(head, gradient_, dh, h, (k, outputs, h_size), by_output)
 
 
 @implements(cell_backward, Jordan)
 def backward(cell, net, row, scratch, slot, last):
     table = int64_at(net)
-    h_size = load(table, plan.NET_PADDED)
-    h = vector_behind(cell, net, row, slot)
-    dh = pointer_like(scratch + load(table, plan.NET_DH), cell.one)
-    dz = errors_of(cell, net, scratch, slot)
-    for j in range(0, h_size, lanes(h)):
-        h_j = load_vector(h, j)
-        store_vector(dz, j, load_vector(dh, j) * (1.0 - h_j * h_j))
-        store_vector(dh, j, splat(h, 0.0))
+    h_size, dz = load(table, plan.NET_PADDED), errors_of(cell, net, scratch, slot)
+    end_tanh(cell, net, row, scratch, slot)
     if _said_within(net, row, slot):
         weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
         of_context = shift(weights, load(table, plan.NET_INPUTS) * h_size)
         for k in range(load(table, plan.NET_OUTPUTS)):
-            total = splat(h, 0.0)
-            for j in range(0, h_size, lanes(h)):
+            total = splat(dz, 0.0)
+            for j in range(0, h_size, lanes(dz)):
                 total = fma(load_vector(of_context, k * h_size + j), load_vector(dz, j), total)
             _through_head(cell, net, row, scratch, slot, k, vector_sum(total))
 

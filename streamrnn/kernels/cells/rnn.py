@@ -30,6 +30,7 @@ from streamrnn.kernels.cells.simple import (
     gradient_of_products,
     hold_h,
     multiply,
+    put_tanh,
     vector_behind,
 )
 from streamrnn.kernels.compiling import inlined
@@ -46,7 +47,6 @@ from streamrnn.kernels.vector import (
     sigmoid,
     store,
     store_vector,
-    tanh,
 )
 
 CAP = 1024.0  # far beyond what inputs of some 20 scales need, and far from overflow in any product
@@ -86,8 +86,7 @@ def slope(cell: Any, h: Any) -> Any:
 
 @implements(activate, RNN)
 def activate_tanh(cell, net, z):
-    for j in range(0, load(int64_at(net), plan.NET_PADDED), lanes(z)):
-        store_vector(z, j, tanh(load_vector(z, j)))
+    put_tanh(net, z)
 
 
 @implements(activate, ReLURNN)

@@ -11,7 +11,17 @@ from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined
 from streamrnn.kernels.matrix import matvec, matvec_transposed, weight_gradient
 from streamrnn.kernels.slots import next_slot
-from streamrnn.kernels.vector import int64_at, lanes, load, load_vector, pointer_like, shift, store_vector
+from streamrnn.kernels.vector import (
+    int64_at,
+    lanes,
+    load,
+    load_vector,
+    pointer_like,
+    shift,
+    splat,
+    store_vector,
+    tanh,
+)
 
 FROM_H, FROM_X = True, False
 
@@ -55,6 +65,25 @@ def multiply(cell, net, row, slot, whence, backwards):
     weights = pointer_like(row + load(int64_at(net), plan.NET_WEIGHTS), cell.one)
     v = shift(vector_of(cell, net, row, slot), first)
     matvec(weights, h_size, v, rows, vector_behind(cell, net, row, slot), h_size, backwards)
+
+
+@inlined
+def put_tanh(net, z):
+    """Put tanh(z) in the place of z, of all padded units."""
+    for j in range(0, load(int64_at(net), plan.NET_PADDED), lanes(z)):
+        store_vector(z, j, tanh(load_vector(z, j)))
+
+
+@inlined
+def end_tanh(cell, net, row, scratch, slot):
+    """dL/dz = dL/dh (1 - h^2) of a slot whose h no later step sees; nothing of dL/dh goes further back."""
+    h = vector_behind(cell, net, row, slot)
+    dh = pointer_like(scratch + load(int64_at(net), plan.NET_DH), cell.one)
+    dz = errors_of(cell, net, scratch, slot)
+    for j in range(0, load(int64_at(net), plan.NET_PADDED), lanes(h)):
+        h_j = load_vector(h, j)
+        store_vector(dz, j, load_vector(dh, j) * (1.0 - h_j * h_j))
+        store_vector(dh, j, splat(h, 0.0))
 
 
 @inlined

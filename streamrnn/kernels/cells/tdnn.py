@@ -22,10 +22,12 @@ from streamrnn.kernels.cells.protocol import (
 )
 from streamrnn.kernels.cells.simple import (
     FROM_X,
+    end_tanh,
     errors_of,
     gradient_of_products,
     hold_h,
     multiply,
+    put_tanh,
     vector_behind,
     vector_of,
 )
@@ -41,8 +43,6 @@ from streamrnn.kernels.vector import (
     shift,
     splat,
     store,
-    store_vector,
-    tanh,
     vector_sum,
 )
 
@@ -70,9 +70,7 @@ def _hand_on(cell, net, row, slot, first):
 @implements(cell_forward, TDNN)
 def forward(cell, net, row, slot):
     multiply(cell, net, row, slot, FROM_X, 0)
-    h_out = vector_behind(cell, net, row, slot)
-    for j in range(0, load(int64_at(net), plan.NET_PADDED), lanes(h_out)):
-        store_vector(h_out, j, tanh(load_vector(h_out, j)))
+    put_tanh(net, vector_behind(cell, net, row, slot))
     _hand_on(cell, net, row, slot, 0)
 
 
@@ -84,13 +82,7 @@ def hold(cell, net, row, slot):
 
 @implements(cell_backward, TDNN)
 def backward(cell, net, row, scratch, slot, last):
-    h = vector_behind(cell, net, row, slot)
-    dh = pointer_like(scratch + load(int64_at(net), plan.NET_DH), cell.one)
-    dz = errors_of(cell, net, scratch, slot)
-    for j in range(0, load(int64_at(net), plan.NET_PADDED), lanes(h)):
-        h_j = load_vector(h, j)
-        store_vector(dz, j, load_vector(dh, j) * (1.0 - h_j * h_j))
-        store_vector(dh, j, splat(h, 0.0))
+    end_tanh(cell, net, row, scratch, slot)
 
 
 @implements(cell_gradient, TDNN)
