@@ -15,7 +15,6 @@ import numpy as np
 from streamrnn.groups import WINDOW
 from streamrnn.kernels import kalman
 from streamrnn.kernels.trainers import kalman as trainer
-from streamrnn.kernels.trainers import window
 from streamrnn.tables import Training
 
 _OF_ADAM = ("rate", "beta_1", "beta_2", "epsilon", "clip")
@@ -244,13 +243,15 @@ class DenseFilter:
         self.after = self.covariance
 
     def learn(self, observations: list[Observation]) -> None:
-        for first in range(0, len(self.horizons), window.TOGETHER):
-            together = [seen for seen in observations if first <= seen.k < first + window.TOGETHER]
-            if together:
-                self._learn(together)
+        """From the nearest horizon and from the one whose turn it is, one after the other.
 
-    def _learn(self, observations: list[Observation]) -> None:
-        """One after the other; all derivatives are those by the weights before."""
+        All derivatives are those by the weights before.
+        """
+        others = len(self.horizons) - 1
+        turn = 1 + len(self.cell.steps) % self.horizons[-1] % others if others else 0
+        observations = [seen for seen in observations if seen.k in (0, turn)]
+        if not observations:
+            return
         derivatives = [self.cell.derivative(self.horizons[seen.k], seen.weights) for seen in observations]
         nothing = np.zeros(self.cell.theta.shape[1])
         self.covariance = np.array(
@@ -259,6 +260,8 @@ class DenseFilter:
         self.after = self.covariance
         for seen, g in zip(observations, derivatives, strict=True):
             error, variance = self.noise.learn(seen)
+            if seen.k > 0:
+                variance *= max(1.0 / others, 1.0 / self.horizons[seen.k])
             product = np.einsum("bij,bj->bi", self.after, g)
             variance += np.sum(g * product)
             self.cell.theta = self.cell.theta + error / variance * product

@@ -149,7 +149,7 @@ def test_a_frozen_network_stays_as_it_was_drawn_and_a_trained_one_does_not(pair)
 DENSE, DESCENDING = ("lstm:4:kalman", "ar:8"), ("gru:4:adam_heads", "ar:8")  # each compiled once
 
 
-@pytest.mark.parametrize("horizons", [(1,), (1, 4), (1, 3, 6), (1, 2, 3, 4, 6)], ids=str)
+@pytest.mark.parametrize("horizons", [(1,), (1, 4), (1, 2, 3, 4, 6)], ids=str)
 def test_a_network_whose_units_see_each_other_learns_what_its_twin_learns(horizons):
     assert_the_filter_follows_its_twin(DENSE, horizons)
 
@@ -267,7 +267,7 @@ def test_what_ran_away_in_the_filter_of_a_window_heals(learned_through_a_window,
     assert np.linalg.eigvalsh(covariances(hurt)).min() > 0.0
 
 
-@pytest.mark.parametrize("horizons", [(1, 3, 6), (1, 2, 3, 4, 6)], ids=str)
+@pytest.mark.parametrize("horizons", [(1, 2, 3, 4, 6)], ids=str)
 def test_spikes_leave_every_covariance_of_a_window_positive_definite(horizons):
     settings = Settings(networks=DENSE, horizons=horizons, season="off")
     with mock.patch.object(layout, "group_shape", in_float64):

@@ -2,16 +2,19 @@
 
 The forecast for k records ahead moves by g_k = d(w_k' h(s)) / dtheta, found by going back
 from s = t - k through a window of steps (stored activations; the state at the window's start
-is a constant). One horizon after the other, as observations of one number each (Puskorius
-and Feldkamp 1991, with a block of covariance for each gate of each unit):
+is a constant). A record teaches the nearest horizon and, in turn, one of the m others, as
+observations of one number each (Puskorius and Feldkamp 1991, with a block of covariance for
+each gate of each unit):
 
-    V = v_k k (1 + z' P_z z) + sum over the blocks i of g_ki' P_i g_ki
+    V = v_k n_k (1 + z' P_z z) + sum over the blocks i of g_ki' P_i g_ki
     theta_i += P_i g_ki clip(e_k, +-1.5 sqrt(v_k)) / V
     P_i <- P_i - (P_i g_ki)(P_i g_ki)' / V + Q I
 
-P is read once for up to three of them: what one takes off it is taken off the others'
-products, (P - f b b') g = P g - f b (b' g). All three are taken off P itself when it is
-read next, for the three that follow or for the next record's.
+The errors of successive forecasts for k records ahead share k - 1 records of noise, and so
+they count as n_k = k; observed every m-th record, as n_k = max(k / m, 1).
+
+P is read once for both: what the first takes off it is taken off the other's product,
+(P - f b b') g = P g - f b (b' g). Both are taken off P itself when it is read next.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ from streamrnn.kernels.vector import (
     vector_sum,
 )
 
-TOGETHER = 3  # horizons whose products are made in one pass over the covariance
+TOGETHER = 2  # horizons that a record teaches, their products made in one pass over the covariance
 
 
 class Window(NamedTuple):
@@ -63,31 +66,35 @@ def _true_row(group, e):
 
 
 @inlined
-def _observation(cell, group, row, scratch, k):
-    """Pointers to b, f, g and P g of one horizon: (apart / lanes, block, lanes), f without blocks.
+def _horizon_at(newest, horizons, c):
+    """Which of the horizons a record teaches at place ``c``: the nearest, or the other whose turn it is."""
+    return 0 if c == 0 else 1 + newest % (horizons - 1)
 
-    Horizons that are not observed together share their room. A block's vectors lie together: 256
-    bytes apart they would share a quarter of the cache.
+
+@inlined
+def _observation(cell, group, row, scratch, c):
+    """Pointers to b, f, g and P g of one place: (apart / lanes, block, lanes), f without blocks.
+
+    A block's vectors lie together: 256 bytes apart they would share a quarter of the cache.
     """
     table = int64_at(group)
     apart = load(table, plan.GROUP_APART)
-    place = k % TOGETHER
-    size = place * load(table, plan.GROUP_BLOCK) * apart
+    size = c * load(table, plan.GROUP_BLOCK) * apart
     before = shift(pointer_like(row + load(table, plan.GROUP_BEFORE), cell.one), size)
-    factor = shift(pointer_like(row + load(table, plan.GROUP_FACTOR), cell.one), place * apart)
+    factor = shift(pointer_like(row + load(table, plan.GROUP_FACTOR), cell.one), c * apart)
     derivative = shift(pointer_like(scratch + load(table, plan.GROUP_DERIVATIVE), cell.one), size)
     product = shift(pointer_like(scratch + load(table, plan.GROUP_MOVE), cell.one), size)
     return before, factor, derivative, product
 
 
 @kernel
-def _derive(cell, group, row, scratch, k, first, steps):
-    """G of horizon ``k``'s forecast, made at slot ``first``, to the scratch without rows of padding."""
+def _derive(cell, group, row, scratch, c, k, first, steps):
+    """G of horizon ``k``'s forecast, made at slot ``first``, to place ``c`` without rows of padding."""
     differentiate(cell, group, row, scratch, k, first, steps)
     table = int64_at(group)
     sizes = int64_at(group + load(table, plan.GROUP_NET))
     gradient = pointer_like(scratch + load(sizes, plan.NET_GRADIENT), cell.one)
-    _, _, out, _ = _observation(cell, group, row, scratch, k)
+    _, _, out, _ = _observation(cell, group, row, scratch, c)
     apart, size = load(table, plan.GROUP_APART), load(table, plan.GROUP_BLOCK)
     for e in range(size):
         of = _true_row(group, e) * apart
@@ -119,40 +126,25 @@ def _multiply_two(covariance, one, two, j, shape):
     )
 
 
-@inlined
-def _multiply_three(covariance, one, two, three, j, shape):
-    kalman.propagate(
-        covariance,
-        (shift(one[0], j * shape[0]), shift(two[0], j * shape[0]), shift(three[0], j * shape[0])),
-        (shift(one[1], j), shift(two[1], j), shift(three[1], j)),
-        (shift(one[2], j * shape[0]), shift(two[2], j * shape[0]), shift(three[2], j * shape[0])),
-        (shift(one[3], j * shape[0]), shift(two[3], j * shape[0]), shift(three[3], j * shape[0])),
-        shape,
-    )
-
-
 @kernel
-def _multiply(cell, group, row, scratch, k, count):
-    """P g of every block for ``count`` horizons from ``k`` on; whether all are sound."""
+def _multiply(cell, group, row, scratch, count):
+    """P g of every block for the ``count`` horizons of a record; whether all are sound."""
     never_inline()
     table = int64_at(group)
     size, apart = load(table, plan.GROUP_BLOCK), load(table, plan.GROUP_APART)
     covariances = pointer_like(row + load(table, plan.GROUP_COVARIANCE), cell.one)
-    one = _observation(cell, group, row, scratch, k)
-    two = _observation(cell, group, row, scratch, k + min(1, count - 1))
-    three = _observation(cell, group, row, scratch, k + count - 1)
+    one = _observation(cell, group, row, scratch, 0)
+    two = _observation(cell, group, row, scratch, count - 1)
     least, total = splat(one[2], 0.0), splat(one[2], 0.0)
     shape = (size, lanes(one[2]))
     for j in range(0, apart, lanes(one[2])):
         covariance = shift(covariances, j * kalman.triangle_of(size))
         if count == 1:
             _multiply_one(covariance, one, j, shape)
-        elif count == 2:
-            _multiply_two(covariance, one, two, j, shape)
         else:
-            _multiply_three(covariance, one, two, three, j, shape)
+            _multiply_two(covariance, one, two, j, shape)
         for c in range(count):
-            _, _, g, ahead = _observation(cell, group, row, scratch, k + c)
+            _, _, g, ahead = _observation(cell, group, row, scratch, c)
             q = kalman.power(shift(g, j * size), shift(ahead, j * size), shape)
             least, total = smaller(q, least), total + q
     if kalman.are_sound(least, total):
@@ -162,11 +154,11 @@ def _multiply(cell, group, row, scratch, k, count):
 
 
 @kernel
-def _power(cell, group, row, scratch, k):
-    """The sum over the blocks of g' P g of one horizon."""
+def _power(cell, group, row, scratch, c):
+    """The sum over the blocks of g' P g of one place."""
     table = int64_at(group)
     size = load(table, plan.GROUP_BLOCK)
-    _, _, g, product = _observation(cell, group, row, scratch, k)
+    _, _, g, product = _observation(cell, group, row, scratch, c)
     total = splat(g, 0.0)
     for j in range(0, load(table, plan.GROUP_APART), lanes(g)):
         total = total + kalman.power(shift(g, j * size), shift(product, j * size), (size, lanes(g)))
@@ -174,12 +166,12 @@ def _power(cell, group, row, scratch, k):
 
 
 @kernel
-def _condition(cell, group, row, scratch, k, other):
-    """P g of horizon ``other`` after what horizon ``k`` takes off P."""
+def _condition(cell, group, row, scratch):
+    """P g of the second place after what the first takes off P."""
     table = int64_at(group)
     size = load(table, plan.GROUP_BLOCK)
-    _, factor, _, b = _observation(cell, group, row, scratch, k)
-    _, _, g, product = _observation(cell, group, row, scratch, other)
+    _, factor, _, b = _observation(cell, group, row, scratch, 0)
+    _, _, g, product = _observation(cell, group, row, scratch, 1)
     unit = lanes(g)
     for j in range(0, load(table, plan.GROUP_APART), unit):
         shared = splat(g, 0.0)
@@ -208,13 +200,13 @@ def _start_anew(cell, group, row):
 
 
 @kernel
-def _move(cell, group, row, scratch, k, step, f):
-    """Theta += step P g of a horizon; what is to be taken off P at the next observation."""
+def _move(cell, group, row, scratch, c, step, f):
+    """Theta += step P g of a place; what is to be taken off P at the next observation."""
     table = int64_at(group)
     apart = load(table, plan.GROUP_APART)
     net = int64_at(group + load(table, plan.GROUP_NET))
     theta = pointer_like(row + load(net, plan.NET_WEIGHTS), cell.one)
-    before, factor, _, product = _observation(cell, group, row, scratch, k)
+    before, factor, _, product = _observation(cell, group, row, scratch, c)
     size = load(table, plan.GROUP_BLOCK)
     for e in range(size):
         of = _true_row(group, e) * apart
@@ -228,30 +220,30 @@ def _move(cell, group, row, scratch, k, step, f):
 
 
 @kernel
-def _look(cell, group, row, scratch, places, k):
-    """Error and derivative of horizon ``k``; (whether it has them, error, its own noise)."""
+def _look(cell, group, row, scratch, places, c):
+    """Error and derivative of the horizon of place ``c``; (whether it has them, error, its own noise)."""
     newest, horizons, shares, width = places
     table = int64_at(group)
-    if k >= load(table, plan.GROUP_HORIZONS):
-        return False, 0.0, 0.0
+    k = _horizon_at(newest, load(table, plan.GROUP_HORIZONS), c)
     horizon, own = load(horizons, k), shift(shares, k * width)
     error, total = mixed_error(group, scratch, own, k)
     first, steps = window_of(group, row, horizon)
     if isnan(error) or steps < 1:
         return False, 0.0, 0.0
     write_weights(cell, group, row, scratch, own, k, total)
-    _derive(cell, group, row, scratch, k, first, steps)
+    _derive(cell, group, row, scratch, c, k, first, steps)
     v = learn_error_power(group, row, error, k)
     slot = forecast_slot(newest, horizon, load(table, plan.GROUP_SLOTS))
-    most = CLIP * square_root(v)
-    return True, min(max(error, -most), most), v * float(horizon) * (1.0 + leverage(group, row, slot))
+    most, turns = CLIP * square_root(v), max(1, load(table, plan.GROUP_HORIZONS) - 1) if c > 0 else 1
+    noise = v * max(float(horizon) / turns, 1.0) * (1.0 + leverage(group, row, slot))
+    return True, min(max(error, -most), most), noise
 
 
 @inlined
-def _look_away(cell, group, row, scratch, k):
-    """Give a horizon without an error a derivative of 0."""
+def _look_away(cell, group, row, scratch, c):
+    """Give a place without an error a derivative of 0."""
     table = int64_at(group)
-    _, _, derivative, _ = _observation(cell, group, row, scratch, k)
+    _, _, derivative, _ = _observation(cell, group, row, scratch, c)
     clear(derivative, load(table, plan.GROUP_BLOCK) * load(table, plan.GROUP_APART))
 
 
@@ -261,27 +253,24 @@ def learn(trainer, cell, group, row, scratch, places):
     room = float64_at(scratch + load(table, plan.GROUP_ROOM))
     errors = shift(room, load(table, plan.GROUP_PADDED) * (lanes(room) + 1))
     noises = shift(errors, TOGETHER)
-    horizons = load(table, plan.GROUP_HORIZONS)
-    count = min(TOGETHER, horizons)  # also of the last ones: what those before left is to be taken off
-    for first in range(0, horizons, count):
-        any_known = False
-        for c in range(count):
-            known, error, noise = _look(cell, group, row, scratch, places, first + c)
-            store(errors, c, error)
-            store(noises, c, noise if known else 0.0)
-            any_known = any_known or known
-            if not known:
-                _look_away(cell, group, row, scratch, first + c)
-        # Products that ran away must not be moved by: 0 times NaN is NaN.
-        if not any_known or not _multiply(cell, group, row, scratch, first, count):
-            continue
+    count = min(TOGETHER, load(table, plan.GROUP_HORIZONS))
+    any_known = False
+    for c in range(count):
+        known, error, noise = _look(cell, group, row, scratch, places, c)
+        store(errors, c, error)
+        store(noises, c, noise if known else 0.0)
+        any_known = any_known or known
+        if not known:
+            _look_away(cell, group, row, scratch, c)
+    # Products that ran away must not be moved by: 0 times NaN is NaN.
+    if any_known and _multiply(cell, group, row, scratch, count):
         for c in range(count):
             known = load(noises, c) > 0.0
-            variance = load(noises, c) + _power(cell, group, row, scratch, first + c) if known else 1.0
+            variance = load(noises, c) + _power(cell, group, row, scratch, c) if known else 1.0
             step, f = load(errors, c) / variance if known else 0.0, 1.0 / variance if known else 0.0
-            _move(cell, group, row, scratch, first + c, step, f)
-            for other in range(c + 1, count):
-                _condition(cell, group, row, scratch, first + c, first + other)
+            _move(cell, group, row, scratch, c, step, f)
+            if c + 1 < count:
+                _condition(cell, group, row, scratch)
 
 
 @implements(trainer_follow, Window)
