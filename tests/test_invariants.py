@@ -13,13 +13,11 @@ from streamrnn import Batch, Fleet, Settings
 from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.plan import NO_TIME
 
-SINGLY = ("lstm", "gru", "diagonal_lstm")  # the others in one model together, and singly with -m soak
 NETWORKS = [
-    *(pytest.param((name,), marks=[pytest.mark.soak] * (name not in SINGLY)) for name in CELLS),
+    ("lstm", "gru", "diagonal_lstm"),
     ("rnn_relu", "jordan", "tdnn:4x2"),
-    ("lstm", "gru"),
-    ("gru", "diagonal_lstm:5", "ar:8"),
-    ("lstm:4:kalman", "gru:4:adam_heads"),
+    ("lstm:4:kalman", "gru:4:adam_heads", "ar:8"),
+    *(pytest.param((name,), marks=pytest.mark.soak) for name in CELLS),
 ]
 COLUMNS = (
     "yhat", "yhat_lower", "yhat_upper", "share", "ahead", "anomaly_score", "p_value", "surprise",
