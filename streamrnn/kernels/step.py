@@ -31,6 +31,7 @@ from streamrnn.scoring import alert, evidence, feedback, flatline, fusion, kinds
 from streamrnn.scoring import spell as spells
 
 _MOST_LATE = 20
+_PARTS = 8  # of the next series' row
 _LOG10 = 2.302585092994046
 _SURPRISE_OF_ONE = 8.0  # for ``alert.SURPRISE`` with one channel, where the memories hear most
 _OF_FLAT = 2.0  # what a flat line asks for when its evidence is full; growing with it, it would speak often
@@ -143,8 +144,20 @@ def _score(model, row, scratch, before, of_value):
     return score, momentary, surprise, asked
 
 
+@kernel
+def _fetch(ahead, part):
+    """Have a part of the next series' row on its way; ``ahead`` = (address, bytes; 0: there is none).
+
+    All of it at once would have to be waited for: so much cannot be on its way.
+    """
+    never_inline()
+    row, size = ahead
+    for at in range(part * size // _PARTS, (part + 1) * size // _PARTS, 64):
+        prefetch(row + at)
+
+
 @woven
-def _judge(model, row, scratch, values, call, i, odd_step):
+def _judge(model, row, scratch, values, call, i, odd_step, ahead):
     """Score, p-value, event and status of a record that has values; (whether scored, a detection)."""
     table, numbers, columns = int64_at(model), float64_at(model), int64_at(call)
     state = float64_at(row + load(table, plan.MODEL_ALERT))
@@ -154,7 +167,9 @@ def _judge(model, row, scratch, values, call, i, odd_step):
     alert.end_if_calm(event)
     spells.end_if_calm(spell)
     before, of_value = evidence.assess(model, row, scratch, values, gap_inflation(odd_step))
+    _fetch(ahead, 2)
     score, momentary, surprise, asked = _score(model, row, scratch, before, of_value)
+    _fetch(ahead, 3)
     if isnan(score):
         return False, False
     allowed = load(numbers, plan.MODEL_BUDGET) * typical_step(model, row)
@@ -257,8 +272,8 @@ def _take_in(model, row, scratch, values, time, odd_step):
 
 
 @woven
-def process_record(tags, model, call, row, i):
-    """Record ``i`` of a call through the model in ``row``."""
+def process_record(tags, model, call, row, i, ahead):
+    """Record ``i`` of a call through the model in ``row``; ``ahead``: as ``_fetch`` has it."""
     table, columns = int64_at(model), int64_at(call)
     scratch = load(columns, plan.CALL_SCRATCH)
     channels = load(table, plan.MODEL_CHANNELS)
@@ -274,33 +289,31 @@ def process_record(tags, model, call, row, i):
     for d in range(channels):
         absent = absent and not usable(load(values, d))
     _write_nothing(model, call, i, plan.MISSING if absent else plan.WARMING)
+    _fetch(ahead, 0)
     _write_forecast(model, row, call, i)
     odd_step = observe_time(model, row, time)
     known = compare(model, row, scratch, values)
+    _fetch(ahead, 1)
     detection = False
     if not absent:
-        scored, detection = _judge(model, row, scratch, values, call, i, odd_step)
+        scored, detection = _judge(model, row, scratch, values, call, i, odd_step, ahead)
+        _fetch(ahead, 4)
         may_learn = not detection or load(table, plan.MODEL_LEARN_ANOMALIES) == 1
         evidence.learn(model, row, scratch, values, scored, may_learn)
         if scored and load(table, plan.MODEL_RECALLS):
             recall.settle(model, row)
+    _fetch(ahead, 5)
     _write_event(model, row, call, i)
     if not detection or load(table, plan.MODEL_LEARN_ANOMALIES):
         _learn(tags, model, row, scratch, values, known)
+    _fetch(ahead, 6)
     _take_in(model, row, scratch, values, time, odd_step)
     slot = open_slot(model, row)
+    _fetch(ahead, 7)
     step_all(tags[0], 0, model, row, scratch, (slot, absent))
     if len(tags[1]) > 0:
         make_forecasts(tags[1], model, row, scratch, slot, absent)
     _write_ahead(model, row, call, i)
-
-
-@kernel
-def _fetch(row, size):
-    """Have the next series' row on its way while this one's record is processed."""
-    never_inline()
-    for at in range(0, size, 64):
-        prefetch(row + at)
 
 
 @entry_point
@@ -317,9 +330,7 @@ def process_batch(tags, model, call):
     row = load(rows, load(series, 0)) if records > 0 else 0
     for i in range(records):
         after = load(rows, load(series, i + 1)) if i + 1 < records else row
-        if after != row:
-            _fetch(after, size)
-        process_record(tags, model, call, row, i)
+        process_record(tags, model, call, row, i, (after, size if after != row else 0))
         row = after
 
 
