@@ -44,6 +44,8 @@ def with_fault(fault, values, seed, name):
         values[AT:] += 5.0 * deviation * np.minimum(np.arange(N - AT) / 500, 1.0)
     elif fault == "doubled variance":
         values[AT:] = stream(name, seed, 2.0**0.5)[AT:]
+    elif fault == "doubled deviation and back":
+        values[AT : AT + 200] = stream(name, seed, 2.0)[AT : AT + 200]
     elif fault == "doubled deviation":
         values[AT:] = stream(name, seed, 2.0)[AT:]
     return values

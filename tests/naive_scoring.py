@@ -266,7 +266,7 @@ class Spell:
 
     age: int = 0
     calm: int = 0
-    peak: float = 0.0
+    odd: int = 0
     newest: float = 0.0
     wait: int = 0  # until a long one is rare
     recovers: bool = False
@@ -278,12 +278,12 @@ class Spell:
         if not self.age or self.calm < alert.QUIET:
             return
         long = self.age >= spell._LONG
-        fault = long and not self.wait and self.peak >= spell._STRONG
+        fault = long and not self.wait and self.odd >= spell._OFTEN
         self.wait = int(anchor.ADOPTED) if long else self.wait
         self.recovers = (self.recovers or fault) and self.age < alert.LASTING
         if self.age >= alert.LASTING:
             self.kept_for = spell._OLD
-        self.age, self.peak, self.quiet_for = 0, 0.0, 0
+        self.age, self.odd, self.quiet_for = 0, 0, 0
 
     def may_be_normal(self, usual: bool) -> bool:
         return usual or self.age < spell._LONG or self.age >= alert.LASTING
@@ -294,7 +294,7 @@ class Spell:
         if not self.age and not detection:
             return False
         held = detection or (lasts and self.age < alert.LASTING)
-        self.age, self.peak = self.age + 1, max(self.peak, surprise)
+        self.age, self.odd = self.age + 1, self.odd + (surprise >= spell._ODD)
         self.calm = 0 if held else self.calm + 1
         return self.age == alert.LASTING
 

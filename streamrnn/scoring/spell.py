@@ -5,13 +5,13 @@ nothing of it lasts (``evidence.lasts``). From its ``_LONG``-th record on the ta
 learns only records that look usual by themselves: a long fault must not become what is
 normal. A spell of ``alert.LASTING`` records is the new normal, and is adopted.
 
-One that ends before is a fault where it is long, of ``_LONG`` records or more, strong, with a
-surprise of ``_STRONG`` or more, and rare: the only long one in ``anchor.ADOPTED`` records. A fault
-says nothing of what is normal. When it is over, a record is no odder than most, the anchored
-copies' gate is open and errors are as small as they were, what
-was learned is put back as it was before (``recall.py``), so that the next fault is as odd as the
-first. Weak spells and frequent ones are how the stream is; and what is taken back is not paid for
-by fewer detections later, so it must stay rare for p-values to keep their rate.
+One that ends before is a fault where it is long, of ``_LONG`` records or more, often odd, with
+a surprise of ``_ODD`` or more ``_OFTEN`` times, and rare: the only long one in ``anchor.ADOPTED``
+records. A fault says nothing of what is normal. When it is over, a record is no odder than most,
+the anchored copies' gate is open and errors are as small as they were, what was learned is put
+back as it was before (``recall.py``), so that the next fault is as odd as the first. Spells that
+are seldom odd and frequent ones are how the stream is; and what is taken back is not paid for by
+fewer detections later, so it must stay rare for p-values to keep their rate.
 
 What was learned is kept every ``_EVERY`` records, where there was no spell for ``_CALM`` and the gate is
 open: a fault is learned from before it is a detection, and at its first record.
@@ -25,15 +25,16 @@ from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.vector import load, store
 from streamrnn.scoring import alert, anchor
 
-# float64; AGE: 0 where there is no spell, 1 at its first record; PEAK: its largest surprise; NEWEST: that
-# of the newest record; a wait until a long one is rare again; RECOVERS: a fault is over that
-# is to be taken back; records since the last spell, and since something was kept
-(AGE, CALM, PEAK, NEWEST, WAIT, RECOVERS, QUIET_FOR, KEPT_FOR) = range(8)
+# float64; AGE: 0 where there is no spell, 1 at its first record; ODD: how many of its records had a surprise
+# of ``_ODD`` or more; NEWEST: that of the newest record; WAIT: until a long one is rare again; RECOVERS: a
+# fault is over that is to be taken back; records since the last spell, and since something was kept
+(AGE, CALM, ODD, NEWEST, WAIT, RECOVERS, QUIET_FOR, KEPT_FOR) = range(8)
 STATE = 8
 (NOTHING, KEEP, PUT_BACK) = range(3)  # what is due
 
 _LONG = 100.0
-_STRONG = 6.0  # surprise: once in a million normal records
+_ODD = 3.0  # surprise: once in a thousand normal records
+_OFTEN = 8.0  # records
 _USUAL = 1.0  # surprise of a record that may look so odd
 _EVERY = 200.0
 _CALM = 100.0
@@ -60,10 +61,10 @@ def end_if_calm(state):
     if age >= alert.LASTING:
         store(state, RECOVERS, 0.0)
         store(state, KEPT_FOR, _OLD)
-    elif age >= _LONG and wait == 0.0 and load(state, PEAK) >= _STRONG:
+    elif age >= _LONG and wait == 0.0 and load(state, ODD) >= _OFTEN:
         store(state, RECOVERS, 1.0)
     store(state, AGE, 0.0)
-    store(state, PEAK, 0.0)
+    store(state, ODD, 0.0)
     store(state, QUIET_FOR, 0.0)
 
 
@@ -82,7 +83,7 @@ def go_on(state, detection, lasts, surprise):
     if age == 0.0 and not detection:
         return False
     store(state, AGE, age + 1.0)
-    store(state, PEAK, max(load(state, PEAK), surprise))
+    store(state, ODD, load(state, ODD) + (1.0 if surprise >= _ODD else 0.0))
     held = detection or (lasts and age < alert.LASTING)
     store(state, CALM, 0.0 if held else load(state, CALM) + 1.0)
     return age + 1.0 == alert.LASTING

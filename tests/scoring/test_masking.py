@@ -12,8 +12,8 @@ from made_faults import AT, DAY, STEP_NS, noisy, stream, with_fault
 from streamrnn import Batch, Fleet, Settings
 
 SEEDS = (1, 2, 3)
-ENDS = {"step and back": 200, "stuck for a day": DAY}
-SPIKE = {"wave": 2.5, "smooth wave": 1.0}
+ENDS = {"step and back": 200, "stuck for a day": DAY, "doubled deviation and back": 200}
+SPIKE = {"wave": 2.5, "smooth wave": 1.0, "noise": 6.0}
 
 
 def scored(values):
@@ -37,11 +37,14 @@ def spikes(name, fault, gap):
 @pytest.mark.parametrize("name", SPIKE)
 @pytest.mark.parametrize("fault", ENDS)
 @pytest.mark.parametrize("gap", [220, 400])
-def test_after_a_long_and_strong_fault_a_spike_is_about_as_odd_as_without(name, fault, gap):
+def test_after_a_long_fault_a_spike_is_about_as_odd_as_without(name, fault, gap):
     clean, after = spikes(name, fault, gap)
-    assert (after[0] >= 0.7 * clean[0]).all()
-    assert after[0].mean() >= 0.85 * clean[0].mean()
-    if fault == "stuck for a day":  # a step shows the spike's own value, which is then not new
+    least, on_average = (0.7, 0.85) if name != "noise" else (0.65, 0.75)
+    if name == "noise" and fault == "step and back":  # it showed the spike's own value, which is then not new
+        least, on_average = 0.55, 0.6
+    assert (after[0] >= least * clean[0]).all()
+    assert after[0].mean() >= on_average * clean[0].mean()
+    if fault == "stuck for a day":
         assert (after[1][clean[1] >= 0.5] >= 0.5).all()
 
 
