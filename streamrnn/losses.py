@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,9 @@ class Loss:
     said: Callable[[Numbers], Numbers] = _as_they_are
     per_target: int = 1
 
-    def mean(self, outputs: Numbers, targets: Numbers, threshold: float) -> float:
+    def mean(
+        self, outputs: NDArray[np.floating[Any]], targets: NDArray[np.floating[Any]], threshold: float
+    ) -> float:
         """Mean of the losses that there are; NaN without any."""
         losses = self.of(outputs.astype(np.float64), targets.astype(np.float64), threshold)
         known = losses[~np.isnan(losses)]
