@@ -21,7 +21,7 @@ from streamrnn.kernels import plan
 from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.run import DIFFERENTIATE, SAY, follow_gradient, run_sequence
 from streamrnn.losses import LOSSES
-from streamrnn.parameters import named, set_named
+from streamrnn.parameters import blocks, named, set_named
 from streamrnn.space import Space, address, aligned_bytes
 from streamrnn.tables import NetworkShape, Training, network_table
 
@@ -35,6 +35,7 @@ _DTYPES = {"counters": np.int64, "mask": np.int64, "powers": np.float64}
 _KEPT = ("weights", "moment_1", "moment_2", "powers")  # what is no part of a sequence
 _OF_A_SEQUENCE = ("v", "saved", "y", "target", "mask", "counters")
 
+_SHAPED = ("shape", "training", "whole", "head")
 OPTIMIZERS = ("adam", "rmsprop", "sgd")
 
 # Cells whose state is h and what they save beside it, all of it theirs to hand over.
@@ -82,6 +83,25 @@ class Recurrent:
                 dtype = np.dtype(_DTYPES.get(part, shape.dtype))
                 self.segments[part] = memory[offset : offset + count * dtype.itemsize].view(dtype)
         self._addresses = (address(self.table), address(memories[0]), address(memories[1]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: self.segments[name].copy() for name in (*_KEPT, *_OF_A_SEQUENCE)}
+        return {name: getattr(self, name) for name in _SHAPED} | {"kept": kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name in _SHAPED:
+            setattr(self, name, state[name])
+        self._take_memory()  # kernels know it by its addresses: no copy may share them
+        for name, numbers in state["kept"].items():
+            self.segments[name][:] = numbers
+
+    def take_over(self, other: Recurrent) -> None:
+        """Put what a smaller network of the same cell learned where the same names' first elements are."""
+        for part in ("weights", "moment_1", "moment_2"):
+            theirs = blocks(other.shape, other.segments[part])
+            for name, block in blocks(self.shape, self.segments[part]).items():
+                block[tuple(slice(n) for n in theirs[name].shape)] = theirs[name]
+        self.segments["powers"][:] = other.segments["powers"]
 
     def start(self, steps: int, state: Numbers | None = None) -> None:
         """Start a sequence, from zeros or a ``state``; a whole one in a ring that holds so many steps."""

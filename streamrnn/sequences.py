@@ -249,6 +249,13 @@ class SequenceModel:
     def weights(self, arrays: Mapping[str, ArrayLike]) -> None:
         self._net.weights = dict(arrays)
 
+    def take_over(self, smaller: SequenceModel) -> None:
+        """Go on from what another model of the same cell, units and layers has learned.
+
+        Its inputs and outputs are the first ones of this model; weights of the others stay as they are.
+        """
+        self._net.take_over(smaller._net)
+
     # ------------------------------------------------------------ going on
 
     def generate(
