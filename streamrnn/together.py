@@ -21,7 +21,7 @@ class Together:
     Parameters
     ----------
     parts : dict of Recurrent
-        By the pattern of the names that its weights have in the whole: ``"encoder.{}"``.
+        By what tells the names of their weights in the whole (``_names``), such as ``"encoder.{}"``.
     training : Training
         Of the whole.
     """
@@ -70,25 +70,43 @@ class Together:
             net.follow(squares, losses)
         return loss
 
-    def _named(self, arrays: Mapping[str, Arrays]) -> Arrays:
-        return {pattern.format(name): array for pattern, own in arrays.items() for name, array in own.items()}
+    # ------------------------------------------------------------ names
+
+    def _names(self, part: str, names: Mapping[str, ArrayLike]) -> dict[str, str]:
+        """The names in the whole of what a part has."""
+        return {name: part.format(name) for name in names}
+
+    def _joined(self, arrays: Arrays) -> Arrays:
+        """Arrays of all parts as those of the whole."""
+        return arrays
+
+    def _parted(self, arrays: Mapping[str, ArrayLike]) -> Mapping[str, ArrayLike]:
+        """The way back."""
+        return arrays
+
+    def _whole(self, of_parts: Mapping[str, Arrays]) -> Arrays:
+        named = {
+            name: arrays[own]
+            for part, arrays in of_parts.items()
+            for own, name in self._names(part, arrays).items()
+        }
+        return self._joined(named)
 
     def _gradients(self, *columns: Any) -> Arrays:
         self._differentiate(*columns)
-        return self._named({pattern: net.gradients for pattern, net in self._parts.items()})
+        return self._whole({part: net.gradients for part, net in self._parts.items()})
 
     @property
     def weights(self) -> Arrays:
         """All weights by PyTorch's names, float64; set those that are given."""
-        return self._named({pattern: net.weights for pattern, net in self._parts.items()})
+        return self._whole({part: net.weights for part, net in self._parts.items()})
 
     @weights.setter
     def weights(self, arrays: Mapping[str, ArrayLike]) -> None:
-        for pattern, net in self._parts.items():
-            own = {
-                name: arrays[pattern.format(name)] for name in net.weights if pattern.format(name) in arrays
-            }
-            net.weights = own
+        given = self._parted(arrays)
+        for part, net in self._parts.items():
+            names = self._names(part, net.weights)
+            net.weights = {own: given[name] for own, name in names.items() if name in given}
 
 
 def with_masked_start(array: Numbers) -> Numbers:
