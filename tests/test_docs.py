@@ -70,7 +70,7 @@ def test_the_snippets_of_the_library_guide_print_what_stands_below_them():
 
 
 def test_the_snippets_of_the_networks_print_what_stands_below_them():
-    assert run_snippets("docs/networks.md") == 3
+    assert run_snippets("docs/networks.md") == 4
 
 
 def test_the_snippets_of_the_concepts_print_what_stands_below_them():
