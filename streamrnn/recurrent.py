@@ -218,7 +218,7 @@ class Recurrent:
 
     def follow(self, squares: float, losses: int) -> None:
         """One step of the optimiser along the gradient; ``squares`` are what its norm is taken to be of."""
-        follow_gradient(self.shape.tag, *self._addresses, self.shape.dtype(squares), losses)
+        follow_gradient(self.shape.tag, *self._addresses, float(squares), losses)
 
     # ------------------------------------------------------------ weights
 

@@ -169,3 +169,16 @@ def test_sequences_that_do_not_fit_are_refused():
         model.predict(x, 0, known[:0])
     with pytest.raises(SettingsError, match="give feedback=True"):
         model.generate(x, 5, known, samples=3)
+
+
+def test_a_gradient_that_leaves_the_range_of_float32_moves_nothing_and_one_near_it_is_held():
+    model = EncoderDecoder("gru", units=4)
+    x, y = np.ones((3, 1)), np.ones((2, 1))
+    before = model.weights
+    model.learn(x, 1e30 * y)
+    moved = model.weights
+    assert all(np.isfinite(w).all() for w in moved.values())
+    assert any(not np.array_equal(w, before[name]) for name, w in moved.items())
+    with np.errstate(over="ignore", invalid="ignore"):
+        model.learn(x, 3e38 * y)
+    assert all(np.isfinite(w).all() for w in model.weights.values())
