@@ -169,7 +169,7 @@ def test_the_heads_of_a_frozen_network_whose_units_see_each_other_learn_what_its
     shape = fleet.layout.groups[0].network
     flat = fleet.layout.segment(fleet.row(0), "channel0.group0.weights", shape.dtype)
     drawn = initial_parameters(shape, fleet.settings.seed + len(fleet.layout.networks))
-    assert np.array_equal(flat, drawn.astype(np.float32))
+    assert np.array_equal(flat, drawn)
 
 
 def assert_the_filter_follows_its_twin(networks, horizons):
