@@ -237,6 +237,12 @@ _HAND = {
     "forecast[].channels.*.yhat[]": "the forecast of each",
     "forecast[].channels.*.yhat_lower[]": "lower end of its interval",
     "forecast[].channels.*.yhat_upper[]": "upper end of its interval",
+    "hindsight.causal": "false: `--offline` looks into each record's future",
+    "hindsight.anomalies": "records with `not_causal_is_anomaly`",
+    "hindsight.series": "series that were read both ways",
+    "hindsight.channels[].channel": "name of the channel",
+    "hindsight.channels[].imputed": "missing values that have one in `not_causal_imputed`",
+    "hindsight.channels[].learned": "series in which the network is nearer than the line between neighbours",
     "episodes[].what": "what is known to have happened (`--demo`)",
     "episodes[].start": "its first record",
     "episodes[].end": "its last record",
@@ -291,7 +297,7 @@ def json_page() -> str:
 def json_paths() -> list[str]:
     """The paths of a replay's summary, a series' own left out where the top level has the same."""
     pumps = "pumps.csv --missing -999 --tz Europe/Rome --json"
-    commands = [f"replay {pumps} --forecast 2", "replay --demo --json", f"evaluate {pumps}"]
+    commands = [f"replay {pumps} --forecast 2", "replay --demo --offline --json", f"evaluate {pumps}"]
     with TemporaryDirectory() as folder:
         run(f"{_EXAMPLE}\n", folder)
         runs = [json.loads(run(f"{_STREAMRNN} {command}", folder)) for command in commands]

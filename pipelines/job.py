@@ -26,6 +26,7 @@ from streamrnn.pipelines.gap_log import GapLog
 from streamrnn.pipelines.input import Input
 from streamrnn.pipelines.keeping import Runaway, census_dict, keeping_of
 from streamrnn.pipelines.kept import KeptRows
+from streamrnn.pipelines.looking_back import LookingBack
 from streamrnn.pipelines.progress import Progress
 from streamrnn.pipelines.replay import Watcher, replay
 from streamrnn.pipelines.spill import SqliteSpill
@@ -68,6 +69,8 @@ class Job:
         One row of output for each channel of a record.
     forecast : int
         How many records to forecast behind the last.
+    offline : bool
+        Read each series back from its end, too: rows get columns that look into their future.
     fleet : FleetTable
         How many series are kept, and where.
     evaluate : bool
@@ -85,6 +88,7 @@ class Job:
     command: tuple[str, ...] = ()
     rejects: str | None = None
     forecast: int = 0
+    offline: bool = False
     evaluate: bool = False
     save_state: str | None = None
     load_state: str | None = None
@@ -105,6 +109,8 @@ class Outcome:
         Forecasts of at most 100 series.
     episodes : list of demo.Verdict
         Of the demonstration.
+    hindsight : dict or None
+        What ``--offline`` found, of types that JSON knows.
     """
 
     finished: bool
@@ -113,6 +119,7 @@ class Outcome:
     ahead: list[Ahead]
     episodes: list[demo.Verdict]
     evaluation: Evaluation | None
+    hindsight: dict[str, Any] | None
 
 
 def carry_out(job: Job, progress: Progress, say: Callable[[str], None]) -> Outcome:
@@ -161,6 +168,9 @@ class _Run:
             self.kept = KeptRows(self.settings.channels) if wants_rows else None
             self.shown = None if job.report is None else _shown(self.settings.channels)
             self.writer = self._writer()
+            self.back = LookingBack(self.settings, self.writer) if job.offline else None
+            if self.back is not None:
+                self._open.callback(self.back.finish)  # what came before a run broke off is written, too
         except BaseException:
             self._open.close()
             raise
@@ -183,6 +193,10 @@ class _Run:
             raise DataError(f"{error}{self._scored()}") from None
         finally:
             self.progress.clear()
+        if self.back is not None:
+            self.progress.say("reading back")
+            self.back.finish()
+            self.progress.clear()
         ahead = self._ahead() if finished and self.job.forecast else []
         if self.writer is not None:
             self.writer.close()
@@ -198,7 +212,10 @@ class _Run:
         if finished:
             self._report(summary, episodes)
         evaluation = self._evaluation(summary) if finished else None
-        return Outcome(finished, summary, self.rejects, ahead[:_MOST_FORECASTS], episodes, evaluation)
+        hindsight = None if self.back is None else self.back.to_dict()
+        return Outcome(
+            finished, summary, self.rejects, ahead[:_MOST_FORECASTS], episodes, evaluation, hindsight
+        )
 
     def _opened(self, saved: RunState | None) -> Input:
         job, record = self.job, self.job.record
@@ -271,7 +288,10 @@ class _Run:
                 lambda batch, found: evaluator.add(batch, found, batch.labels, self.tally.race.scores)
             )
         # Rows last: what was written was seen by all.
-        watchers += [] if self.writer is None else [self.writer.add]
+        if self.back is not None:
+            watchers.append(self.back.add)
+        elif self.writer is not None:
+            watchers.append(self.writer.add)
         return watchers
 
     def _ahead(self) -> list[Ahead]:

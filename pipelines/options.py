@@ -262,6 +262,11 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     add("--report", metavar="FILE.html", help="write a page to look at, complete in one file (extra: web)")
     add("--json", action="store_true", help="print the summary as one JSON object")
     add("--forecast", metavar="N", type=int, help="append a forecast of the N records after the last")
+    add(
+        "--offline",
+        action="store_true",
+        help="read each series back from its end, too: columns not_causal_... that look into the future",
+    )
     add("--save-state", metavar="FILE", help="keep what was learned, to go on from it")
     add("--load-state", metavar="FILE", help="go on from a state that was saved")
     add("--fail-on-anomaly", action="store_true", help="exit with 1 if any record has is_anomaly")

@@ -47,7 +47,17 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from streamrnn.pipelines.job import Job, carry_out
 
-        same = ("arrange", "output", "long", "plot", "report", "rejects", "save_state", "load_state")
+        same = (
+            "arrange",
+            "output",
+            "long",
+            "plot",
+            "report",
+            "rejects",
+            "save_state",
+            "load_state",
+            "offline",
+        )
         job = Job(
             paths=paths,
             record=record,
@@ -134,6 +144,8 @@ def _json(outcome: Outcome) -> dict[str, Any]:
     found = {"streamrnn": __version__, **summary.to_dict(), "rejects": rejects_dict(outcome.rejects)}
     if outcome.ahead:
         found["forecast"] = [ahead.to_dict(summary.settings.channels) for ahead in outcome.ahead]
+    if outcome.hindsight:
+        found["hindsight"] = outcome.hindsight
     if outcome.episodes:
         found["episodes"] = [verdict.to_dict(summary.partition_names) for verdict in outcome.episodes]
     return found
@@ -142,9 +154,13 @@ def _json(outcome: Outcome) -> dict[str, Any]:
 def _text(job: Job, outcome: Outcome) -> str:
     from streamrnn.pipelines.ahead import ahead_text
     from streamrnn.pipelines.demo import verdicts_text
+    from streamrnn.pipelines.looking_back import hindsight_text
     from streamrnn.pipelines.text import summary_text
 
     parts = [summary_text(outcome.summary)]
+    if outcome.hindsight:
+        names = [printable(name) for name in outcome.summary.settings.channels]
+        parts.append(hindsight_text(outcome.hindsight, names))
     if outcome.episodes:
         parts.append(verdicts_text(outcome.episodes))
     parts += [

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamrnn.columns import long_columns, output_columns, repeated
 from streamrnn.connectors.base import Column, Read, Sink, joined
@@ -14,7 +15,9 @@ from streamrnn.connectors.csv_sink import CsvSink
 from streamrnn.records import Results
 from streamrnn.settings import Settings
 
-__all__ = ["Writer"]
+__all__ = ["Beside", "Writer"]
+
+Beside = Mapping[str, NDArray[Any]]
 
 _FLUSH_S = 10.0
 
@@ -41,14 +44,16 @@ class Writer:
         self._long, self._typed = long, not isinstance(sink, CsvSink)
         self._ahead = [settings.horizons.index(horizon) - 1 for horizon in shown.horizons[1:]]
         self._missing: dict[str, Any] = {}
+        self._beside: Beside = {}
         self._closed = False
 
-    def add(self, batch: Read, found: Results) -> None:
-        """Write the next records."""
+    def add(self, batch: Read, found: Results, beside: Beside | None = None) -> None:
+        """Write the next records; ``beside`` are more columns, (n,) or of every channel (n, channels)."""
+        self._beside = {name: column[:0] for name, column in (beside or {}).items()}
         if not self._missing:
             arrays = {n: c for n, c in batch.columns.items() if isinstance(c, np.ndarray)}
             self._missing = {name: np.array("nan", cells.dtype) for name, cells in arrays.items()}
-        self._sink.write(self._columns(batch, found))
+        self._sink.write(self._columns(batch, found, beside or {}))
 
     def add_forecast(self, batch: Read, ahead: Results) -> None:
         """Write rows that say what is to come; they are no records, and their status says so."""
@@ -57,7 +62,8 @@ class Writer:
             name: np.full(n, self._missing[name]) if name in self._missing and not any(cells) else cells
             for name, cells in batch.columns.items()
         }
-        columns = self._columns(replace(batch, columns=typed), ahead)
+        nothing = {name: _nothing(n, column) for name, column in self._beside.items()}
+        columns = self._columns(replace(batch, columns=typed), ahead, nothing)
         rows = len(columns["status"])
         said = {"status": "forecast", "record_id": None}
         self._sink.write(columns | {name: np.full(rows, text, object) for name, text in said.items()})
@@ -72,14 +78,33 @@ class Writer:
         finally:
             self._sink.close()
 
-    def _columns(self, batch: Read, found: Results) -> dict[str, Column]:
+    def _named(self, beside: Beside) -> dict[str, NDArray[Any]]:
+        """More columns as rows have them: of every channel with its name in front, or one below the other."""
+        channels, found = self._settings.channels, dict[str, NDArray[Any]]()
+        for name, column in beside.items():
+            if self._long:
+                found[name] = column.ravel() if column.ndim == 2 else column.repeat(len(channels))
+            elif column.ndim == 2:
+                several = len(channels) > 1
+                found |= {f"{c}.{name}" if several else name: column[:, d] for d, c in enumerate(channels)}
+            else:
+                found[name] = column
+        return found
+
+    def _columns(self, batch: Read, found: Results, beside: Beside) -> dict[str, Column]:
         settings, read = self._settings, dict(batch.columns)
         if len(self._ahead) < found.ahead.shape[2]:
             found = replace(found, ahead=found.ahead[:, :, self._ahead])
         if self._long:
             others = {name: cells for name, cells in read.items() if name not in settings.channels}
             long = long_columns(found, batch, settings, self._names)
-            return joined(repeated(others, len(settings.channels)), long)
+            return joined(repeated(others, len(settings.channels)), long | self._named(beside))
         if self._typed:
             read |= {name: batch.values[:, d] for d, name in enumerate(settings.channels)}
-        return joined(read, output_columns(found, batch, settings, self._names))
+        return joined(read, output_columns(found, batch, settings, self._names) | self._named(beside))
+
+
+def _nothing(n: int, like: NDArray[Any]) -> NDArray[Any]:
+    """So many rows of a column in which nothing is said."""
+    shape = (n, *like.shape[1:])
+    return np.zeros(shape, np.bool_) if like.dtype == np.bool_ else np.full(shape, np.nan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,28 @@ def _gaussian(y: Numbers, targets: Numbers, _threshold: float) -> Numbers:
     return log_scale + 0.5 * ((y[..., :half] - targets[..., :half]) / np.exp(log_scale)) ** 2
 
 
+def _squared_slope(y: Numbers, targets: Numbers, _threshold: float) -> Numbers:
+    return y - targets
+
+
+def _huber_slope(y: Numbers, targets: Numbers, threshold: float) -> Numbers:
+    return np.clip(y - targets, -threshold, threshold)
+
+
+def _cross_entropy_slope(y: Numbers, targets: Numbers, _threshold: float) -> Numbers:
+    return np.asarray(
+        np.where(np.isnan(targets).any(axis=-1, keepdims=True), np.nan, _probabilities(y) - targets)
+    )
+
+
+def _gaussian_slope(y: Numbers, targets: Numbers, _threshold: float) -> Numbers:
+    half = y.shape[-1] // 2
+    power = np.exp(-2.0 * np.maximum(y[..., half:], LEAST_LOG_SCALE))
+    error = y[..., :half] - targets[..., :half]
+    by_scale = np.where(y[..., half:] >= LEAST_LOG_SCALE, 1.0, 0.0) * (1.0 - error * error * power)
+    return np.concatenate([error * power, by_scale], axis=-1)
+
+
 def _log_sum_exp(y: Numbers) -> Numbers:
     largest = y.max(axis=-1, keepdims=True)
     return np.asarray(largest + np.log(np.sum(np.exp(y - largest), axis=-1, keepdims=True)))
@@ -59,6 +82,8 @@ class Loss:
     ----------
     of : callable
         (outputs, targets, Huber's threshold) to the losses, NaN where a target is.
+    slope : callable
+        From the same to the derivatives by the outputs, as ``kernels/losses.py`` has them.
     said : callable
         From the head's outputs to what users read.
     per_target : int
@@ -66,10 +91,13 @@ class Loss:
     """
 
     of: Callable[[Numbers, Numbers, float], Numbers]
+    slope: Callable[[Numbers, Numbers, float], Numbers]
     said: Callable[[Numbers], Numbers] = _as_they_are
     per_target: int = 1
 
-    def mean(self, outputs: Numbers, targets: Numbers, threshold: float) -> float:
+    def mean(
+        self, outputs: NDArray[np.floating[Any]], targets: NDArray[np.floating[Any]], threshold: float
+    ) -> float:
         """Mean of the losses that there are; NaN without any."""
         losses = self.of(outputs.astype(np.float64), targets.astype(np.float64), threshold)
         known = losses[~np.isnan(losses)]
@@ -77,8 +105,8 @@ class Loss:
 
 
 LOSSES = {
-    "squared": Loss(_squared),
-    "huber": Loss(_huber),
-    "cross_entropy": Loss(_cross_entropy, _probabilities),
-    "gaussian": Loss(_gaussian, _mean_and_scale, per_target=2),
+    "squared": Loss(_squared, _squared_slope),
+    "huber": Loss(_huber, _huber_slope),
+    "cross_entropy": Loss(_cross_entropy, _cross_entropy_slope, _probabilities),
+    "gaussian": Loss(_gaussian, _gaussian_slope, _mean_and_scale, per_target=2),
 }

@@ -8,28 +8,19 @@ is truncated as a stream's is (Williams and Peng 1990).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from streamrnn.errors import DataError, SettingsError
-from streamrnn.initial import fill_network, fill_ring
+from streamrnn.generation import generate
 from streamrnn.kernels import plan
 from streamrnn.kernels.cells import CELLS
-from streamrnn.kernels.run import DIFFERENTIATE, LEARN, SAY, follow_gradient, run_sequence
+from streamrnn.kernels.run import DIFFERENTIATE, LEARN
 from streamrnn.losses import LOSSES
-from streamrnn.parameters import named, set_named
-from streamrnn.space import Space, address, aligned_bytes
-from streamrnn.tables import NetworkShape, Training, network_table
-
-Float64Array = NDArray[np.float64]
-Arrays = dict[str, Float64Array]
-
-_DTYPES = {"counters": np.int64, "mask": np.int64, "powers": np.float64}
-_KEPT = ("weights", "moment_1", "moment_2", "powers")  # what is no part of a sequence
-OPTIMIZERS = ("adam", "rmsprop", "sgd")
+from streamrnn.recurrent import Arrays, Float64Array, Recurrent, require_one_of, training_of
+from streamrnn.tables import NetworkShape
 
 
 class SequenceModel:
@@ -113,27 +104,19 @@ class SequenceModel:
         seed: int = 0,
         **options: float,
     ) -> None:
-        _require_one_of("cell", cell, tuple(CELLS))
-        _require_one_of("loss", loss, tuple(LOSSES))
-        _require_one_of("optimizer", optimizer, OPTIMIZERS)
+        require_one_of("cell", cell, tuple(CELLS))
+        training = training_of(loss, optimizer, rate=rate, clip=clip, clip_value=clip_value, **options)
         whole = k1 is None and k2 is None
         if not whole and not (k1 is not None and k2 is not None and 1 <= k1 <= k2):
             raise SettingsError(f"k1 is {k1} and k2 {k2}; give both, 1 <= k1 <= k2, or neither")
         self._loss, self._outputs, self._ahead = LOSSES[loss], outputs, ahead
-        self._whole, self._head = whole, head
         said = outputs * self._loss.per_target
         if min(units, layers, inputs, outputs, ahead + 1) < 1:
             raise SettingsError("units, layers, inputs and outputs are each at least 1, ahead at least 0")
         if not head and units != said:
             raise SettingsError(f"units is {units}; without a head they are the {said} outputs")
-        self._training = Training(
-            rate=rate, clip=clip, clip_value=clip_value, optimizer=optimizer, loss=loss, **options
-        )
-        self._shape = NetworkShape(cell, units, inputs, said, k1 or 1, k2 or 1, double=double, layers=layers)
-        self._take_memory()
-        fill_network(self._shape, self._segments, seed)
-        if not head:
-            self.weights = {"head_weight": np.eye(units), "head_bias": np.zeros(units)}
+        shape = NetworkShape(cell, units, inputs, said, k1 or 1, k2 or 1, double=double, layers=layers)
+        self._net = Recurrent(shape, training, seed, whole=whole, head=head)
 
     # ------------------------------------------------------------ learning
 
@@ -155,7 +138,7 @@ class SequenceModel:
         losses : list of float
             Mean over the sequences, as each was before it was learned from.
         """
-        if batch < 1 or (batch > 1 and not self._whole):
+        if batch < 1 or (batch > 1 and not self._net.whole):
             raise SettingsError(f"batch is {batch}; with k1 and k2 it is 1")
         if len(inputs) != len(targets):
             raise DataError(f"{len(inputs)} sequences with {len(targets)} targets")
@@ -177,33 +160,33 @@ class SequenceModel:
         With ``fresh=False`` the sequence goes on where the one before ended, as a stream does; that
         asks for ``k1`` and ``k2``, and steps then count on from call to call.
         """
-        if not fresh and (self._whole or self._ahead):
+        net = self._net
+        if not fresh and (net.whole or self._ahead):
             raise SettingsError("fresh=False asks for k1 and k2, and for ahead=0")
         x, y = self._columns(inputs, targets)
-        self._make_room(len(x), fresh)
-        k1 = len(x) if self._whole else self._shape.k1
+        if fresh:
+            net.start(len(x))
+        k1 = len(x) if net.whole else net.shape.k1
         cut = len(x) - len(x) % k1 if fresh else len(x)  # what is left over ends the sequence
         said = []
         for part, every in ((slice(cut), k1), (slice(cut, None), len(x) - cut)):
-            self._table[plan.NET_K1] = every
-            said.append(self._run(x[part], y[part], LEARN)[0])
-        self._table[plan.NET_K1] = k1
+            net.table[plan.NET_K1] = every
+            said.append(net.run(x[part], y[part], LEARN)[0])
+        net.table[plan.NET_K1] = k1
         return self._mean_loss(np.concatenate(said), y)
 
     def _learn_together(self, inputs: Sequence[ArrayLike], targets: Sequence[ArrayLike]) -> list[float]:
         """One step of the optimiser on whole sequences; the mean loss of each."""
-        gradient = self._segments["gradient"]
-        total, count, found = np.zeros(len(gradient)), 0, []
+        net, count, found = self._net, 0, []
+        total = np.zeros(len(net.gradient))
         for x, y in zip(inputs, targets, strict=True):
             loss, losses = self._differentiate(x, y)
             found.append(loss)
             count += losses
-            total += self._segments["gradient"]
-        gradient = self._segments["gradient"]  # a longer sequence moved it
-        gradient[:] = total
+            total += net.gradient
         if count:
-            squares = self._shape.dtype(np.sum(self._trained(total) ** 2))
-            follow_gradient(self._shape.tag, *self._addresses, squares, count)
+            net.gradient[:] = total
+            net.follow(float(np.sum(np.square(total))), count)
         return found
 
     # ------------------------------------------------------------ looking
@@ -216,15 +199,15 @@ class SequenceModel:
         said : (time, outputs) float64
             With ``"cross_entropy"`` probabilities; with ``"gaussian"`` (time, 2 outputs): means, then scales.
         """
-        x, y = self._columns(inputs, None)
-        self._make_room(1, fresh=True)
-        return self._loss.said(self._run(x, y, SAY)[0].astype(np.float64))
+        x, _ = self._columns(inputs, None)
+        self._net.start(1)
+        return self._loss.said(self._net.run(x)[0].astype(np.float64))
 
     def evaluate(self, inputs: ArrayLike, targets: ArrayLike) -> float:
         """Mean loss of one sequence, without learning; NaN without a target."""
         x, y = self._columns(inputs, targets)
-        self._make_room(1, fresh=True)
-        return self._mean_loss(self._run(x, y, SAY)[0], y)
+        self._net.start(1)
+        return self._mean_loss(self._net.run(x)[0], y)
 
     def gradients(self, inputs: ArrayLike, targets: ArrayLike) -> Arrays:
         """Gradient of the sum of one sequence's losses, by PyTorch's names.
@@ -232,7 +215,7 @@ class SequenceModel:
         With ``k1`` and ``k2`` that of the newest k1 outputs, through the last k2 steps.
         """
         self._differentiate(inputs, targets)
-        return self._without_head(named(self._shape, self._segments["gradient"]))
+        return self._net.gradients
 
     def deltas(self, inputs: ArrayLike, targets: ArrayLike) -> Float64Array:
         """Derivatives of the sum of one sequence's losses by each step's sums, before the activations.
@@ -245,10 +228,8 @@ class SequenceModel:
             output has a target, they say how much of its error arrives so many steps back.
         """
         self._differentiate(inputs, targets)
-        shape, n = self._shape, int(self._segments["counters"][plan.COUNT_FILLED])
-        errors = self._segments["errors"].reshape(shape.slots, -1, shape.padded)
-        slots = (self._segments["counters"][plan.COUNT_SLOT] - np.arange(n)[::-1]) % shape.slots
-        return errors[slots, :, : shape.hidden].reshape(n, -1).astype(np.float64)
+        errors = self._net.step_errors
+        return errors.reshape(len(errors), -1).astype(np.float64)
 
     def gradient_norms(self, inputs: ArrayLike, targets: ArrayLike) -> Float64Array:
         """Norms of ``deltas``, the newest step first: whether gradients vanish or explode.
@@ -262,55 +243,72 @@ class SequenceModel:
     @property
     def weights(self) -> Arrays:
         """All weights by PyTorch's names, float64; set those that are given."""
-        return self._without_head(named(self._shape, self._segments["weights"]))
+        return self._net.weights
 
     @weights.setter
     def weights(self, arrays: Mapping[str, ArrayLike]) -> None:
-        set_named(self._shape, self._segments["weights"], dict(arrays))
+        self._net.weights = dict(arrays)
 
-    # ------------------------------------------------------------ memory
+    def take_over(self, smaller: SequenceModel) -> None:
+        """Go on from what another model of the same cell, units and layers has learned.
 
-    def _without_head(self, arrays: Arrays) -> Arrays:
-        return {name: a for name, a in arrays.items() if self._head or not name.startswith("head")}
+        Its inputs and outputs are the first ones of this model; weights of the others stay as they are.
+        """
+        self._net.take_over(smaller._net)
 
-    def _trained(self, flat: Float64Array) -> Float64Array:
-        """The elements of all parameters that learn; without a head those before it."""
-        return flat[: self._table[plan.NET_PARAMETERS]]
+    # ------------------------------------------------------------ going on
 
-    def _take_memory(self) -> None:
-        """Lay out the network, zeroed."""
-        shape, row, scratch = self._shape, Space(), Space()
-        self._table = network_table(shape, self._training, row, scratch, "net")
-        if not self._head:
-            self._table[plan.NET_PARAMETERS] = shape.head  # the head, behind the cell's weights, stays
-        self._segments: dict[str, NDArray[Any]] = {}
-        memories = [aligned_bytes(space.size) for space in (row, scratch)]
-        for space, memory in zip((row, scratch), memories, strict=True):
-            for name, (offset, count) in space.segments.items():
-                part = name.removeprefix("net.")
-                dtype = np.dtype(_DTYPES.get(part, shape.dtype))
-                self._segments[part] = memory[offset : offset + count * dtype.itemsize].view(dtype)
-        self._addresses = (address(self._table), address(memories[0]), address(memories[1]))
+    def generate(
+        self,
+        steps: int,
+        *,
+        after: ArrayLike | None = None,
+        known: ArrayLike | None = None,
+        samples: int | None = None,
+        seed: int = 0,
+    ) -> Float64Array:
+        """What comes next, each output being fed back as the next step's input.
 
-    def _make_room(self, steps: int, fresh: bool) -> None:
-        """Start a sequence; without ``k2`` in a ring that holds so many steps."""
-        if self._whole and self._shape.k2 < steps:
-            kept = {name: self._segments[name].copy() for name in _KEPT}
-            self._shape = replace(self._shape, k2=steps)
-            self._take_memory()
-            for name, numbers in kept.items():
-                self._segments[name][:] = numbers
-        if fresh:
-            for name in ("v", "saved", "y", "mask", "counters"):
-                self._segments[name][:] = 0
-            fill_ring(self._shape, self._segments)
+        The model must say at each step what the next one's first inputs are. It goes on from where the
+        last sequence ended; asking changes nothing but where ``after`` is given.
+
+        Parameters
+        ----------
+        steps : int
+        after : (time, inputs) array, optional
+            A sequence to go on from, read first.
+        known : (steps, inputs - outputs) array, optional
+            The inputs behind those that are outputs, such as the hour of the day.
+        samples : int or None
+            Trajectories to draw; each feeds back what it drew. None: one, of what is most likely at each
+            step. Asks for a loss that says a distribution: ``"gaussian"`` or ``"cross_entropy"``.
+        seed : int
+            Of what is drawn; the first n of more samples are those of n.
+
+        Returns
+        -------
+        trajectories : (steps, outputs) or (samples, steps, outputs) float64
+            Of classes: 1 for the one that came, else 0. ``generation.forecast_fan`` makes quantiles of them.
+
+        Raises
+        ------
+        DataError
+            Where arrays do not fit, or where there is no sequence to go on from.
+        SettingsError
+            Where the loss says no distribution, or a step's outputs are not among its inputs.
+        """
+        if after is not None:
+            self.predict(after)
+        return generate(self._net, self._outputs, steps, known=known, samples=samples, seed=seed)
+
+    # ------------------------------------------------------------ arrays
 
     def _columns(self, inputs: ArrayLike, targets: ArrayLike | None) -> tuple[NDArray[Any], NDArray[Any]]:
         """Inputs and targets of one sequence as the kernels read them."""
-        dtype, said = self._shape.dtype, self._shape.outputs
+        dtype, said = self._net.shape.dtype, self._net.shape.outputs
         x = np.ascontiguousarray(inputs, dtype)
-        if x.ndim != 2 or x.shape[1] != self._shape.inputs or len(x) <= self._ahead:
-            least = f"(time, {self._shape.inputs}), time > {self._ahead}"
+        if x.ndim != 2 or x.shape[1] != self._net.shape.inputs or len(x) <= self._ahead:
+            least = f"(time, {self._net.shape.inputs}), time > {self._ahead}"
             raise DataError(f"inputs have the shape {x.shape}; give {least}")
         y = np.full((len(x), said), np.nan, dtype)
         if targets is not None:
@@ -320,23 +318,17 @@ class SequenceModel:
             y[: len(x) - self._ahead, : self._outputs] = given[self._ahead :]
         return x, y
 
-    def _run(self, x: NDArray[Any], y: NDArray[Any], purpose: int) -> tuple[NDArray[Any], int]:
-        """The outputs, and how many losses were differentiated."""
-        outputs = np.empty((len(x), self._shape.outputs), self._shape.dtype)
-        columns = (address(x), address(y), address(outputs))
-        _, losses = run_sequence(self._shape.tag, *self._addresses, columns, len(x), purpose)
-        return outputs, losses
-
     def _differentiate(self, inputs: ArrayLike, targets: ArrayLike) -> tuple[float, int]:
         """Leave the gradient of a whole sequence in the scratch; (mean loss, losses)."""
         x, y = self._columns(inputs, targets)
-        self._make_room(len(x), fresh=True)
-        self._table[plan.NET_K1] = len(x) if self._whole else self._shape.k1
-        outputs, losses = self._run(x, y, DIFFERENTIATE)
+        net = self._net
+        net.start(len(x))
+        net.table[plan.NET_K1] = len(x) if net.whole else net.shape.k1
+        outputs, losses = net.run(x, y, DIFFERENTIATE)
         return self._mean_loss(outputs, y), losses
 
     def _mean_loss(self, outputs: NDArray[Any], y: NDArray[Any]) -> float:
-        return self._loss.mean(outputs, y, self._training.huber)
+        return self._loss.mean(outputs, y, self._net.training.huber)
 
 
 def output_feedback(
@@ -363,12 +355,7 @@ def output_feedback(
     [[0.50375], [0.55762]]
     """
     cells = {"logistic": "rnn_logistic", "tanh": "rnn", "relu": "rnn_relu"}
-    _require_one_of("function", function, tuple(cells))
+    require_one_of("function", function, tuple(cells))
     return SequenceModel(
         cells[function], units=outputs, inputs=inputs, outputs=outputs, head=False, **options
     )
-
-
-def _require_one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise SettingsError(f"{name} is {value!r}; give one of {', '.join(known)}")

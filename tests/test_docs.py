@@ -66,11 +66,11 @@ def test_the_snippets_of_the_readme_run():
 
 
 def test_the_snippets_of_the_library_guide_print_what_stands_below_them():
-    assert run_snippets("docs/library.md") == 10
+    assert run_snippets("docs/library.md") == 12
 
 
 def test_the_snippets_of_the_networks_print_what_stands_below_them():
-    assert run_snippets("docs/networks.md") == 2
+    assert run_snippets("docs/networks.md") == 4
 
 
 def test_the_snippets_of_the_concepts_print_what_stands_below_them():

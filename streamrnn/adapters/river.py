@@ -1,7 +1,7 @@
-"""streamrnn in river's shape: an anomaly detector, a forecaster, a regressor.
+"""streamrnn in river's shape: an anomaly detector, a forecaster, a regressor; a classifier of windows.
 
-All three are one ``streamrnn.Detector`` each, wear river's verbs, and work in
-river's pipelines and evaluations. What they share:
+The classifier (``RNNClassifier``) stands for itself. The others are one ``streamrnn.Detector`` each,
+wear river's verbs, and work in river's pipelines and evaluations. What those share:
 
 Order
     They are sequence models: records are learned in the order of their arrival,
@@ -40,9 +40,10 @@ from streamrnn.errors import SettingsError
 from streamrnn.result import Result
 
 if TYPE_CHECKING:
+    from streamrnn.adapters.river_classifier import RNNClassifier
     from streamrnn.adapters.river_forecaster import RNNForecaster
 
-__all__ = ["RNNDetector", "RNNForecaster", "RNNRegressor"]
+__all__ = ["RNNClassifier", "RNNDetector", "RNNForecaster", "RNNRegressor"]
 
 _SCORES: dict[str, Callable[[Result], float]] = {
     "anomaly_score": lambda result: result.anomaly_score,
@@ -56,6 +57,10 @@ def __getattr__(name: str) -> Any:
         from streamrnn.adapters.river_forecaster import RNNForecaster
 
         return RNNForecaster
+    if name == "RNNClassifier":  # of the others' parts it needs none
+        from streamrnn.adapters.river_classifier import RNNClassifier
+
+        return RNNClassifier
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

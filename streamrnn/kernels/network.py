@@ -174,9 +174,10 @@ def open_window(cell, net, row, scratch):
     offset = load(table, plan.NET_HEAD)
     gradient = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
     clear(shift(gradient, offset), load(table, plan.NET_PARAMETERS) - offset)
-    units = load(table, plan.NET_LAYERS) * load(table, plan.NET_PADDED)
-    clear(pointer_like(scratch + load(table, plan.NET_TOP_DH), cell.one), 2 * units)
-    clear(pointer_like(scratch + load(table, plan.NET_CARRY), cell.one), units)
+    if not load(table, plan.NET_LATER):
+        units = load(table, plan.NET_LAYERS) * load(table, plan.NET_PADDED)
+        clear(pointer_like(scratch + load(table, plan.NET_TOP_DH), cell.one), 2 * units)
+        clear(pointer_like(scratch + load(table, plan.NET_CARRY), cell.one), units)
     return steps
 
 

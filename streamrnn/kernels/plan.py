@@ -26,6 +26,7 @@ from __future__ import annotations
     NET_K2,  # steps that are looked back on
     NET_FEEDBACK,  # 1: the cell reads the outputs of the step before
     NET_RECOMPUTE,  # 1: go back through activations recomputed under the current weights
+    NET_LATER,  # 1: what came after the window has left its errors of the last state (DH, CARRY)
     NET_V_STRIDE,  # elements of v in one slot
     NET_TOP_STRIDE,  # the same of the layer whose h the head reads
     NET_SAVED_STRIDE,  # elements that the cell saves in one slot
@@ -69,7 +70,7 @@ from __future__ import annotations
     NET_CLIP_VALUE,  # of each element of the gradient
     NET_HUBER,  # infinite: half squares
     NET_SIZE,
-) = range(50)
+) = range(51)
 
 # a network's int64 counters, in its row
 (

@@ -80,8 +80,8 @@ def run_sequence(cell, net, row, scratch, columns, n, purpose):
     ``columns`` are the addresses of inputs (n, inputs), of targets of the same steps'
     outputs (n, outputs), and of outputs (n, outputs; written). A step with a NaN among its
     inputs is masked. ``purpose``: only ``SAY``, ``LEARN`` every k1 steps, or ``DIFFERENTIATE``
-    the losses of the newest k1 steps, the gradient being left in the scratch. Returns its
-    sum of squares and the number of losses.
+    the losses of the newest k1 steps, the gradient being left in the scratch; with n = 0 those
+    of the window that is there. Returns its sum of squares and the number of losses.
     """
     table = int64_at(net)
     counters = int64_at(row + load(table, plan.NET_COUNTERS))

@@ -20,6 +20,7 @@ CASES = [  # name, class, input size, hidden size, options
     ("elman_tanh", torch.nn.RNN, 3, 5, {"nonlinearity": "tanh"}),
     ("elman_relu", torch.nn.RNN, 3, 5, {"nonlinearity": "relu"}),
     ("elman_stacked", torch.nn.RNN, 2, 4, {"num_layers": 2}),
+    ("gru_bidirectional_stacked", torch.nn.GRU, 2, 4, {"bidirectional": True, "num_layers": 2}),
 ]
 torch.manual_seed(0)
 out = {"torch_version": np.array(torch.__version__)}

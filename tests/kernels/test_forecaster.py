@@ -12,6 +12,7 @@ from support import Network, relative_error
 
 from streamrnn import Batch, Fleet, Settings, layout
 from streamrnn.groups import FAST_FORGETTING, group_shape
+from streamrnn.initial import initial_parameters
 from streamrnn.kernels import kalman, plan
 from streamrnn.kernels.trainers import Window
 
@@ -155,9 +156,20 @@ def test_a_network_whose_units_see_each_other_learns_what_its_twin_learns(horizo
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("cell", ["rnn", "rnn_relu"])
+@pytest.mark.parametrize("cell", ["rnn", "rnn_relu", "rnn_logistic"])
 def test_a_simple_network_under_the_filter_learns_what_its_twin_learns(cell):
     assert_the_filter_follows_its_twin((f"{cell}:4:kalman", "ar:8"), (1, 3, 6))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("cell", ["rnn", "rnn_relu", "rnn_logistic", "gru"])
+def test_the_heads_of_a_frozen_network_whose_units_see_each_other_learn_what_its_twins_learn(cell):
+    fleet, found, _, said = ran_together(("a",), "float64", 160, (f"{cell}:4:frozen", "ar:8"), (1, 3, 6))
+    assert_same_forecasts(found, said, TOLERANCE["float64"])
+    shape = fleet.layout.groups[0].network
+    flat = fleet.layout.segment(fleet.row(0), "channel0.group0.weights", shape.dtype)
+    drawn = initial_parameters(shape, fleet.settings.seed + len(fleet.layout.networks))
+    assert np.array_equal(flat, drawn)
 
 
 def assert_the_filter_follows_its_twin(networks, horizons):
