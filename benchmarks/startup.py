@@ -5,7 +5,10 @@ wall time, ``/cpu_s`` the process's CPU time, which other load disturbs less.
 Warm means that compiled kernels are on disk; cold that the cache is empty.
 Python's own bytecode is on disk in either case, as after an installation.
 
-    python benchmarks/startup.py --json startup.json
+With ``--cells`` also what it takes to compile a detector of one network of each cell, and one
+without a network (``none``); ``compile/lstm/over_none_s`` is what the cell adds.
+
+    python benchmarks/startup.py --cells --json startup.json
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from tempfile import TemporaryDirectory
 
 from common import Report, Requirement, arguments
 
+from streamrnn.kernels.cells import CELLS
+
 FIRST_ROW = "from streamrnn import Detector; Detector(channels=['value']).process_one(1.0)"
 WARM = {
     "python": ["-c", "pass"],
@@ -33,6 +38,7 @@ WARM = {
     "first_row_warm": ["-c", FIRST_ROW],
 }
 COLD = {"first_row_cold": ["-c", FIRST_ROW], "demo_cold": ["-m", "streamrnn", "replay", "--demo"]}
+ONE_NETWORK = "from streamrnn import Detector; Detector(channels=['value'], networks='{}').process_one(1.0)"
 BUSY = "demo_cold"  # measured while every core has something else to do
 
 REQUIRED = (
@@ -107,6 +113,18 @@ def cold_runs(repetitions: int) -> dict[str, list[Run]]:
     return runs
 
 
+def compile_figures() -> dict[str, float]:
+    """CPU seconds of a first record with an empty cache, by the detector's network, and of all together."""
+    figures: dict[str, float] = {}
+    for cell in ("none", *CELLS):
+        with TemporaryDirectory() as kernels:
+            done = run(["-c", ONE_NETWORK.format(cell)], kernels)
+        if done is not None:
+            figures[f"compile/{cell}/cpu_s"] = done.cpu_s
+            figures[f"compile/{cell}/over_none_s"] = done.cpu_s - figures["compile/none/cpu_s"]
+    return figures | {"compile/all/over_none_s": sum(figures[name] for name in figures if "over" in name)}
+
+
 def main(options: Namespace) -> int:
     """Measure, print, write."""
     runs = warm_runs(2 if options.quick else 11) | cold_runs(1 if options.quick else 2)
@@ -120,10 +138,16 @@ def main(options: Namespace) -> int:
         if runs[name]:
             report.figures[f"{name}/ratio"] = report.figures[f"{name}/cpu_s"] / base
     report.table("seconds; CPU time to that of importing Numba", runs, ["s", "cpu_s", "ratio"])
+    if options.cells:
+        report.figures |= compile_figures()
+        rows = [f"compile/{cell}" for cell in ("none", *CELLS, "all")]
+        report.table("a first record, kernels compiled anew", rows, ["cpu_s", "over_none_s"])
     report.write(options.json)
     passed = report.check(REQUIRED)
     return 1 if options.check and not passed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(arguments(__doc__).parse_args()))
+    parser = arguments(__doc__)
+    parser.add_argument("--cells", action="store_true", help="compile each cell, too")
+    sys.exit(main(parser.parse_args()))
