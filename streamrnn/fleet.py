@@ -160,7 +160,6 @@ class Fleet:
 
     def _in_order(self, batch: Batch) -> Results:
         """``process`` of one series, or none."""
-        self._rows.bring(np.unique(batch.series).astype(np.int64))
         call = self.new_call(len(batch)).fill(batch)
         self.run(call)
         self._sweep()
@@ -180,11 +179,21 @@ class Fleet:
         Parameters
         ----------
         call : Call
-            Of series whose states lie in memory.
+            Its series' states are brought into memory where they are not there.
         addresses : (series,) int64, optional
-            Of the rows to use, by the codes of their series.
+            Of the rows to use, by the codes of their series; nothing is checked then.
+
+        Raises
+        ------
+        DataError
+            Where the call names a series that does not exist, or more than fit into memory at once.
+        StoreError, StateError
+            Where a series can't be put into the store or taken from it.
         """
-        call.table[plan.CALL_ROWS] = address(self._rows.addresses if addresses is None else addresses)
+        if addresses is None:
+            self._bring_all_of(call)
+            addresses = self._rows.addresses
+        call.table[plan.CALL_ROWS] = address(addresses)
         call.table[plan.CALL_SCRATCH] = self._scratch_address
         self._process(self._tags, self._table_address, call.address)
 
@@ -367,6 +376,21 @@ class Fleet:
     def lives(self) -> Int64Array:
         """(series,) how often each began anew since this object was made."""
         return self._rows.lives[: len(self._keys)]
+
+    def _bring_all_of(self, call: Call) -> None:
+        """Have the states of all series of a call in memory."""
+        codes = np.unique(call.columns[plan.CALL_SERIES])
+        if len(codes) and not 0 <= codes[0] <= codes[-1] < len(self._codes):
+            raise DataError(
+                f"the call has series {codes[0]} to {codes[-1]}, the fleet has {len(self._codes)} series"
+            )
+        most = self._rows.most
+        if most and len(codes) > most:
+            raise DataError(
+                f"the call has {len(codes):,} series, memory has room for {most:,}: "
+                "process records as a batch, or raise the budget"
+            )
+        self._rows.bring(codes)
 
     def _run_lot(self, call: Call, lot: Lot) -> None:
         """Process some records of a sorted call, with all workers that there are."""
