@@ -255,7 +255,7 @@ class Detector:
     def to_bytes(self) -> bytes:
         """The whole detector as versioned bytes."""
         if self._fleet is None:
-            settings = {**self.settings.to_dict(), "channels": None}
+            settings = {**self.settings.saved(), "channels": None}
             return encode(one_row(settings, self.name, np.zeros(0, np.uint8)))
         return self._fleet.to_bytes()
 

@@ -114,12 +114,7 @@ class Fleet:
         return Census(len(self._keys), *self._rows.counts(), self._forgotten)
 
     def series(self, keys: Iterable[str]) -> NDArray[np.int32]:
-        """Codes of the keys for ``Batch.series``; a key not seen before starts a new model.
-
-        Returns
-        -------
-        codes : (n,) int32
-        """
+        """Codes of the keys, (n,) int32, for ``Batch.series``; a key not seen before starts a new model."""
         codes = []
         for key in keys:
             codes.append(self._codes.setdefault(key, len(self._keys)))
@@ -179,7 +174,6 @@ class Fleet:
         Parameters
         ----------
         call : Call
-            Its series' states are brought into memory where they are not there.
         addresses : (series,) int64, optional
             Of the rows to use, by the codes of their series; nothing is checked then.
 
@@ -187,11 +181,9 @@ class Fleet:
         ------
         DataError
             Where the call names a series that does not exist, or more than fit into memory at once.
-        StoreError, StateError
-            Where a series can't be put into the store or taken from it.
         """
         if addresses is None:
-            self._bring_all_of(call)
+            self._rows.bring_all(call.columns[plan.CALL_SERIES], len(self._codes))
             addresses = self._rows.addresses
         call.table[plan.CALL_ROWS] = address(addresses)
         call.table[plan.CALL_SCRATCH] = self._scratch_address
@@ -325,9 +317,8 @@ class Fleet:
             beside the store as it is now.
         """
         places = self._rows.places(len(self._keys), whole=whole)
-        found = map(self._rows.peek, np.flatnonzero(places == HERE).tolist())
-        columns = self._forgetting.state()
-        return encode(SavedState(self.settings.to_dict(), self._keys, list(found), places, columns))
+        found = list(map(self._rows.peek, np.flatnonzero(places == HERE).tolist()))
+        return encode(SavedState(self.settings.saved(), self._keys, found, places, self._forgetting.state()))
 
     @classmethod
     def from_bytes(cls, data: bytes, keeping: Keeping | None = None, **changes: Any) -> Fleet:
@@ -365,7 +356,7 @@ class Fleet:
         SettingsError
             Where a change is structural, or a value out of range.
         """
-        self._lay_out(Settings.from_dict(merge_settings(self.settings.to_dict(), changes)))
+        self._lay_out(Settings.from_dict(merge_settings(self.settings.saved(), changes)))
         self._rows.template = self._template
 
     def live_for(self, ttl_ns: int) -> None:
@@ -377,28 +368,13 @@ class Fleet:
         """(series,) how often each began anew since this object was made."""
         return self._rows.lives[: len(self._keys)]
 
-    def _bring_all_of(self, call: Call) -> None:
-        """Have the states of all series of a call in memory."""
-        codes = np.unique(call.columns[plan.CALL_SERIES])
-        if len(codes) and not 0 <= codes[0] <= codes[-1] < len(self._codes):
-            raise DataError(
-                f"the call has series {codes[0]} to {codes[-1]}, the fleet has {len(self._codes)} series"
-            )
-        most = self._rows.most
-        if most and len(codes) > most:
-            raise DataError(
-                f"the call has {len(codes):,} series, memory has room for {most:,}: "
-                "process records as a batch, or raise the budget"
-            )
-        self._rows.bring(codes)
-
     def _run_lot(self, call: Call, lot: Lot) -> None:
         """Process some records of a sorted call, with all workers that there are."""
         parts = [call.part(*bounds) for bounds in shards(lot, len(self._scratch))]
         for part, scratch in zip(parts, self._scratch, strict=False):
             part[plan.CALL_ROWS], part[plan.CALL_SCRATCH] = address(self._rows.addresses), address(scratch)
-        tasks = [partial(self._process, self._tags, self._table_address, address(part)) for part in parts]
-        self._keeping.workers.run(tasks)
+        tables = self._tags, self._table_address
+        self._keeping.workers.run([partial(self._process, *tables, address(part)) for part in parts])
 
     def _sweep(self) -> None:
         if len(over := self._forgetting.sweep()):

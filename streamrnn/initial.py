@@ -8,6 +8,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn import pooled
 from streamrnn.groups import FAST_FORGETTING, GroupShape, seasonal_terms
 from streamrnn.kernels import plan, season
 from streamrnn.kernels.kalman import PRIOR as FILTER_PRIOR
@@ -65,7 +66,20 @@ def fill_ring(shape: NetworkShape, segments: dict[str, NDArray[np.generic]]) -> 
 
 
 def initial_row(layout: ModelLayout) -> NDArray[np.uint8]:
-    """A fresh row; every series of a fleet starts from a copy of it."""
+    """A fresh row, by the settings' prior where there is one; every series of a fleet starts from a copy.
+
+    Raises
+    ------
+    SettingsError, StateError
+        Where the prior does not fit the settings.
+    """
+    row = _row_of_nothing(layout)
+    if layout.settings.prior is not None:
+        pooled.write(layout, row, layout.settings.prior)
+    return row
+
+
+def _row_of_nothing(layout: ModelLayout) -> NDArray[np.uint8]:
     row = aligned_bytes(layout.row_bytes)
     settings = layout.settings
     layout.segment(row, "counters", np.int64)[plan.STEP_TIME] = plan.NO_TIME

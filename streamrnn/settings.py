@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from types import NoneType
 from typing import Any
 
 from streamrnn.errors import SettingsError
 from streamrnn.networks import NetworkSpec, parse
 from streamrnn.presets import PRESETS
+from streamrnn.prior import Prior
 
 __all__ = ["Settings"]
 
@@ -32,6 +34,7 @@ _LONGEST_SEASON = 65_536
 _LAG_UNIT = 8  # lags fill whole vectors of float64
 _STRUCTURAL = (
     "channels", "preset", "networks", "hidden", "k1", "k2", "recompute", "horizons", "lags", "season", "seed",
+    "prior",
 )  # fmt: skip
 
 
@@ -76,6 +79,9 @@ class Settings:
         ``"auto"`` looks for one, up to 682 records, ``"off"`` does not.
     seed : int
         Structural. Seed of the initial weights, 0 to 2^63 - 1.
+    prior : Prior or None
+        Structural. What series begin from instead of nothing: a file of ``streamrnn prior fit``,
+        fitted on other series with these structural settings, but for ``seed``.
     false_alarms : str, float or None
         Tunable. A budget of events in the series' own time (``"1/week"``,
         ``"3/day"``) or the share of normal records that may alarm (``1e-4``).
@@ -113,6 +119,7 @@ class Settings:
     lags: int = 8
     season: int | str = "auto"
     seed: int = 0
+    prior: Prior | None = None
     false_alarms: str | float | None = None
     coverage: float = 0.95
     learn_anomalies: bool = True
@@ -134,6 +141,10 @@ class Settings:
         _set(self, "k1", self.k1 or min(preset.k1, self.k2))
         _whole("k1", self.k1, 1, self.k2)
         _whole("seed", self.seed, 0, 2**63 - 1)
+        if isinstance(self.prior, str):  # of a saved state, which has the rest elsewhere
+            _set(self, "prior", Prior(self.prior))
+        if not isinstance(self.prior, (Prior, NoneType)):
+            raise SettingsError(f"prior is {type(self.prior).__name__}; give a Prior")
         _whole("lags", self.lags, _LAG_UNIT, 64)
         if self.lags % _LAG_UNIT:
             raise SettingsError(f"lags is {self.lags}; give a multiple of {_LAG_UNIT}")
@@ -180,7 +191,13 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """All settings, by name, of types that JSON knows."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["prior"] = self.prior and self.prior.digest
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    def saved(self) -> dict[str, Any]:
+        """The same with the prior itself, as a saved state holds it."""
+        return {**self.to_dict(), "prior": self.prior}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Settings:
