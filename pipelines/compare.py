@@ -29,7 +29,7 @@ from streamrnn.settings import Settings
 __all__ = ["AUTOREGRESSION", "Comparison", "Contender", "Detection", "ForecastError", "compare", "contenders"]
 
 AUTOREGRESSION = "ar:24"
-_DEFAULT = (*CELLS, *PRESETS)
+_DEFAULT = (*CELLS, *(preset for preset in PRESETS if preset != "shared"))  # which needs a prior
 
 
 @dataclass(frozen=True)

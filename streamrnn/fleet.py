@@ -14,7 +14,7 @@ from streamrnn.call import Call
 from streamrnn.errors import DataError
 from streamrnn.feedback import Feedback, Position, Signature
 from streamrnn.forgetting import Forgetting
-from streamrnn.initial import initial_row
+from streamrnn.initial import initial_row, initial_scratch
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import bind
 from streamrnn.kernels.step import newest_forecasts, process_batch
@@ -72,7 +72,7 @@ class Fleet:
         self.layout = ModelLayout(settings)
         self._template = initial_row(self.layout)
         count = self._keeping.workers.count
-        self._scratch = [aligned_bytes(self.layout.scratch.size) for _ in range(count)]
+        self._scratch = [initial_scratch(self.layout) for _ in range(count)]
         self._scratch_address, self._table_address = address(self._scratch[0]), address(self.layout.table)
         self._tags = self.layout.tags
 

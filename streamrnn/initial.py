@@ -79,6 +79,24 @@ def initial_row(layout: ModelLayout) -> NDArray[np.uint8]:
     return row
 
 
+def initial_scratch(layout: ModelLayout) -> NDArray[np.uint8]:
+    """Scratch for a worker, with the networks that all series share.
+
+    Raises
+    ------
+    SettingsError, StateError
+        Where the prior that they come from is missing, or does not fit the settings.
+    """
+    scratch = aligned_bytes(layout.scratch.size)
+    shared = [(i, shape) for i, shape in enumerate(layout.networks) if shape.shared]
+    for i, shape in shared:
+        names = ("v", "target")
+        fill_ring(shape, {n: layout.scratch.view(scratch, f"network{i}.{n}", shape.dtype) for n in names})
+    if shared:
+        pooled.write_shared(layout, scratch)
+    return scratch
+
+
 def _row_of_nothing(layout: ModelLayout) -> NDArray[np.uint8]:
     row = aligned_bytes(layout.row_bytes)
     settings = layout.settings
@@ -102,7 +120,8 @@ def _row_of_nothing(layout: ModelLayout) -> NDArray[np.uint8]:
         pairs = layout.segment(row, "pairs", np.float64).reshape(-1, size)
         pairs[:, novelty.CODES :].view(np.float32)[:] = novelty.NOWHERE
     for i, shape in enumerate(layout.networks):
-        _fill_network(layout, row, f"network{i}", shape, settings.seed + i)
+        if not shape.shared:
+            _fill_network(layout, row, f"network{i}", shape, settings.seed + i)
         _fill_readout(layout, row, f"readout{i}", (shape.hidden, shape.outputs, settings.lags))
     if layout.groups:
         for d in range(channels):

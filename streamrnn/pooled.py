@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.errors import StateError
+from streamrnn.errors import SettingsError, StateError
 from streamrnn.groups import FAST_FORGETTING, seasonal_terms
 from streamrnn.layout import ModelLayout
 from streamrnn.prior import Prior
 from streamrnn.scoring import autoregression, fusion, tail
+from streamrnn.settings import Settings
 from streamrnn.tables import FORGETTING, NetworkShape
 
 RESIDUALS = 16  # errors that their pooled size counts as
@@ -69,8 +71,17 @@ def readouts(layout: ModelLayout) -> Iterator[Readout]:
             yield Readout(name, FAST_FORGETTING[e], hidden, extra, 1, group.regressors)
 
 
+def fitting(settings: Settings) -> Settings:
+    """The settings that a prior is fitted with: those that it is for, but with shared networks that learn."""
+    networks = tuple(name.removesuffix(":shared") for name in settings.networks)
+    return replace(settings, networks=networks, prior=None)
+
+
 def parts(layout: ModelLayout) -> Iterator[Part]:
-    """All that a prior holds, in the order of its numbers; it follows from the settings alone."""
+    """All that a prior holds, in the order of its numbers; it follows from the settings alone.
+
+    For a layout of ``fitting`` settings.
+    """
 
     def whole(segment: str, dtype: type[np.generic] = np.float64) -> Part:
         return Part(segment, (0,), layout.row.segments[segment][1], dtype)
@@ -110,7 +121,36 @@ def write(layout: ModelLayout, row: Row, prior: Prior) -> None:
     StateError
         Where its numbers are not as many as these settings ask for, or not finite.
     """
-    prior.check_fits(layout.settings.structural(), len(layout.settings.channels))
+    for part, values in _numbers(layout.settings, prior):
+        if part.segment in layout.row.segments:
+            for start in part.starts:
+                layout.segment(row, part.segment, part.dtype)[start : start + part.size] = values
+    layout.segment(row, "residuals", np.int64)[:] = RESIDUALS
+
+
+def write_shared(layout: ModelLayout, scratch: Row) -> None:
+    """Put the weights of the settings' prior to where all series share them.
+
+    Raises
+    ------
+    SettingsError, StateError
+        As ``write``, or where there is no prior.
+    """
+    prior = layout.settings.prior
+    if prior is None:
+        raise SettingsError(
+            f"networks {', '.join(layout.settings.networks)} share the weights of a prior; "
+            "give one that streamrnn prior fit wrote with the same settings"
+        )
+    for part, values in _numbers(layout.settings, prior):
+        if part.segment in layout.scratch.segments:
+            layout.scratch.view(scratch, part.segment, part.dtype)[:] = values
+
+
+def _numbers(settings: Settings, prior: Prior) -> Iterator[tuple[Part, NDArray[Any]]]:
+    """A prior's parts and their numbers."""
+    prior.check_fits(settings.structural(), len(settings.channels))
+    layout = ModelLayout(fitting(settings))
     numbers, needed = prior.numbers, sum(p.size * np.dtype(p.dtype).itemsize for p in parts(layout))
     if len(numbers) != needed:
         raise StateError(
@@ -123,6 +163,4 @@ def write(layout: ModelLayout, row: Row, prior: Prior) -> None:
         at += values.nbytes
         if not np.isfinite(values).all():
             raise StateError(f"the prior's {part.segment} has numbers that are not finite; fit it anew")
-        for start in part.starts:
-            layout.segment(row, part.segment, part.dtype)[start : start + part.size] = values
-    layout.segment(row, "residuals", np.int64)[:] = RESIDUALS
+        yield part, values

@@ -26,7 +26,7 @@ from streamrnn.errors import DataError
 from streamrnn.fleet import Fleet
 from streamrnn.initial import initial_row
 from streamrnn.layout import ModelLayout
-from streamrnn.pooled import Readout, networks, read, readouts
+from streamrnn.pooled import Readout, fitting, networks, read, readouts
 from streamrnn.prior import FITS, Prior
 from streamrnn.records import Batch
 from streamrnn.scoring import autoregression, fusion, tail
@@ -34,7 +34,7 @@ from streamrnn.settings import Settings
 from streamrnn.space import LANES, round_up
 from streamrnn.tables import PRIOR
 
-__all__ = ["fit_prior"]
+__all__ = ["blank_prior", "fit_prior"]
 
 _ROUNDS, _WINDOW = 24, 1000
 _LONGEST = 5000  # records of each series in the last pass
@@ -67,18 +67,18 @@ def fit_prior(batches: Sequence[Batch], settings: Settings) -> Prior:
     DataError
         Where no series has 200 records.
     """
-    settings = replace(settings, prior=None, learn_anomalies=True)
+    learning = replace(fitting(settings), learn_anomalies=True)
     series = [one for one in _apart(batches) if len(one) >= _FEWEST]
     if not series:
         raise DataError(f"no series has {_FEWEST} records; a prior is pooled from series that have")
-    layout = ModelLayout(settings)
+    layout = ModelLayout(learning)
     weights = [layout.segment(initial_row(layout), f"{name}.weights", shape.dtype).astype(np.float64)
                for name, shape in networks(layout)]  # fmt: skip
     for n in range(_ROUNDS):
         windows = [_window(one, n) for one in series]
-        rows = _learned(settings, windows, weights)[1]
+        rows = _learned(learning, windows, weights)[1]
         weights = _mean_weights(layout, rows, [len(window) for window in windows])
-    still = replace(settings, learning_rate=0.0)
+    still = replace(learning, learning_rate=0.0)
     young, old = _learned(still, [_some(one, 0, _LONGEST) for one in series], weights)
     start = initial_row(layout)
     _set_weights(layout, start, weights)
@@ -86,8 +86,21 @@ def fit_prior(batches: Sequence[Batch], settings: Settings) -> Prior:
         _pool_readout(layout, readout, old, start)
     _pool_regressions(layout, old, start)
     _pool_scores(layout, young, start)
+    return _prior_of(settings, series, read(layout, start))
+
+
+def blank_prior(settings: Settings) -> Prior:
+    """A prior of nothing: what a series begins from without one, and weights as they are drawn.
+
+    It lets the cost of networks that series share be measured before there is a fitted one.
+    """
+    layout = ModelLayout(fitting(settings))
+    return _prior_of(settings, [], read(layout, initial_row(layout)))
+
+
+def _prior_of(settings: Settings, series: Sequence[Batch], numbers: bytes) -> Prior:
     fitted = {**{name: settings.to_dict()[name] for name in FITS}, "channels": len(settings.channels)}
-    return Prior.of(fitted, len(series), sum(map(len, series)), read(layout, start))
+    return Prior.of(fitted, len(series), sum(map(len, series)), numbers)
 
 
 # ---------------------------------------------------------------- series

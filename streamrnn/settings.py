@@ -7,9 +7,8 @@ new state. Tunable settings may change under a running model.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from types import NoneType
 from typing import Any
 
 from streamrnn.errors import SettingsError
@@ -49,7 +48,8 @@ class Settings:
     preset : str
         Structural. Networks and memories for a purpose: ``"default"``; ``"forecast"`` for the best
         forecasts at some three times the cost; ``"light"`` for many series: one small network
-        and short memories in 20 KB a series of one channel.
+        and short memories in 20 KB a series of one channel; ``"shared"``, the same in 14 KB with the
+        weights of a ``prior`` that it must have.
     networks : sequence of str
         Structural. The networks themselves; empty is the preset's. An entry is
         ``cell``, ``cell:units``, ``cell:unitsxlayers`` or ``cell:units:training``. Cells ``"lstm"``,
@@ -134,17 +134,14 @@ class Settings:
         _set(self, "networks", _names("networks", self.networks or default))
         if len(set(self.channels)) != len(self.channels):
             raise SettingsError(f"channels names one channel twice: {list(self.channels)}")
-        _ = self.specs
+        _check_together(self.specs)
         _whole("hidden", self.hidden, 0, 512)
         _set(self, "k2", self.k2 or preset.k2)
         _whole("k2", self.k2, 1, 4096)
         _set(self, "k1", self.k1 or min(preset.k1, self.k2))
         _whole("k1", self.k1, 1, self.k2)
         _whole("seed", self.seed, 0, 2**63 - 1)
-        if isinstance(self.prior, str):  # of a saved state, which has the rest elsewhere
-            _set(self, "prior", Prior(self.prior))
-        if not isinstance(self.prior, (Prior, NoneType)):
-            raise SettingsError(f"prior is {type(self.prior).__name__}; give a Prior")
+        _set(self, "prior", _prior(self.prior))
         _whole("lags", self.lags, _LAG_UNIT, 64)
         if self.lags % _LAG_UNIT:
             raise SettingsError(f"lags is {self.lags}; give a multiple of {_LAG_UNIT}")
@@ -211,6 +208,12 @@ class Settings:
         return cls(**values)
 
 
+def _check_together(specs: Sequence[NetworkSpec]) -> None:
+    """Whether these can be the networks of one model."""
+    if len({spec.training for spec in specs if not spec.forecasts}) > 1:
+        raise SettingsError("some networks are shared and others adam; make all shared, or none")
+
+
 def _set(settings: Settings, name: str, value: object) -> None:
     object.__setattr__(settings, name, value)
 
@@ -220,6 +223,14 @@ def _names(name: str, given: str | Iterable[str]) -> tuple[str, ...]:
     if not values or not all(isinstance(value, str) for value in values):
         raise SettingsError(f"{name} is {given!r}; give one name or several")
     return values
+
+
+def _prior(given: object) -> Prior | None:
+    if isinstance(given, str):  # of a saved state, which has the rest elsewhere
+        return Prior(given)
+    if given is not None and not isinstance(given, Prior):
+        raise SettingsError(f"prior is {type(given).__name__}; give a Prior")
+    return given
 
 
 def _whole(name: str, value: object, low: int, high: int, *words: str) -> None:

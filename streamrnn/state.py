@@ -260,7 +260,7 @@ def _indices(layout: ModelLayout) -> list[tuple[str, Any, int, type[np.generic]]
         ("feedback", feedback.TEMPLATES, preset.templates),
         ("feedback", feedback.EVENTS, most),
     ]
-    for i in range(len(layout.networks)):
+    for i in (i for i, shape in enumerate(layout.networks) if not shape.shared):
         whole += [
             (f"network{i}.counters", plan.COUNT_SLOT, settings.k2),
             (f"network{i}.counters", plan.COUNT_FILLED, settings.k2),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -12,14 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamrnn import Batch, DataError, Detector, Fleet, Prior, Settings, SettingsError, StateError, pooling
+from streamrnn.adapters.weights import weights_of
 from streamrnn.initial import initial_row
 from streamrnn.layout import ModelLayout
-from streamrnn.pooled import readouts
-from streamrnn.pooling import fit_prior
+from streamrnn.pipelines.threads import Threads
+from streamrnn.pooled import fitting, readouts
+from streamrnn.pooling import blank_prior, fit_prior
 from streamrnn.spill import Keeping
 
 MINUTE = 60 * 10**9
 LINEAR = Settings(hidden=0, season="off")
+SHARED = Settings(preset="shared")
 MIXED = Settings(
     channels=("a", "b"), networks=("gru", "diagonal_lstm:5", "ar:8"), hidden=5, horizons=(1, 3), k2=4
 )
@@ -49,6 +53,11 @@ def prior():
 @pytest.fixture(scope="module")
 def mixed():
     return fit_prior([batch_of([alike(code, 700, 2) for code in range(3)])], MIXED)
+
+
+@pytest.fixture(scope="module")
+def shared():
+    return blank_prior(SHARED)  # of a fitted one only the numbers are others
 
 
 def sealed(body):
@@ -127,14 +136,19 @@ def test_series_that_are_too_short_make_no_prior():
 # ---------------------------------------------------------------- one model
 
 
-def test_a_fleet_that_begins_from_a_prior_gives_the_bits_of_detectors_also_spilled_and_saved(prior):
-    settings = replace(LINEAR, prior=prior)
+@pytest.mark.parametrize("which", ["prior", "shared"])
+def test_a_fleet_that_begins_from_a_prior_gives_the_bits_of_detectors_also_spilled_and_saved(which, request):
+    prior = request.getfixturevalue(which)
+    options = {"preset": "shared"} if which == "shared" else {"hidden": 0, "season": "off"}
+    settings = Settings(**options, prior=prior)
     values = [alike(code, 400) for code in range(20, 26)]
     batch = batch_of(values)
     order = np.argsort(batch.times, kind="stable")
     whole = run(_fleet(settings), some(batch, order))
     keeping = Keeping(2 * Fleet.bytes_per_series(settings), DictSpill())
     assert_same(run(_fleet(settings, keeping), some(batch, order), cuts=(3, 700, 1111)), whole)
+    with closing(Threads(3)) as workers:
+        assert_same(run(_fleet(settings, Keeping(workers=workers)), some(batch, order), cuts=(900,)), whole)
     began = _fleet(settings)
     first = run(began, some(batch, order[:1000]))
     again = Fleet.from_bytes(began.to_bytes())  # without the file
@@ -142,7 +156,7 @@ def test_a_fleet_that_begins_from_a_prior_gives_the_bits_of_detectors_also_spill
     rest = run(again, some(batch, order[1000:]))
     assert_same({name: np.concatenate([first[name], rest[name]]) for name in first}, whole)
     for code, mine in enumerate(values):
-        detector = Detector(prior=prior, **{"hidden": 0, "season": "off"})
+        detector = Detector(prior=prior, **options)
         times = (np.arange(400) * MINUTE).astype("datetime64[ns]")
         found = detector.process_many(mine, times)
         rows = batch.series[order] == code
@@ -154,6 +168,38 @@ def _fleet(settings, keeping=None):
     fleet = Fleet(settings, keeping)
     fleet.series(f"s{code}" for code in range(6))
     return fleet
+
+
+def test_a_shared_network_says_what_a_copy_in_each_row_would_that_never_learns(shared):
+    values = [alike(code, 250) for code in range(90, 93)]
+    for series in values:
+        series[100:103] = np.nan  # masked steps
+    batch = batch_of(values)
+    batch = some(batch, np.argsort(batch.times, kind="stable"))
+    copied = replace(fitting(SHARED), prior=blank_prior(fitting(SHARED)), learning_rate=0.0)
+    assert_same(run(_fleet(replace(SHARED, prior=shared)), batch), run(_fleet(copied), batch))
+
+
+def test_the_row_of_a_series_has_no_weights_that_it_shares_and_fits_what_is_said_of_it(shared):
+    layout = ModelLayout(replace(SHARED, prior=shared))
+    assert layout.row.segments["network0.h"][1] == 16 and "network0.weights" not in layout.row.segments
+    assert Fleet.bytes_per_series(SHARED) < 14_000 < Fleet.bytes_per_series(Settings(preset="light"))
+
+
+def test_shared_networks_need_a_prior_and_stand_alone_and_have_cells_whose_state_is_h():
+    with pytest.raises(SettingsError, match="share the weights of a prior"):
+        Fleet(SHARED)
+    with pytest.raises(SettingsError, match="make all shared, or none"):
+        Settings(networks=("rnn:7:shared", "gru"))
+    with pytest.raises(SettingsError, match="shared is for gru, rnn"):
+        Settings(networks=("lstm:7:shared",))
+
+
+def test_weights_that_all_series_share_are_nobodys_to_set(shared):
+    fleet = Fleet(replace(SHARED, prior=shared))
+    fleet.series(["a"])
+    with pytest.raises(DataError, match="all series share"):
+        weights_of(fleet, "a")
 
 
 def test_a_forgotten_series_and_one_that_is_new_after_a_restart_begin_from_the_prior(prior):

@@ -46,6 +46,7 @@ from __future__ import annotations
     NET_MASK,
     NET_COUNTERS,  # int64
     NET_POWERS,  # float64: beta1^t, beta2^t of Adam
+    NET_STATE,  # h of a shared network, all whose other offsets are into the scratch
     # byte offsets into the scratch, which all rows share
     NET_ERRORS,
     NET_GRADIENT,
@@ -69,7 +70,7 @@ from __future__ import annotations
     NET_CLIP_VALUE,  # of each element of the gradient
     NET_HUBER,  # infinite: half squares
     NET_SIZE,
-) = range(50)
+) = range(51)
 
 # a network's int64 counters, in its row
 (
