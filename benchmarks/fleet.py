@@ -9,6 +9,7 @@ Beside them, at 100 series: River's ``HalfSpaceTrees`` and a dictionary of detec
 
 from __future__ import annotations
 
+import gc
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -143,6 +144,7 @@ def detectors() -> Contender:
 
 def resident(settings: Settings, n: int) -> tuple[float, float]:
     """Megabytes that a fleet of n series took, and those over what the formula says."""
+    gc.collect()  # of the fleet before
     before = memory_mb()
     fleet = warmed(settings, n)
     taken = memory_mb() - before
