@@ -9,9 +9,11 @@ Beside them, at 100 series: River's ``HalfSpaceTrees`` and a dictionary of detec
 
 from __future__ import annotations
 
+import gc
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 from common import Contender, Report, Requirement, arguments, in_turn, memory_mb
@@ -19,11 +21,17 @@ from numpy.typing import NDArray
 from river.anomaly import HalfSpaceTrees
 
 from streamrnn import Batch, Detector, Fleet, Settings
+from streamrnn.pooling import fit_prior
 
-COUNTS = {"light": (1, 100, 1_000, 10_000, 100_000), "default": (1, 100, 1_000, 10_000)}
-QUICK_COUNTS = {"light": (1, 100), "default": (1, 100)}
+COUNTS = {
+    "light": (1, 100, 1_000, 10_000, 100_000),
+    "shared": (1, 100, 1_000, 10_000, 100_000),
+    "default": (1, 100, 1_000, 10_000),
+}
+QUICK_COUNTS = {"light": (1, 100), "shared": (1, 100), "default": (1, 100)}
 BATCH, ROUNDS, SEEN = 8_192, 9, 2_000
 FLAT_SERIES, FLAT_RECORDS = 1_000, 10_000_000
+FITTED = 8  # series of the prior
 OTHERS, OTHERS_BATCH = 100, 1_000  # series; records of a run
 _MINUTE_NS = 60_000_000_000
 
@@ -37,6 +45,10 @@ REQUIRED = (
     Requirement("light/100000/resident_over_formula", "<=", 1.1),
     Requirement("light/100000/resident_over_formula", ">=", 0.9),
     Requirement("light/flat", "<=", 1.02),
+    Requirement("shared/10000/vs_single", "<=", 3.5),
+    Requirement("shared/10000/of_light", "<=", 1.0),
+    Requirement("shared/bytes", "<=", 14_336),
+    Requirement("shared/100000/resident_over_formula", "<=", 1.1),
 )
 
 
@@ -59,6 +71,19 @@ def batches(n: int, size: int) -> Iterator[Batch]:
         at[order] = seen[series[order]] + np.arange(size) - first
         np.add.at(seen, series, 1)
         yield Batch(series, at * _MINUTE_NS, value_of(series, at)[:, None], np.zeros(size, np.int32), at)
+
+
+def settings_of(preset: str) -> Settings:
+    """A preset; with a prior of other series, where its networks need one."""
+    settings = Settings(preset=preset)
+    if preset != "shared":
+        return settings
+    at, none = np.arange(SEEN), np.zeros(SEEN, np.int32)
+    others = []
+    for code in range(FITTED):
+        codes = none + np.int32(code)
+        others.append(Batch(codes, at * _MINUTE_NS, value_of(codes + 1_000_000, at)[:, None], none, at))
+    return replace(settings, prior=fit_prior(others, settings))
 
 
 def warmed(settings: Settings, n: int) -> Fleet:
@@ -119,6 +144,7 @@ def detectors() -> Contender:
 
 def resident(settings: Settings, n: int) -> tuple[float, float]:
     """Megabytes that a fleet of n series took, and those over what the formula says."""
+    gc.collect()  # of the fleet before
     before = memory_mb()
     fleet = warmed(settings, n)
     taken = memory_mb() - before
@@ -138,11 +164,12 @@ def growth(settings: Settings, records: int) -> float:
 
 def measured(counts: dict[str, tuple[int, ...]], quick: bool) -> dict[str, float]:
     """Every figure."""
-    settings = {preset: Settings(preset=preset) for preset in counts}
+    settings = {preset: settings_of(preset) for preset in counts}
     figures = {f"{preset}/bytes": float(Fleet.bytes_per_series(each)) for preset, each in settings.items()}
-    most = max(counts["light"])
-    taken, ratio = resident(settings["light"], most)
-    figures |= {f"light/{most}/resident_mb": taken, f"light/{most}/resident_over_formula": ratio}
+    for preset in ("light", "shared"):
+        most = max(counts[preset])
+        taken, ratio = resident(settings[preset], most)
+        figures |= {f"{preset}/{most}/resident_mb": taken, f"{preset}/{most}/resident_over_formula": ratio}
     figures["light/flat"] = growth(settings["light"], FLAT_RECORDS // (200 if quick else 1))
     contenders = [
         Contender(f"{preset}/{n}", work(warmed(settings[preset], n), n, BATCH), BATCH)
@@ -157,6 +184,8 @@ def measured(counts: dict[str, tuple[int, ...]], quick: bool) -> dict[str, float
             figures[f"{preset}/{n}/vs_single"] = times[f"{preset}/{n}"] / times[f"{preset}/1"]
             if preset != "default" and n in counts["default"]:
                 figures[f"{preset}/{n}/of_default"] = times[f"{preset}/{n}"] / times[f"default/{n}"]
+            if preset == "shared":
+                figures[f"{preset}/{n}/of_light"] = times[f"{preset}/{n}"] / times[f"light/{n}"]
     for other in ("half_space_trees", "detectors"):
         figures[f"light/{OTHERS}/{other}_over"] = times[f"{other}/{OTHERS}"] / times[f"light/{OTHERS}"]
     return figures
@@ -167,7 +196,7 @@ def main(options: Namespace) -> int:
     counts = QUICK_COUNTS if options.quick else COUNTS
     report = Report(measured(counts, options.quick))
     rows = [f"{preset}/{n}" for preset, sizes in counts.items() for n in sizes]
-    columns = ("us", "records_per_s", "vs_single", "of_default")
+    columns = ("us", "records_per_s", "vs_single", "of_default", "of_light")
     rows += [f"{other}/{OTHERS}" for other in ("half_space_trees", "detectors")]
     report.table("series, random order", rows, columns)
     report.table("memory", counts, ("bytes", "flat"))

@@ -14,6 +14,7 @@ from streamrnn.connectors.options import RecordOptions
 from streamrnn.errors import SettingsError
 from streamrnn.pipelines.fleet_settings import FleetTable
 from streamrnn.pipelines.options import FLEET, PAGES, PICTURES, RECORD, SETTINGS
+from streamrnn.pipelines.priors import with_prior
 from streamrnn.pipelines.settings import convert, load_settings
 from streamrnn.settings import Settings
 
@@ -40,7 +41,7 @@ def given_options(arguments: argparse.Namespace) -> tuple[RecordOptions, dict[st
         said = load_settings(arguments.settings)
         given, options = {**said.record.options(), **given}, {**said.settings(), **options}
         fleet = {**msgspec.to_builtins(said.fleet), **fleet}
-    record = RecordOptions(**given)
+    record, options = RecordOptions(**given), with_prior(options)
     Settings.from_dict(options)  # whatever is wrong with them is better said before a file is read
     return record, options, convert({"fleet": fleet}, "the command line").fleet
 

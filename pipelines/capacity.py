@@ -7,7 +7,7 @@ import os
 import re
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from streamrnn.errors import SettingsError
 from streamrnn.fleet import Fleet
 from streamrnn.pipelines.words import count
+from streamrnn.pooling import blank_prior
 from streamrnn.records import Batch
 from streamrnn.settings import Settings
 
@@ -152,7 +153,12 @@ def rate_of(text: str) -> float:
 
 
 def measured(settings: Settings, series: int) -> Measured:
-    """Score records of at most 500 series in random order for some seconds."""
+    """Score records of at most 500 series in random order for some seconds.
+
+    Where networks need a prior and there is none yet, one of nothing serves: it costs the same.
+    """
+    if settings.prior is None and any(spec.training == "shared" for spec in settings.specs):
+        settings = replace(settings, prior=blank_prior(settings))
     fleet = Fleet(settings)
     base = _resident_bytes()
     n = max(1, min(series, _MOST_SERIES, _MOST_BYTES // fleet.layout.row_bytes))

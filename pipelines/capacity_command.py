@@ -9,6 +9,7 @@ from streamrnn.errors import SettingsError
 from streamrnn.pipelines.arguments import said_of
 from streamrnn.pipelines.durations import bytes_of
 from streamrnn.pipelines.options import SETTINGS
+from streamrnn.pipelines.priors import with_prior
 from streamrnn.settings import Settings
 
 __all__ = ["run"]
@@ -27,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name in ("series", "channels"):
         if getattr(arguments, name) < 1:
             raise SettingsError(f"--{name} is {getattr(arguments, name)}; give at least 1")
-    options = said_of(arguments, SETTINGS)
+    options = with_prior(said_of(arguments, SETTINGS))
     channels = [f"channel-{d}" for d in range(arguments.channels)]
     settings = Settings.from_dict({**options, "channels": channels})
     from streamrnn.fleet import Fleet

@@ -90,7 +90,7 @@ class Recorder:
             snapshot=self._store.newest_snapshot if saved else 0,
             series=series,
             lives=fleet.lives[:series].copy(),
-            settings=fleet.settings.to_dict(),
+            settings=fleet.settings.saved(),
         )
         self._parts: list[Part] = []
         self._bytes = 0

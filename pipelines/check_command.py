@@ -44,6 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(found_text([first], each=False, tz=settings.record.tz))
     _look_at(live.source)
     model = Settings.from_dict({**settings.settings(), "channels": live.channels})
+    if model.prior is not None:
+        model.prior.check_fits(model.structural(), len(live.channels))
+        print(f"prior     of {count(model.prior.series, 'series', 'series')}")
     needed = Fleet.bytes_per_series(model)
     print(f"model     {len(live.channels)} channels, {needed:,} bytes a series")
     if settings.fleet.budget is not None:

@@ -29,7 +29,7 @@ from streamrnn.settings import Settings
 __all__ = ["AUTOREGRESSION", "Comparison", "Contender", "Detection", "ForecastError", "compare", "contenders"]
 
 AUTOREGRESSION = "ar:24"
-_DEFAULT = (*CELLS, *PRESETS)
+_DEFAULT = (*CELLS, *(preset for preset in PRESETS if preset != "shared"))  # which needs a prior
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def contenders(entries: Sequence[str], options: Mapping[str, Any]) -> dict[str, 
     >>> [settings.networks for settings in contenders(["gru:8+ar:24"], {}).values()]
     [('ar:24',), ('gru:8', 'ar:24')]
     """
-    shared = {name: value for name, value in options.items() if name not in ("networks", "preset")}
+    shared = {name: value for name, value in options.items() if name not in ("networks", "preset", "prior")}
     chosen = list(entries or _DEFAULT)
     if twice := next((entry for entry in chosen if chosen.count(entry) > 1), None):
         raise SettingsError(f"--networks names {twice!r} twice; leave one out")

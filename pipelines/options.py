@@ -20,9 +20,12 @@ PICTURES = (".png", ".svg", ".pdf")
 PAGES = (".html", ".htm")
 SETTINGS = (
     *("false_alarms", "horizons", "preset", "networks", "hidden", "season"),
-    *("seed", "coverage", "learn_anomalies"),
+    *("seed", "prior", "coverage", "learn_anomalies"),
 )
-SHARED = tuple(name for name in SETTINGS if name not in ("preset", "networks"))  # by all of a comparison
+SHARED = tuple(
+    name for name in SETTINGS if name not in ("preset", "networks", "prior")
+)  # by all of a comparison
+FITTED = ("horizons", "preset", "networks", "hidden", "season", "seed")  # what a prior depends on
 RECORD = (
     *("time", "time_format", "tz", "values", "key", "label", "missing"),
     *("delimiter", "decimal", "encoding", "sort"),
@@ -93,6 +96,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     check.add_argument("file", metavar="PIPELINE.toml", help="the pipeline file")
     _add_capacity(commands)
+    _add_prior(commands)
     add_alerts(commands)
     add_simulate(commands)
     add_watch(commands)
@@ -148,6 +152,30 @@ def _add_capacity(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     add("--budget", metavar="SIZE", help="memory for the states of series, such as 2GB (default: no bound)")
     add("--json", action="store_true", help="print one JSON object")
     _add_settings(capacity.add_argument_group("settings of the detector"))
+
+
+def _add_prior(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    prior = commands.add_parser(
+        "prior",
+        help="pool what series have in common, for others to begin from",
+        description="Priors: files that new series begin from instead of nothing (--prior).",
+        allow_abbrev=False,
+    )
+    verbs = prior.add_subparsers(dest="verb", metavar="VERB", title="verbs", required=True)
+    fit = verbs.add_parser(
+        "fit",
+        help="fit one on recorded series",
+        description="Pool the networks' weights and other numbers without a unit of recorded series into a "
+        "file. All their records are held in memory: some 40 bytes each, and 8 a value. Each series of a "
+        "prior needs 200 records at least; ten series of 2,000 are a good number.",
+        epilog=_EXIT_CODES,
+        allow_abbrev=False,
+    )
+    _add_input(fit)
+    fit.add_argument("-o", "--output", metavar="FILE", default="prior.bin", help="default: %(default)s")
+    fit.add_argument("--json", action="store_true", help="print one JSON object of what was fitted")
+    _add_record(fit.add_argument_group("what the table is (default: found out)"))
+    _add_settings(fit.add_argument_group("settings of those that will begin from it"), FITTED)
 
 
 def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -309,6 +337,11 @@ def _add_settings(group: argparse._ArgumentGroup, names: Sequence[str] = SETTING
         help="records of a season; auto looks for one, up to 682 records, off does not (default: auto)",
     )
     add("--seed", metavar="N", type=int, help="seed of the initial weights (default: 0)")
+    add(
+        "--prior",
+        metavar="FILE",
+        help="what new series begin from, of streamrnn prior fit with the same settings (default: nothing)",
+    )
     add("--coverage", metavar="SHARE", type=float, help="share of values in intervals (default: .95)")
     add(
         "--learn-anomalies",

@@ -31,6 +31,7 @@ from streamrnn.pipelines.alert_settings import (
 )
 from streamrnn.pipelines.durations import Duration, seconds
 from streamrnn.pipelines.fleet_settings import FleetTable
+from streamrnn.pipelines.priors import with_prior
 from streamrnn.pipelines.secrets import Secret
 from streamrnn.settings import Settings
 
@@ -170,6 +171,7 @@ class Model(_Table, frozen=True):
     lags: int | None = None
     season: int | str | None = None
     seed: int | None = None
+    prior: Annotated[str | None, Meta(description="a file of streamrnn prior fit")] = None
 
 
 class Detect(_Table, frozen=True):
@@ -263,8 +265,8 @@ class PipelineSettings(_Table, frozen=True):
     log: Log = Log()
 
     def settings(self) -> dict[str, Any]:
-        """What the detector's ``Settings`` takes, by name."""
-        return {**msgspec.to_builtins(self.model), **self.detect.options()}
+        """What the detector's ``Settings`` takes, by name; SettingsError where the prior cannot be read."""
+        return with_prior({**msgspec.to_builtins(self.model), **self.detect.options()})
 
 
 TABLES = {"record": Record, "model": Model, "detect": Detect, "fleet": FleetTable}

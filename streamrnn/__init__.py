@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from streamrnn.feedback import Feedback, Position
     from streamrnn.fleet import Fleet
+    from streamrnn.prior import Prior
     from streamrnn.records import Batch, Results
     from streamrnn.result import Expectation, Forecast, Result, Season
     from streamrnn.settings import Settings
@@ -39,6 +40,7 @@ _HOMES = {
     "Fleet": "fleet",
     "Forecast": "result",
     "Position": "feedback",
+    "Prior": "prior",
     "Result": "result",
     "Results": "records",
     "Season": "result",
@@ -62,6 +64,7 @@ __all__ = [
     "Fleet",
     "Forecast",
     "Position",
+    "Prior",
     "Result",
     "Results",
     "RetriableError",

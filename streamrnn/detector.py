@@ -114,14 +114,14 @@ class Detector:
         """
         fleet = self._started(x)
         self._fill(x, time)
-        fleet.run(self._call)
+        fleet.run(self._call, self._row_at)
         return self._result()
 
     def learn_one(self, x: Any, time: Any = None) -> None:
         """``process_one`` without its result."""
         fleet = self._started(x)
         self._fill(x, time)
-        fleet.run(self._call)
+        fleet.run(self._call, self._row_at)
 
     def score_one(self, x: Any, time: Any = None) -> float:
         """The ``anomaly_score`` that the record would get now, learning nothing; NaN while warming."""
@@ -255,7 +255,7 @@ class Detector:
     def to_bytes(self) -> bytes:
         """The whole detector as versioned bytes."""
         if self._fleet is None:
-            settings = {**self.settings.to_dict(), "channels": None}
+            settings = {**self.settings.saved(), "channels": None}
             return encode(one_row(settings, self.name, np.zeros(0, np.uint8)))
         return self._fleet.to_bytes()
 
@@ -306,6 +306,7 @@ class Detector:
         fleet.series([self.name])
         self._fleet = fleet
         self._call = fleet.new_call(1)
+        self._row_at = np.array([address(fleet.row(0))])  # of the one row, which never moves
         self._trial = aligned_bytes(fleet.layout.row_bytes)
         self._trial_at = np.array([address(self._trial)])
         self._counters = fleet.layout.segment(fleet.row(0), "counters", np.int64)

@@ -14,7 +14,7 @@ from streamrnn.call import Call
 from streamrnn.errors import DataError
 from streamrnn.feedback import Feedback, Position, Signature
 from streamrnn.forgetting import Forgetting
-from streamrnn.initial import initial_row
+from streamrnn.initial import initial_row, initial_scratch
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import bind
 from streamrnn.kernels.step import newest_forecasts, process_batch
@@ -72,7 +72,7 @@ class Fleet:
         self.layout = ModelLayout(settings)
         self._template = initial_row(self.layout)
         count = self._keeping.workers.count
-        self._scratch = [aligned_bytes(self.layout.scratch.size) for _ in range(count)]
+        self._scratch = [initial_scratch(self.layout) for _ in range(count)]
         self._scratch_address, self._table_address = address(self._scratch[0]), address(self.layout.table)
         self._tags = self.layout.tags
 
@@ -114,12 +114,7 @@ class Fleet:
         return Census(len(self._keys), *self._rows.counts(), self._forgotten)
 
     def series(self, keys: Iterable[str]) -> NDArray[np.int32]:
-        """Codes of the keys for ``Batch.series``; a key not seen before starts a new model.
-
-        Returns
-        -------
-        codes : (n,) int32
-        """
+        """Codes of the keys, (n,) int32, for ``Batch.series``; a key not seen before starts a new model."""
         codes = []
         for key in keys:
             codes.append(self._codes.setdefault(key, len(self._keys)))
@@ -160,7 +155,6 @@ class Fleet:
 
     def _in_order(self, batch: Batch) -> Results:
         """``process`` of one series, or none."""
-        self._rows.bring(np.unique(batch.series).astype(np.int64))
         call = self.new_call(len(batch)).fill(batch)
         self.run(call)
         self._sweep()
@@ -180,11 +174,18 @@ class Fleet:
         Parameters
         ----------
         call : Call
-            Of series whose states lie in memory.
         addresses : (series,) int64, optional
-            Of the rows to use, by the codes of their series.
+            Of the rows to use, by the codes of their series; nothing is checked then.
+
+        Raises
+        ------
+        DataError
+            Where the call names a series that does not exist, or more than fit into memory at once.
         """
-        call.table[plan.CALL_ROWS] = address(self._rows.addresses if addresses is None else addresses)
+        if addresses is None:
+            self._rows.bring_all(call.columns[plan.CALL_SERIES], len(self._codes))
+            addresses = self._rows.addresses
+        call.table[plan.CALL_ROWS] = address(addresses)
         call.table[plan.CALL_SCRATCH] = self._scratch_address
         self._process(self._tags, self._table_address, call.address)
 
@@ -316,9 +317,8 @@ class Fleet:
             beside the store as it is now.
         """
         places = self._rows.places(len(self._keys), whole=whole)
-        found = map(self._rows.peek, np.flatnonzero(places == HERE).tolist())
-        columns = self._forgetting.state()
-        return encode(SavedState(self.settings.to_dict(), self._keys, list(found), places, columns))
+        found = list(map(self._rows.peek, np.flatnonzero(places == HERE).tolist()))
+        return encode(SavedState(self.settings.saved(), self._keys, found, places, self._forgetting.state()))
 
     @classmethod
     def from_bytes(cls, data: bytes, keeping: Keeping | None = None, **changes: Any) -> Fleet:
@@ -356,7 +356,7 @@ class Fleet:
         SettingsError
             Where a change is structural, or a value out of range.
         """
-        self._lay_out(Settings.from_dict(merge_settings(self.settings.to_dict(), changes)))
+        self._lay_out(Settings.from_dict(merge_settings(self.settings.saved(), changes)))
         self._rows.template = self._template
 
     def live_for(self, ttl_ns: int) -> None:
@@ -373,8 +373,8 @@ class Fleet:
         parts = [call.part(*bounds) for bounds in shards(lot, len(self._scratch))]
         for part, scratch in zip(parts, self._scratch, strict=False):
             part[plan.CALL_ROWS], part[plan.CALL_SCRATCH] = address(self._rows.addresses), address(scratch)
-        tasks = [partial(self._process, self._tags, self._table_address, address(part)) for part in parts]
-        self._keeping.workers.run(tasks)
+        tables = self._tags, self._table_address
+        self._keeping.workers.run([partial(self._process, *tables, address(part)) for part in parts])
 
     def _sweep(self) -> None:
         if len(over := self._forgetting.sweep()):

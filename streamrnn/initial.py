@@ -8,6 +8,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from streamrnn import pooled
 from streamrnn.groups import FAST_FORGETTING, GroupShape, seasonal_terms
 from streamrnn.kernels import plan, season
 from streamrnn.kernels.kalman import PRIOR as FILTER_PRIOR
@@ -65,7 +66,38 @@ def fill_ring(shape: NetworkShape, segments: dict[str, NDArray[np.generic]]) -> 
 
 
 def initial_row(layout: ModelLayout) -> NDArray[np.uint8]:
-    """A fresh row; every series of a fleet starts from a copy of it."""
+    """A fresh row, by the settings' prior where there is one; every series of a fleet starts from a copy.
+
+    Raises
+    ------
+    SettingsError, StateError
+        Where the prior does not fit the settings.
+    """
+    row = _row_of_nothing(layout)
+    if layout.settings.prior is not None:
+        pooled.write(layout, row, layout.settings.prior)
+    return row
+
+
+def initial_scratch(layout: ModelLayout) -> NDArray[np.uint8]:
+    """Scratch for a worker, with the networks that all series share.
+
+    Raises
+    ------
+    SettingsError, StateError
+        Where the prior that they come from is missing, or does not fit the settings.
+    """
+    scratch = aligned_bytes(layout.scratch.size)
+    shared = [(i, shape) for i, shape in enumerate(layout.networks) if shape.shared]
+    for i, shape in shared:
+        names = ("v", "target")
+        fill_ring(shape, {n: layout.scratch.view(scratch, f"network{i}.{n}", shape.dtype) for n in names})
+    if shared:
+        pooled.write_shared(layout, scratch)
+    return scratch
+
+
+def _row_of_nothing(layout: ModelLayout) -> NDArray[np.uint8]:
     row = aligned_bytes(layout.row_bytes)
     settings = layout.settings
     layout.segment(row, "counters", np.int64)[plan.STEP_TIME] = plan.NO_TIME
@@ -88,7 +120,8 @@ def initial_row(layout: ModelLayout) -> NDArray[np.uint8]:
         pairs = layout.segment(row, "pairs", np.float64).reshape(-1, size)
         pairs[:, novelty.CODES :].view(np.float32)[:] = novelty.NOWHERE
     for i, shape in enumerate(layout.networks):
-        _fill_network(layout, row, f"network{i}", shape, settings.seed + i)
+        if not shape.shared:
+            _fill_network(layout, row, f"network{i}", shape, settings.seed + i)
         _fill_readout(layout, row, f"readout{i}", (shape.hidden, shape.outputs, settings.lags))
     if layout.groups:
         for d in range(channels):

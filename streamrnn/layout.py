@@ -16,6 +16,7 @@ from streamrnn.groups import FAST_CLIP, FAST_FORGETTING, forecaster_table, group
 from streamrnn.kernels import plan
 from streamrnn.kernels.features import PER_CHANNEL, SHARED
 from streamrnn.kernels.scaler import WINDOW
+from streamrnn.networks import NetworkSpec
 from streamrnn.presets import PRESETS, Preset
 from streamrnn.scoring import (
     alert,
@@ -61,11 +62,9 @@ class ModelLayout:
                 hidden=settings.hidden if spec.units is None else spec.units,
                 inputs=PER_CHANNEL * len(settings.channels) + SHARED,
                 outputs=len(settings.channels),
-                k1=settings.k1,
-                k2=settings.k2,
-                recompute=settings.recompute,
                 taps=settings.lags,
                 layers=spec.layers,
+                **_learning(spec, settings),
             )
             for spec in settings.specs
             if not spec.forecasts
@@ -196,7 +195,11 @@ class ModelLayout:
             read = ReadoutShape(
                 shape.hidden, shape.outputs, self.settings.lags, self.settings.horizons, *pace
             )
-            nets.append(network_table(shape, training, self.row, self.scratch, f"network{i}"))
+            space = self.scratch if shape.shared else self.row
+            nets.append(network_table(shape, training, space, self.scratch, f"network{i}"))
+            if shape.shared:
+                size = np.dtype(shape.dtype).itemsize
+                nets[i][plan.NET_STATE] = self.row.take(f"network{i}.h", shape.padded, size)
             reads.append(read_table(read, self.row, self.scratch, f"readout{i}"))
         return nets, reads
 
@@ -220,5 +223,11 @@ class ModelLayout:
 
     def segment(self, row: NDArray[np.uint8], name: str, dtype: type[np.generic]) -> NDArray[Any]:
         """A named segment of a row, as an array that shares its memory."""
-        offset, count = self.row.segments[name]
-        return row[offset : offset + count * np.dtype(dtype).itemsize].view(dtype)
+        return self.row.view(row, name, dtype)
+
+
+def _learning(spec: NetworkSpec, settings: Settings) -> dict[str, Any]:
+    """What of a network's shape follows from how it learns."""
+    if spec.training == "shared":
+        return {"k1": 1, "k2": 1, "adam": False, "shared": True}
+    return {"k1": settings.k1, "k2": settings.k2, "recompute": settings.recompute}

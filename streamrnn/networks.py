@@ -10,7 +10,8 @@ from streamrnn.errors import SettingsError
 CELLS = ("lstm", "gru", "diagonal_lstm", "rnn", "rnn_relu", "rnn_logistic", "jordan", "tdnn")
 FORMS = "cell, cell:units, cell:unitsxlayers, cell:units:training, or ar:lags"
 
-_TRAININGS = ("adam", "adam_heads", "kalman", "kalman_units", "frozen")
+_TRAININGS = ("adam", "adam_heads", "kalman", "kalman_units", "frozen", "shared")
+_SHARED_CELLS = ("gru", "rnn", "rnn_relu", "rnn_logistic")  # whose state is h alone
 _OF_CELL = {"diagonal_lstm": "kalman"}  # how a cell learns where nothing else is said; the others: Adam
 _ADAM_ALONE = ("jordan", "tdnn")  # what they see of the past is no h, which the filter asks for
 _MOST_UNITS, _MOST_LAGS, MOST_LAYERS = 512, 64, 4
@@ -27,7 +28,8 @@ class NetworkSpec:
     units : int or None
         None: the setting ``hidden``.
     training : str
-        ``"adam"``: a network of the detector, with a head of its own and slow readouts.
+        ``"adam"``: a network of the detector, with a head of its own and slow readouts. ``"shared"``:
+        the same with the prior's weights, one copy for all series, which never learn.
         The others: a network of each channel's forecaster, with fast heads. ``"adam_heads"``: Adam on
         what these heads missed, through a window of 8 steps; ``"kalman"``: a filter
         with a block of covariance for each gate of each unit; ``"kalman_units"``: one for each unit of
@@ -47,7 +49,7 @@ class NetworkSpec:
     @property
     def forecasts(self) -> bool:
         """Whether it belongs to the forecasters of the channels."""
-        return self.training != "adam"
+        return self.training not in ("adam", "shared")
 
 
 def parse(text: str) -> NetworkSpec:
@@ -87,6 +89,8 @@ def parse(text: str) -> NetworkSpec:
         raise SettingsError(
             f"networks has {text!r}; kalman_units is for diagonal_lstm; give {cell}:12:kalman"
         )
+    if training == "shared" and cell not in _SHARED_CELLS:
+        raise SettingsError(f"networks has {text!r}; shared is for {', '.join(_SHARED_CELLS)}")
     return NetworkSpec(cell, units, training, layers=layers)
 
 

@@ -16,7 +16,7 @@ class Preset:
     one, several : tuple of str
         The networks of one channel and of several. The alerts of one channel hear its networks.
     k1, k2 : int
-        Of the detector's networks, where the settings say nothing.
+        Of the detector's networks, where the settings say nothing; of shared ones while a prior is fitted.
     pairs : int
         Codes that each memory of pairs has room for (``scoring/novelty.py``).
     longest : int
@@ -43,5 +43,8 @@ PRESETS = {
     "forecast": Preset(("lstm", "gru", *_BEST), _BEST),
     "light": Preset(
         ("rnn:7",), ("rnn:7",), k1=4, k2=4, pairs=144, longest=25, recalls=False, events=4, templates=2
+    ),
+    "shared": Preset(
+        ("rnn:7:shared",), ("rnn:7:shared",), pairs=144, longest=25, recalls=False, events=4, templates=2
     ),
 }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.errors import StateError
+from streamrnn.errors import DataError, StateError
 from streamrnn.slab import Slab
 from streamrnn.space import Int64Array, address, aligned_bytes
 from streamrnn.spill import SpillStore
@@ -115,6 +115,24 @@ class Rows:
                 self._spill.drop(self._keys[code])
                 self.stored[code] = False
                 self.restored += 1
+
+    def bring_all(self, series: Int64Array, known: int) -> None:
+        """Have the rows of the series of some records in memory.
+
+        Raises
+        ------
+        DataError
+            Where one of them is not among the ``known`` series, or they do not fit all at once.
+        """
+        codes = np.unique(series)
+        if len(codes) and not 0 <= codes[0] <= codes[-1] < known:
+            raise DataError(f"the call has series {codes[0]} to {codes[-1]}, the fleet has {known} series")
+        if self.most and len(codes) > self.most:
+            raise DataError(
+                f"the call has {len(codes):,} series, memory has room for {self.most:,}: "
+                "process records as a batch, or raise the budget"
+            )
+        self.bring(codes)
 
     def places(self, codes: int, *, whole: bool) -> Row:
         """(codes,) uint8: where the rows of the first series are; if whole, those in the store are here."""

@@ -7,13 +7,14 @@ new state. Tunable settings may change under a running model.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from streamrnn.errors import SettingsError
 from streamrnn.networks import NetworkSpec, parse
 from streamrnn.presets import PRESETS
+from streamrnn.prior import Prior
 
 __all__ = ["Settings"]
 
@@ -32,6 +33,7 @@ _LONGEST_SEASON = 65_536
 _LAG_UNIT = 8  # lags fill whole vectors of float64
 _STRUCTURAL = (
     "channels", "preset", "networks", "hidden", "k1", "k2", "recompute", "horizons", "lags", "season", "seed",
+    "prior",
 )  # fmt: skip
 
 
@@ -46,7 +48,8 @@ class Settings:
     preset : str
         Structural. Networks and memories for a purpose: ``"default"``; ``"forecast"`` for the best
         forecasts at some three times the cost; ``"light"`` for many series: one small network
-        and short memories in 20 KB a series of one channel.
+        and short memories in 20 KB a series of one channel; ``"shared"``, the same in 14 KB with the
+        weights of a ``prior`` that it must have.
     networks : sequence of str
         Structural. The networks themselves; empty is the preset's. An entry is
         ``cell``, ``cell:units``, ``cell:unitsxlayers`` or ``cell:units:training``. Cells ``"lstm"``,
@@ -76,6 +79,9 @@ class Settings:
         ``"auto"`` looks for one, up to 682 records, ``"off"`` does not.
     seed : int
         Structural. Seed of the initial weights, 0 to 2^63 - 1.
+    prior : Prior or None
+        Structural. What series begin from instead of nothing: a file of ``streamrnn prior fit``,
+        fitted on other series with these structural settings, but for ``seed``.
     false_alarms : str, float or None
         Tunable. A budget of events in the series' own time (``"1/week"``,
         ``"3/day"``) or the share of normal records that may alarm (``1e-4``).
@@ -113,6 +119,7 @@ class Settings:
     lags: int = 8
     season: int | str = "auto"
     seed: int = 0
+    prior: Prior | None = None
     false_alarms: str | float | None = None
     coverage: float = 0.95
     learn_anomalies: bool = True
@@ -127,13 +134,14 @@ class Settings:
         _set(self, "networks", _names("networks", self.networks or default))
         if len(set(self.channels)) != len(self.channels):
             raise SettingsError(f"channels names one channel twice: {list(self.channels)}")
-        _ = self.specs
+        _check_together(self.specs)
         _whole("hidden", self.hidden, 0, 512)
         _set(self, "k2", self.k2 or preset.k2)
         _whole("k2", self.k2, 1, 4096)
         _set(self, "k1", self.k1 or min(preset.k1, self.k2))
         _whole("k1", self.k1, 1, self.k2)
         _whole("seed", self.seed, 0, 2**63 - 1)
+        _set(self, "prior", _prior(self.prior))
         _whole("lags", self.lags, _LAG_UNIT, 64)
         if self.lags % _LAG_UNIT:
             raise SettingsError(f"lags is {self.lags}; give a multiple of {_LAG_UNIT}")
@@ -180,7 +188,13 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """All settings, by name, of types that JSON knows."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["prior"] = self.prior and self.prior.digest
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    def saved(self) -> dict[str, Any]:
+        """The same with the prior itself, as a saved state holds it."""
+        return {**self.to_dict(), "prior": self.prior}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Settings:
@@ -194,6 +208,12 @@ class Settings:
         return cls(**values)
 
 
+def _check_together(specs: Sequence[NetworkSpec]) -> None:
+    """Whether these can be the networks of one model."""
+    if len({spec.training for spec in specs if not spec.forecasts}) > 1:
+        raise SettingsError("some networks are shared and others adam; make all shared, or none")
+
+
 def _set(settings: Settings, name: str, value: object) -> None:
     object.__setattr__(settings, name, value)
 
@@ -203,6 +223,14 @@ def _names(name: str, given: str | Iterable[str]) -> tuple[str, ...]:
     if not values or not all(isinstance(value, str) for value in values):
         raise SettingsError(f"{name} is {given!r}; give one name or several")
     return values
+
+
+def _prior(given: object) -> Prior | None:
+    if isinstance(given, str):  # of a saved state, which has the rest elsewhere
+        return Prior(given)
+    if given is not None and not isinstance(given, Prior):
+        raise SettingsError(f"prior is {type(given).__name__}; give a Prior")
+    return given
 
 
 def _whole(name: str, value: object, low: int, high: int, *words: str) -> None:

@@ -4,7 +4,8 @@ Format 2, little-endian: magic (8 bytes), format (uint32), length of the header
 (uint32), header (JSON: settings, keys, bytes of a row, lengths of the columns), where
 each series' row is (uint8: ``NOWHERE``, ``HERE``, ``STORED``), the rows that are here, columns
 of int64, CRC-32 of all that comes before it (uint32). Format 1, written where every row
-is here and there are no columns, has neither lengths nor places.
+is here and there are no columns, has neither lengths nor places. The prior that series
+begin from is a column, so that a state needs no other file.
 
 A state is read with sizes computed from its settings, and every number of a row
 that kernels use as an index is checked, so bytes from elsewhere can be wrong but
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from streamrnn.errors import SettingsError, StateError
 from streamrnn.kernels import plan
 from streamrnn.layout import ModelLayout
+from streamrnn.prior import Prior
 from streamrnn.scoring import alert, feedback, novelty
 from streamrnn.settings import Settings
 
@@ -34,6 +36,7 @@ FORMAT = 2
 NOWHERE, HERE, STORED = range(3)
 _PREFIX = struct.Struct("<8sII")
 _CRC = struct.Struct("<I")
+_PRIOR = "prior"  # name of its column
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class SavedState:
     Attributes
     ----------
     settings : dict
-        As ``Settings.to_dict`` gave them; ``channels`` is None where no record came.
+        As ``Settings.saved`` gave them; ``channels`` is None where no record came.
     keys : list of str
         Keys of the series, in the order of their rows.
     rows : sequence of (row bytes,) uint8
@@ -64,15 +67,20 @@ class SavedState:
 def encode(state: SavedState) -> bytes:
     """A state as bytes, and no memory beside theirs; the same state gives the same bytes."""
     size = state.rows[0].size if len(state.rows) else 0
-    header: dict[str, Any] = {"settings": state.settings, "keys": list(state.keys), "row_bytes": size}
+    settings, columns = dict(state.settings), dict(state.columns)
+    if isinstance(prior := settings.get("prior"), Prior):
+        settings["prior"] = prior.digest
+        if prior.data:
+            columns[_PRIOR] = _as_column(prior.data)
+    header: dict[str, Any] = {"settings": settings, "keys": list(state.keys), "row_bytes": size}
     places, version = b"", 1
-    if state.columns or (state.places != HERE).any():
-        header["columns"] = {name: len(column) for name, column in state.columns.items()}
+    if columns or (state.places != HERE).any():
+        header["columns"] = {name: len(column) for name, column in columns.items()}
         places, version = state.places.tobytes(), FORMAT
     text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
     parts: list[Any] = [_PREFIX.pack(MAGIC, version, len(text)), text, places]
     parts += [np.ascontiguousarray(row).data for row in state.rows if row.size]
-    parts += [column.tobytes() for _, column in sorted(state.columns.items())]
+    parts += [column.tobytes() for _, column in sorted(columns.items())]
     checksum = 0
     for part in parts:
         checksum = zlib.crc32(part, checksum)
@@ -129,7 +137,26 @@ def _unpacked(header: dict[str, Any], sizes: dict[str, int], body: memoryview, v
     for name, length in sorted(sizes.items()):
         columns[name] = np.frombuffer(body[at : at + 8 * length], np.int64)
         at += 8 * length
-    return SavedState(header["settings"], keys, list(rows.reshape(here, size)), places, columns)
+    settings = header["settings"]
+    if (column := columns.pop(_PRIOR, None)) is not None:
+        settings = {**settings, "prior": _prior_of(column, settings.get("prior"))}
+    return SavedState(settings, keys, list(rows.reshape(here, size)), places, columns)
+
+
+def _as_column(data: bytes) -> NDArray[np.int64]:
+    """Bytes as int64: how many, then they, filled up."""
+    filled = struct.pack("<q", len(data)) + data + bytes(-len(data) % 8)
+    return np.frombuffer(filled, np.int64)
+
+
+def _prior_of(column: NDArray[np.int64], digest: object) -> Prior:
+    """The prior that a state brings along."""
+    if not len(column) or not 0 <= column[0] <= column[1:].nbytes:
+        raise StateError("the state's header does not fit what follows it")
+    prior = Prior.from_bytes(column[1:].tobytes()[: column[0]])
+    if prior.digest != digest:
+        raise StateError("the prior in the state is not the one that its settings name")
+    return prior
 
 
 def place_of(read: Callable[[int, int], bytes], code: int, series: int, row_bytes: int) -> tuple[int, int]:
@@ -233,7 +260,7 @@ def _indices(layout: ModelLayout) -> list[tuple[str, Any, int, type[np.generic]]
         ("feedback", feedback.TEMPLATES, preset.templates),
         ("feedback", feedback.EVENTS, most),
     ]
-    for i in range(len(layout.networks)):
+    for i in (i for i, shape in enumerate(layout.networks) if not shape.shared):
         whole += [
             (f"network{i}.counters", plan.COUNT_SLOT, settings.k2),
             (f"network{i}.counters", plan.COUNT_FILLED, settings.k2),

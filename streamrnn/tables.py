@@ -11,6 +11,7 @@ from streamrnn.kernels import losses, plan
 from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.cells.protocol import CellSpec
 from streamrnn.kernels.cells.stack import Stack
+from streamrnn.kernels.ensemble import Shared
 from streamrnn.space import LANES, UNIT, Int64Array, Space, round_up
 
 # The readout's constants (``docs/how-it-works.md`` tells what was measured).
@@ -74,6 +75,7 @@ class NetworkShape:
     older: int = 0  # steps that the ring keeps beyond k2
     taps: int = 8  # steps whose inputs a cell sees that sees earlier ones
     layers: int = 1
+    shared: bool = False  # whether all series have the same weights, which lie beside the scratch
 
     @property
     def spec(self) -> CellSpec:
@@ -148,6 +150,8 @@ class NetworkShape:
     def tag(self) -> object:
         """The value that selects this network's kernels."""
         one = self.dtype(1)
+        if self.shared:
+            return Shared(self.spec.tag(one))
         return self.spec.tag(one) if self.layers == 1 else Stack(one, self.spec.tag(one))
 
 

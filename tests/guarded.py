@@ -8,7 +8,7 @@ from unittest import mock
 import numpy as np
 
 from streamrnn.call import Call
-from streamrnn.initial import initial_row
+from streamrnn.initial import initial_row, initial_scratch
 from streamrnn.kernels import plan
 from streamrnn.layout import ModelLayout
 from streamrnn.records import Batch, Results
@@ -83,7 +83,7 @@ class GuardedModel:
             self.layout = ModelLayout(settings)
         self.n_series = n_series
         self.slab = Arena.of(np.tile(initial_row(self.layout), n_series))
-        self.scratch = Arena(self.layout.scratch.size)
+        self.scratch = Arena.of(initial_scratch(self.layout))
         self.table = Arena.of(self.layout.table)
         for zone in self._zones():
             zone[:] = CANARY

@@ -92,7 +92,7 @@ class Autoregression:
         bound = auto._CLIP * np.sqrt(before + auto.SMALLEST_ERROR)
         if squared > auto._ABSURD * (before + auto.SMALLEST_ERROR):
             weight *= of_error
-        forget = 1.0 - (1.0 - auto._FORGETTING) * weight
+        forget = 1.0 - (1.0 - auto.FORGETTING) * weight
         product = self.inverse @ self.x
         gains = product / (forget / weight + self.x @ product)
         grows = np.trace(self.inverse) <= auto._TRACE_BOUND * auto.TERMS

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamrnn import Batch, DataError, Fleet, SettingsError, StateError
+from streamrnn.kernels.plan import CALL_SERIES
 from streamrnn.slab import Slab
 from streamrnn.spill import Keeping
 
@@ -123,6 +124,30 @@ def test_what_comes_back_from_a_store_is_checked_before_a_kernel_sees_it():
         keeping.spill.states[key] = state[:-64]
     with pytest.raises(StateError, match="its settings need"):
         run(fleet, records(50, 2))
+
+
+@pytest.mark.parametrize("keeping", [None, "within"])
+def test_running_a_call_brings_states_that_are_not_in_memory(keeping):
+    batch = records(300, 20)
+    fleet = fleet_of(20, within(5) if keeping else None)
+    expected = run(fleet_of(20), batch)
+    for start in range(0, 300, 5):  # at most five series at once
+        call = fleet.new_call(5).fill(some(batch, slice(start, start + 5)))
+        fleet.run(call)
+        np.testing.assert_array_equal(call.results().p_value, expected["p_value"][start : start + 5])
+
+
+def test_a_call_of_series_that_do_not_exist_or_do_not_fit_is_refused():
+    fleet = fleet_of(20, within(5))
+    for code in (-1, 20):
+        call = fleet.new_call(20).fill(records(20, 20))
+        call.columns[CALL_SERIES][7] = code
+        with pytest.raises(DataError, match="the fleet has 20 series"):
+            fleet.run(call)
+    call.columns[CALL_SERIES][:] = np.arange(20)
+    with pytest.raises(DataError, match="memory has room for 5"):
+        fleet.run(call)
+    assert fleet.census.in_memory == 0
 
 
 def test_looking_at_a_series_moves_nothing():

@@ -133,6 +133,8 @@ def _place(
     if shape is None:
         shape = layout.groups[place].network
         name = f"channel{settings.channels.index(channel or settings.channels[0])}.group{place}"
+    if shape.shared:
+        raise DataError(f"network {network} has no weights of its own: all series share those of the prior")
     row = fleet.row(fleet.keys.index(key))
     return shape, layout.segment(row, f"{name}.weights", np.float32)
 

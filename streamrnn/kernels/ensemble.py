@@ -3,12 +3,16 @@
 A model's networks are a tuple of cell tags of different types, over which no
 loop can run: each function below handles the first and passes on the rest, and
 Numba compiles one version for each length.
+
+The networks of a model may be *shared*: their weights are those of a prior, one copy for all series
+beside the scratch, and never learn. A row has their h alone. It goes into the one ring there
+is before a step, always at the same slot, and comes out of it behind; readouts learn as ever.
 """
 
 from __future__ import annotations
 
 from math import nan
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba.extending import overload
 
@@ -17,9 +21,27 @@ from streamrnn.kernels.compiling import inlined, kernel, woven
 from streamrnn.kernels.network import due, go_back, hidden_address, input_address, open_window, step, update
 from streamrnn.kernels.readout import find_errors, predict, update_gains, update_weights
 from streamrnn.kernels.slots import next_slot
-from streamrnn.kernels.vector import float64_at, int64_at, load, never_inline, pointer_like, shift, store
+from streamrnn.kernels.vector import (
+    float64_at,
+    int64_at,
+    lanes,
+    load,
+    load_vector,
+    never_inline,
+    pointer_like,
+    shift,
+    store,
+    store_vector,
+)
 
 _FLAGS: Any = {"error_model": "numpy"}
+_SHARED_SLOT = 1  # of two, in which every step of a shared network is made
+
+
+class Shared(NamedTuple):
+    """Tag of the kernels of a shared network, around that of its cell."""
+
+    cell: Any
 
 
 def teach_all(cells: Any, i: int, model: int, row: int, scratch: int, places: Any) -> Any:
@@ -73,18 +95,41 @@ def target_ring(cell, row, net):
     return pointer_like(row + load(int64_at(net), plan.NET_TARGET), cell.one)
 
 
-@kernel
-def teach_first(cell, i, model, row, scratch, places):
-    """Network ``i``'s readout learns, gains, then weights of each horizon; its targets join its ring."""
-    never_inline()
+@inlined
+def _teach_readout(model, row, scratch, i, places):
+    """The readout of network ``i`` learns: gains, then the weights of each horizon."""
     newest, any_target, horizons = places
-    table, net, read = int64_at(model), _network_table(model, i), _read_table(model, i)
+    table, read = int64_at(model), _read_table(model, i)
     channels = load(table, plan.MODEL_CHANNELS)
     changes = float64_at(scratch + load(table, plan.MODEL_CHANGES))
     if any_target:
         update_gains(read, row, scratch, newest, changes)
     find_errors(read, row, scratch, newest, horizons, (changes, channels))
     update_weights(read, row, scratch, newest, horizons)
+
+
+@kernel
+def teach_shared(tag, i, model, row, scratch, places):
+    """The readout of shared network ``i`` learns; there is nothing to go back for."""
+    never_inline()
+    _teach_readout(model, row, scratch, i, places)
+    return 0
+
+
+@inlined
+def leave_shared(tag, i, model, row, scratch, places):
+    """Shared networks do not learn."""
+    return 0
+
+
+@kernel
+def teach_first(cell, i, model, row, scratch, places):
+    """Network ``i``'s readout learns; its targets join its ring."""
+    never_inline()
+    table, net = int64_at(model), _network_table(model, i)
+    channels = load(table, plan.MODEL_CHANNELS)
+    changes = float64_at(scratch + load(table, plan.MODEL_CHANGES))
+    _teach_readout(model, row, scratch, i, places)
     net_table = int64_at(net)
     now = load(int64_at(row + load(net_table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
     target = shift(target_ring(cell, row, net), now * channels)
@@ -112,23 +157,57 @@ def step_first(cell, i, model, row, scratch, places):
     """Network ``i`` takes one step and its readouts forecast."""
     never_inline()
     slot, masked = places
-    table, net, read = int64_at(model), _network_table(model, i), _read_table(model, i)
-    inputs = float64_at(scratch + load(table, plan.MODEL_INPUTS))
+    table, net = int64_at(model), _network_table(model, i)
     net_table = int64_at(net)
     counters = int64_at(row + load(net_table, plan.NET_COUNTERS))
     now = next_slot(load(counters, plan.COUNT_SLOT), load(net_table, plan.NET_SLOTS))
-    place = input_address(cell, net, row, now)
-    for j in range(load(net_table, plan.NET_INPUTS)):
-        store(place, j, load(inputs, j))
+    _write_inputs(model, scratch, net, input_address(cell, net, row, now))
     target = shift(target_ring(cell, row, net), now * load(table, plan.MODEL_CHANNELS))
     for d in range(load(table, plan.MODEL_CHANNELS)):
         store(target, d, nan)  # until it comes true, and for good where it is not learned from
     step(cell, net, row, masked)
+    _forecast(model, row, i, hidden_address(cell, net, row, now), slot)
+    return 0
+
+
+@kernel
+def step_shared(tag, i, model, row, scratch, places):
+    """Shared network ``i`` takes one step from the row's h, in the ring of all; its readouts forecast."""
+    never_inline()
+    slot, masked = places
+    cell, net = tag.cell, _network_table(model, i)
+    table = int64_at(net)
+    store(int64_at(scratch + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT, _SHARED_SLOT - 1)
+    _write_inputs(model, scratch, net, input_address(cell, net, scratch, _SHARED_SLOT))
+    h = pointer_like(row + load(table, plan.NET_STATE), cell.one)
+    before = hidden_address(cell, net, scratch, _SHARED_SLOT - 1)
+    for j in range(0, load(table, plan.NET_PADDED), lanes(h)):
+        store_vector(before, j, load_vector(h, j))
+    step(cell, net, scratch, masked)
+    after = hidden_address(cell, net, scratch, _SHARED_SLOT)
+    for j in range(0, load(table, plan.NET_PADDED), lanes(h)):
+        store_vector(h, j, load_vector(after, j))
+    _forecast(model, row, i, h, slot)
+    return 0
+
+
+@inlined
+def _write_inputs(model, scratch, net, place):
+    """The record's inputs, to a slot of a network."""
+    inputs = float64_at(scratch + load(int64_at(model), plan.MODEL_INPUTS))
+    for j in range(load(int64_at(net), plan.NET_INPUTS)):
+        store(place, j, load(inputs, j))
+
+
+@inlined
+def _forecast(model, row, i, h, slot):
+    """Forecasts of network ``i``'s readouts; they join the ring where no forecaster speaks to users."""
+    table, read = int64_at(model), _read_table(model, i)
     values = float64_at(row + load(table, plan.MODEL_VALUE))
     lags = float64_at(row + load(table, plan.MODEL_LAG_VALUES))
-    predict(read, row, slot, hidden_address(cell, net, row, now), (lags, lags), values)
+    predict(read, row, slot, h, (lags, lags), values)
     if load(table, plan.MODEL_FORECASTER) > 0:
-        return 0  # it says what users read
+        return  # it says what users read
     channels, horizons = load(table, plan.MODEL_CHANNELS), load(table, plan.MODEL_HORIZONS)
     made = float64_at(row + load(int64_at(read), plan.READ_FORECAST))
     ring = shift(float64_at(row + load(table, plan.MODEL_PAST_FORECAST)), slot * horizons * channels)
@@ -137,14 +216,19 @@ def step_first(cell, i, model, row, scratch, places):
         for d in range(channels):
             before = load(ring, k * channels + d) if i > 0 else 0.0
             store(ring, k * channels + d, before + share * load(made, k * channels + d))
-    return 0
 
 
-def _one_by_one(all_of_them: Any, first: Any) -> None:
-    """Let a function of all networks call ``first`` for each; it returns what the first one gave."""
+def _one_by_one(all_of_them: Any, of_own: Any, of_shared: Any) -> None:
+    """Let a function of all networks call another one for each; it returns what the first one gave.
+
+    The networks of a model are all shared, or none is.
+    """
 
     @overload(all_of_them, inline="always", jit_options=_FLAGS, strict=False)
     def choose(cells: Any, i: Any, model: Any, row: Any, scratch: Any, places: Any) -> Any:
+        shared = len(cells) > 0 and cells[0].instance_class is Shared
+        first = of_shared if shared else of_own
+
         def none(cells, i, model, row, scratch, places):
             return 0
 
@@ -166,7 +250,7 @@ def _one_by_one(all_of_them: Any, first: Any) -> None:
         return (none, one, two, more)[min(len(cells), 3)]
 
 
-_one_by_one(teach_all, teach_first)
-_one_by_one(go_back_all, go_back_first)
-_one_by_one(update_all, update_first)
-_one_by_one(step_all, step_first)
+_one_by_one(teach_all, teach_first, teach_shared)
+_one_by_one(go_back_all, go_back_first, leave_shared)
+_one_by_one(update_all, update_first, leave_shared)
+_one_by_one(step_all, step_first, step_shared)

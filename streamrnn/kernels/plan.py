@@ -47,6 +47,7 @@ from __future__ import annotations
     NET_MASK,
     NET_COUNTERS,  # int64
     NET_POWERS,  # float64: beta1^t, beta2^t of Adam
+    NET_STATE,  # h of a shared network, all whose other offsets are into the scratch
     # byte offsets into the scratch, which all rows share
     NET_ERRORS,
     NET_GRADIENT,

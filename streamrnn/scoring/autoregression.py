@@ -52,7 +52,7 @@ SCRATCH = _PRODUCT + STRIDE
 PRIOR = 10.0  # the diagonal that an inverse correlation starts from
 FARTHEST = 50.0
 _FIRST_WEIGHT = 0.9  # on the last value, before anything is learned
-_FORGETTING = 0.9995
+FORGETTING = 0.9995
 _TRACE_BOUND = 1e4
 _ERROR_GAIN = 0.001
 _MEAN_GAIN = 0.0005
@@ -165,7 +165,7 @@ def learn(copy, scratch, value, weight, robust):
         store(copy, ERROR, usual + gain * of_error * (squared - usual))
         absurd = squared > _ABSURD * (usual + SMALLEST_ERROR)
         used = weight * of_error if absurd else weight
-        forget = 1.0 - (1.0 - _FORGETTING) * used
+        forget = 1.0 - (1.0 - FORGETTING) * used
         gains = shift(scratch, _GAIN)
         update_inverse(
             shift(copy, INVERSE),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from streamrnn.kernels import plan
 from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.compiling import bind
 from streamrnn.kernels.step import newest_forecasts, process_batch
+from streamrnn.pooling import blank_prior
 from streamrnn.records import Batch
 from streamrnn.settings import Settings
 from streamrnn.tables import NetworkShape
@@ -78,7 +79,7 @@ def assert_no_segment_is_poisoned(model: GuardedModel):
     for code in range(model.n_series):
         row = model.row(code)
         for i, shape in enumerate(shapes):
-            for name in ("weights", "moment_1", "moment_2", "v"):
+            for name in ("h",) if shape.shared else ("weights", "moment_1", "moment_2", "v"):
                 numbers = model.layout.segment(row, f"network{i}.{name}", shape.dtype)
                 assert np.isfinite(numbers).all(), (name, code)
             for name in ("shared", "cross", "own", "shared_weights", "own_weights", "x", "rest"):
@@ -110,6 +111,18 @@ def test_kernels_write_nowhere_but_in_their_own_segments(networks, sizes, n_seri
             model.table.address, model.slab.address + code * model.layout.row_bytes, place.address
         )
         model.check([place])
+
+
+@given(sizes=models(), seed=st.integers(0, 2**31))
+@settings(max_examples=15)
+def test_kernels_of_shared_networks_write_nowhere_else_and_change_no_weight(sizes, seed):
+    asked = Settings(networks=(f"rnn:{max(sizes['hidden'], 1)}:shared",), **sizes)
+    model = GuardedModel(replace(asked, prior=blank_prior(asked)), 2)
+    kept = model.layout.scratch.view(model.scratch.bytes, "network0.weights", np.float32).copy()
+    process(model, random_batch(np.random.default_rng(seed), 250, 2, len(sizes["channels"])))
+    assert_no_segment_is_poisoned(model)
+    now = model.layout.scratch.view(model.scratch.bytes, "network0.weights", np.float32)
+    assert kept.any() and np.array_equal(now, kept)
 
 
 @pytest.mark.parametrize("networks", NETWORKS, ids="+".join)
