@@ -1,4 +1,4 @@
-"""What users say of events to a daemon: asked for beside it, journalled, and applied at a position."""
+"""What users tell a daemon, most of it of events: asked for beside it, journalled, applied at a position."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any, Self
 from streamrnn.connectors.base import Positions
 from streamrnn.feedback import Position, Signature
 from streamrnn.fleet import Fleet
+from streamrnn.pipelines.applied import hear_rate, is_rate
 from streamrnn.pipelines.coding import Coding
-from streamrnn.pipelines.journal import Journal
+from streamrnn.pipelines.journal import Journal, behind
 from streamrnn.pipelines.store import Store
 
 __all__ = ["Said", "hear", "obeyed"]
@@ -69,16 +70,12 @@ def hear(store: Store, journal: Journal, coding: Coding, polled: Positions, comm
     StoreError
         Where it cannot be written; what is left waits.
     """
-    requests = store.requests()
-    if not requests:
-        return
-    positions = {name: max(position, committed.get(name, 0)) for name, position in polled.items()}
-    for request in requests:
-        body, said = request.body, _said_of(request.body, coding)
-        if said is not None:
-            seen = coding.fleet.remembered(said.key, Position(said.partition, said.offset)) or said.seen
-            body = {**body, "seen": [list(part) for part in seen]}
-        journal.feedback(body, positions or committed)
+    positions = behind(polled, committed)
+    for request in store.requests():
+        if is_rate(request.body):
+            hear_rate(journal, request.body, coding.fleet.settings, positions)
+        else:
+            journal.feedback(_as_remembered(request.body, coding), positions)
         store.request_drop(request.id)
 
 
@@ -90,6 +87,14 @@ def obeyed(payload: Mapping[str, Any], coding: Coding) -> Said | None:
     else:
         said.apply(coding.fleet)
     return said
+
+
+def _as_remembered(body: Mapping[str, Any], coding: Coding) -> Mapping[str, Any]:
+    said = _said_of(body, coding)
+    if said is None:
+        return body
+    seen = coding.fleet.remembered(said.key, Position(said.partition, said.offset)) or said.seen
+    return {**body, "seen": [list(part) for part in seen]}
 
 
 def _said_of(payload: Mapping[str, Any], coding: Coding) -> Said | None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from streamrnn.connectors.base import Positions, Read
 from streamrnn.pipelines.store import JournalEntry, Store
 
-__all__ = ["FEEDBACK", "FLUSH", "RELOAD", "Journal"]
+__all__ = ["FEEDBACK", "FLUSH", "RELOAD", "Journal", "behind"]
 
 RELOAD = "reload"
 FEEDBACK = "feedback"
@@ -107,6 +107,14 @@ class Journal:
             del self._waiting[0]
             yield entry
         yield from pending
+
+
+def behind(polled: Positions, committed: Positions) -> Positions:
+    """Where a command takes effect: behind all that was polled, and all that was written.
+
+    What was written before a crash and is read again is not to become something else.
+    """
+    return {name: max(position, committed.get(name, 0)) for name, position in polled.items()} or committed
 
 
 def _before(batch: Read, positions: Positions, partition_names: Sequence[str]) -> NDArray[np.bool_]:

@@ -30,7 +30,7 @@ from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import DEAD_LETTERS, LiveSource
 from streamrnn.pipelines.feedback import obeyed
 from streamrnn.pipelines.following import Follower
-from streamrnn.pipelines.journal import FEEDBACK, FLUSH, Journal
+from streamrnn.pipelines.journal import FEEDBACK, FLUSH, Journal, behind
 from streamrnn.pipelines.late import DROP, KEEP, late_letters
 from streamrnn.pipelines.observers import Observer
 from streamrnn.pipelines.outputs import Output, some_results
@@ -197,14 +197,14 @@ class Pipeline:
         return True
 
     def retune(self, tunable: Mapping[str, Any]) -> None:
-        """Have tunable settings change behind what was polled so far, if they are others."""
+        """Have tunable settings change behind what was polled and written so far, if they are others."""
         known = self.fleet.settings.to_dict()
         for follower in self.followers.values():
             known |= follower.tunable
         current = self.journal.newest(known)
         changes = {name: value for name, value in tunable.items() if current[name] != value}
         if changes:
-            self.journal.reload(changes, self.source.snapshot() or self.committed)
+            self.journal.reload(changes, behind(self.source.snapshot(), self.committed))
 
     def snapshot(self) -> bool:
         """Save all state together with the positions that it stands for; False where that must wait."""

@@ -126,6 +126,7 @@ const Feed = (() => {
 const Preview = (() => {
   const byId = (id) => document.getElementById(id);
   let page = null, view = null, counts = null, of = null, at = 0, asking = 0;
+  let wanted = null, applied = null, present = null; // rates of false alarms: shown, applied, in force
 
   const rate = (rates, k) => rates?.[k] ?? 0;
   const number = (value) => (value === 0 ? "none" : value >= 10 ? String(Math.round(value)) : value.toPrecision(2));
@@ -139,23 +140,44 @@ const Preview = (() => {
     slider.setAttribute("aria-valuetext", `surprise ${surprise.toFixed(1)}`);
     if (!line.visible || Math.abs(line.location - surprise) > 1e-6) line.setv({ location: surprise, visible: true });
     const number_ = (asking += 1);
+    byId("apply").disabled = true; // until what it would apply is shown
     if (of !== view.series || Date.now() - at > 10_000) {
       counts = await Store.asked(`threshold?series=${view.series}`);
       [of, at] = [view.series, Date.now()];
     }
-    if (number_ === asking) await tell(surprise, kept);
+    if (number_ === asking) await tell(surprise, kept, number_);
   }
 
-  async function tell(surprise, k) {
+  async function tell(surprise, k, number_) {
     const per = counts.timed ? "a day" : "in 1,000 records", p = (10 ** -surprise).toPrecision(2);
     const others = counts.n > 1 ? `, ${number(rate(counts.all, k))} in all ${counts.n} series` : "";
     const name = counts.n > 1 ? page.names[view.series] : "this series";
     byId("preview-said").textContent =
-      `At surprise ${surprise.toFixed(1)} (p ${p}), events ${per}: ${number(rate(counts.one, k))} in ${name}${others}. Asked at present: false_alarms = ${counts.asked}.`;
+      `At surprise ${surprise.toFixed(1)} (p ${p}), events ${per}: ${number(rate(counts.one, k))} in ${name}${others}.`;
     const mean = counts.timed && counts.n ? rate(counts.all, k) / counts.n : "";
-    const { line } = await Store.asked(`line?${new URLSearchParams({ surprise: surprise.toFixed(2), a_day: mean })}`);
-    byId("preview-toml").textContent = line;
+    const made = await Store.asked(`line?${new URLSearchParams({ surprise: surprise.toFixed(2), a_day: mean })}`);
+    if (number_ !== asking) return;
+    wanted = made.false_alarms;
+    byId("preview-toml").textContent = made.line;
+    byId("apply").disabled = false;
     byId("preview-line").hidden = false;
+  }
+
+  async function apply() {
+    const said = byId("apply-said");
+    try {
+      applied = (await Store.told("apply", { false_alarms: wanted })).asked;
+      said.textContent = applied === present ? `false_alarms = ${applied} holds already.` : `false_alarms = ${applied} is asked for; it holds from the next record on.`;
+    } catch (error) {
+      said.textContent = `That did not work: ${error.message}`;
+    }
+  }
+
+  // What holds at present: what was applied, once the daemon has it, or what its file says again.
+  function heard(asked) {
+    if (asked === present) return;
+    byId("asked").textContent = present = asked;
+    if (applied !== null) byId("apply-said").textContent = `false_alarms = ${asked} holds now.`;
   }
 
   function hide() {
@@ -171,11 +193,12 @@ const Preview = (() => {
     slider.dataset.last = slider.max;
     slider.addEventListener("input", () => show(page.lowest + Number(slider.value) * page.step));
     byId("threshold-off").addEventListener("click", hide);
+    byId("apply").addEventListener("click", apply);
     const now = Store.rows(view).rows.threshold.findLast(Number.isFinite) ?? 4; // where it is at present
     slider.value = String(Math.round((now - page.lowest) / page.step));
     line.setv({ location: now, visible: true });
     line.properties.location.change.connect(() => show(line.location));
   }
 
-  return { begin };
+  return { begin, heard };
 })();

@@ -9,6 +9,7 @@ from typing import Any
 
 from streamrnn.connectors.text import printable
 from streamrnn.feedback import CONFIRMED, DISMISSED, FORGOTTEN, alike
+from streamrnn.pipelines.applied import is_rate
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.event_rows import EVENT, EVENT_OVER
 from streamrnn.pipelines.feedback_command import signature_of
@@ -36,7 +37,8 @@ def said_before(store: Store, coding: Coding, applied: int) -> dict[str, int]:
         marks = coding.fleet.spoken_of(key)
         said |= {f"{names[event.partition]}-{event.offset}": mark for event, mark in marks.items()}
     later = [entry.payload for entry in store.journal(applied) if entry.kind == FEEDBACK]
-    for body in [*later, *(request.body for request in store.requests())]:
+    waiting = [request.body for request in store.requests() if not is_rate(request.body)]
+    for body in [*later, *waiting]:
         said[f"{body['partition']}-{body['offset']}"] = body["mark"]
     return said
 

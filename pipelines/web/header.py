@@ -13,6 +13,7 @@ from streamrnn.pipelines.alarms import FEWEST_EXPECTED, FalseAlarms, poisson_int
 from streamrnn.pipelines.web.came import ALERTS, CALIBRATED, DETECTIONS, STATUS
 from streamrnn.pipelines.web.feed import PageFeed
 from streamrnn.pipelines.web.sections import Tile, alarms_tile
+from streamrnn.pipelines.web.threshold import asked_of
 from streamrnn.pipelines.words import count, duration
 from streamrnn.records import STATUSES, Float64Array, Int64Array
 from streamrnn.settings import Settings
@@ -113,7 +114,7 @@ def came_of(counts: Int64Array, settings: Settings, steps: Float64Array) -> Fals
     expected, total = float(levels @ calibrated), int(calibrated.sum())
     low, high = poisson_interval(realised)
     return FalseAlarms(
-        asked=str(settings.false_alarms or "1/week") if by_events else f"{rate:g}",
+        asked=asked_of(settings) if by_events else f"{rate:g}",
         counts="events" if by_events else "records",
         level=expected / total if total else float("nan"),
         calibrated=total,

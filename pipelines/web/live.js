@@ -73,6 +73,7 @@ const Store = (() => {
     if (message.run !== page.run) return location.reload(); // another process, which may number its series otherwise
     link("Live");
     Tiles.show(message.tiles);
+    Preview.heard(message.asked);
     if (message.n_series !== page.series.length) await moreSeries();
     if (message.events !== undefined) {
       page.events = message.events.filter((event) => event.series !== null);

@@ -15,6 +15,7 @@ import numpy as np
 import orjson
 
 from streamrnn.errors import SettingsError
+from streamrnn.pipelines.applied import ask_rate
 from streamrnn.pipelines.feedback_command import wish
 from streamrnn.pipelines.kept import CHANNELS, SeriesRows
 from streamrnn.pipelines.store import SilenceRow, Store
@@ -26,7 +27,7 @@ from streamrnn.pipelines.web.feed_events import FeedEvents
 from streamrnn.pipelines.web.header import Header
 from streamrnn.pipelines.web.heat import Heat, heat_of, worst_first
 from streamrnn.pipelines.web.payload import packed, series_payload
-from streamrnn.pipelines.web.threshold import LOWEST, STEP, line_for, preview_of
+from streamrnn.pipelines.web.threshold import LOWEST, STEP, asked_of, line_of, preview_of, rate_for
 from streamrnn.pipelines.words import moment
 from streamrnn.records import STATUSES
 
@@ -115,6 +116,7 @@ class LiveData:
         now = int(self._clock())
         tiles = self._answers.get(("header", now), lambda: self._dumped(map(asdict, self._header.tiles())))
         parts = [f'"run":"{self.run}","n_series":{self._feed.n_series()},"tiles":'.encode() + tiles]
+        parts.append(b'"asked":' + orjson.dumps(asked_of(self._feed.coding.fleet.settings)))
         version = f"{self._feed.said_version}-{int(self._clock() / _EVENTS_S)}"
         events = self._answers.get(("events", version), lambda: self._dumped(self._events.newest()))
         if place.events != (held := str(hash(events))):
@@ -144,7 +146,19 @@ class LiveData:
 
     def line(self, surprise: float, a_day: float | None) -> bytes:
         """What to write into the pipeline file for a threshold."""
-        return orjson.dumps({"line": line_for(self._feed.coding.fleet.settings, surprise, a_day)})
+        rate = rate_for(self._feed.coding.fleet.settings, surprise, a_day)
+        return orjson.dumps({"line": line_of(rate), "false_alarms": rate})
+
+    def apply(self, rate: str | float) -> bytes:
+        """Ask the daemon to go on with another rate of false alarms, until it reads its file again.
+
+        Raises
+        ------
+        SettingsError
+            Where the rate is out of range.
+        """
+        with Store(self._path, beside=True) as store:
+            return orjson.dumps({"asked": asked_of(ask_rate(store, self._feed.coding.fleet.settings, rate))})
 
     def alike(self, verb: str, id: str) -> bytes:
         """Which alerts of the past a word on an event is about, too."""
@@ -292,7 +306,6 @@ class LiveData:
         said = {
             "timed": timed,
             "n": len(rates),
-            "asked": str(self._feed.coding.fleet.settings.false_alarms or "1/week"),
             "one": None if mine is None else mine.tolist(),
             "all": np.sum(list(rates.values()), axis=0).tolist() if rates else None,
         }

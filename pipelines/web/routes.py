@@ -40,6 +40,7 @@ class _Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verb: str = ""
     event: str = ""
     seconds: float = 0.0
+    false_alarms: str | float = ""
 
 
 Answer = tuple[int, str, bytes]
@@ -116,6 +117,7 @@ class LiveRoutes:
     def _done(self, path: str, wanted: _Wanted) -> Answer:
         made: dict[str, Callable[[], bytes]] = {
             "/say": lambda: self._data.say(wanted.verb, wanted.event),
+            "/apply": lambda: self._data.apply(wanted.false_alarms),
             "/snooze": lambda: self._data.snooze(wanted.event, wanted.seconds),
         }
         return _made(made.get(path))

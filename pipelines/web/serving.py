@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from streamrnn.pipelines.applied import drop_rates
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.observers import Observer
 from streamrnn.pipelines.serve import Page
@@ -62,11 +63,16 @@ def open_page(
 ) -> LivePage:
     """The live page of a daemon; its feed goes among the observers.
 
+    What was applied on the page of a daemon before and not heard is dropped.
+
     Raises
     ------
     SettingsError
         As ``check_page``.
+    StoreError
+        Where the store cannot be read or written.
     """
+    drop_rates(store)
     access = check_page(settings)
     if access is None:
         return LivePage(Observer(), lambda _: None)

@@ -12,7 +12,7 @@ from streamrnn.pipelines.kept import SeriesRows
 from streamrnn.scoring.alert import QUIET
 from streamrnn.settings import Settings
 
-__all__ = ["LOWEST", "STEP", "Preview", "line_for", "preview_of"]
+__all__ = ["LOWEST", "STEP", "Preview", "asked_of", "line_of", "preview_of", "rate_for"]
 
 LOWEST, STEP, _COUNT = 1.0, 0.1, 71  # thresholds of surprise: 1.0, 1.1, ... 8.0
 _DAY_NS, _THOUSAND = 86_400e9, 1000.0
@@ -59,8 +59,8 @@ def preview_of(rows: SeriesRows) -> Preview:
     return Preview(events, lasted, timed)
 
 
-def line_for(settings: Settings, surprise: float, events_a_day: float | None) -> str:
-    """What to write into the pipeline file, in the terms in which it asks now.
+def rate_for(settings: Settings, surprise: float, events_a_day: float | None) -> str | float:
+    """What ``false_alarms`` asks for a threshold, in the terms in which it asks now.
 
     Parameters
     ----------
@@ -72,13 +72,31 @@ def line_for(settings: Settings, surprise: float, events_a_day: float | None) ->
 
     Examples
     --------
-    >>> line_for(Settings(false_alarms=1e-3), 4.0, None), line_for(Settings(false_alarms="1/week"), 4.0, 0.5)
-    ('false_alarms = 1e-4', 'false_alarms = "3.5/week"')
+    >>> rate_for(Settings(false_alarms=1e-3), 4.0, None), rate_for(Settings(false_alarms="1/week"), 4.0, 0.5)
+    (0.0001, '3.5/week')
     """
     _, budget = settings.alarm_rate()
     if budget <= 0.0 or not events_a_day:
-        digits, _, power = f"{10.0**-surprise:.1e}".partition("e")
-        return f"false_alarms = {float(digits):g}e{int(power)}"
+        return float(f"{10.0**-surprise:.1e}")
     period, times = ("day", 1.0) if events_a_day >= 1.0 else ("week", 7.0)
     asked = events_a_day * times
-    return f'false_alarms = "{f"{asked:.0f}" if asked >= 10.0 else f"{asked:.2g}"}/{period}"'
+    return f"{f'{asked:.0f}' if asked >= 10.0 else f'{asked:.2g}'}/{period}"
+
+
+def line_of(rate: str | float) -> str:
+    """What to write into the pipeline file.
+
+    Examples
+    --------
+    >>> line_of(0.00025), line_of("3.5/week")
+    ('false_alarms = 2.5e-4', 'false_alarms = "3.5/week"')
+    """
+    if isinstance(rate, str):
+        return f'false_alarms = "{rate}"'
+    digits, _, power = f"{rate:.1e}".partition("e")
+    return f"false_alarms = {float(digits):g}e{int(power)}"
+
+
+def asked_of(settings: Settings) -> str:
+    """What is asked at present, in words."""
+    return str(settings.false_alarms or "1/week")

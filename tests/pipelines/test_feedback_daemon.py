@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 from daemons import PIPELINE, Runner, stop
 
+from streamrnn import Settings
 from streamrnn.feedback import Signature, alike
+from streamrnn.pipelines.applied import ask_rate
 from streamrnn.pipelines.cli import main
 from streamrnn.pipelines.grouping import fingerprint
 from streamrnn.pipelines.store import Store
@@ -51,6 +53,16 @@ class Told(Runner):
 
     def say(self, *words):
         assert main(["alerts", *words, "--file", str(self.folder / "q.toml")]) == 0
+
+    def apply(self, rate):
+        with Store(self.folder / "state.db", beside=True) as store:
+            ask_rate(store, Settings(), rate)
+
+    def written(self):
+        """How many rows are safe."""
+        if not (self.folder / "out.csv").exists():
+            return 0
+        return self.stored(lambda store: sum(store.committed()[0].values()))
 
     def stored(self, read):
         with Store(self.folder / "state.db", readonly=True) as store:
@@ -159,6 +171,37 @@ def test_kill_9_changes_no_byte_of_what_is_written_after_something_was_said(make
     events = [live.stored(lambda store: repr(store.events())) for live in (whole, killed)]
     assert events[0] == events[1]
     assert [minute for minute in killed.minutes(0) if minute >= HALF] == [2400]
+
+
+def test_an_applied_rate_holds_to_the_next_start_and_kill_9_changes_no_byte_of_what_it_was_used_for(make):
+    whole, killed, middle = make("whole", "true"), make("killed", "true"), 2200
+    for live, leave in ((whole, signal.SIGTERM), (killed, signal.SIGKILL)):
+        file = live.folder / "p.toml"  # no snapshot knows of the rate when the kill comes
+        file.write_text(file.read_text().replace('every = "200ms"', 'every = "1h"'))
+        live.give(0, HALF)
+        process = live.start()
+        live.wait_for(process, lambda one=live: one.written() == DEVICES * HALF)
+        live.apply(0.2)
+        live.wait_for(process, lambda one=live: one.stored(lambda store: len(store.journal())) == 1)
+        live.give(HALF, middle)
+        live.wait_for(process, lambda one=live: one.written() == DEVICES * middle)
+        assert stop(process, leave)[0] == (-leave if live is killed else 0)
+        live.give(middle, MINUTES)
+        process = live.start()
+        assert any(b"reading in.csv" in line for line in iter(process.stderr.readline, b""))
+        live.wait_for(process, lambda one=live: one.written() == DEVICES * MINUTES)
+        assert stop(process)[0] == 0
+    assert killed.read("out.csv") == whole.read("out.csv")
+    events = [live.stored(lambda store: repr(store.events())) for live in (whole, killed)]
+    assert events[0] == events[1]
+    # The file holds again from what was written on, not from what the snapshot knew.
+    entries = killed.stored(lambda store: store.journal())
+    assert [entry.payload for entry in entries] == [{"false_alarms": 0.2}, {"false_alarms": 0.01}]
+    assert [sum(entry.positions.values()) for entry in entries] == [DEVICES * HALF, DEVICES * middle]
+    odd = killed.scored()["is_anomaly"].to_numpy()
+    ends = [DEVICES * 1000, DEVICES * HALF, DEVICES * middle, DEVICES * MINUTES]
+    shares = [odd[start:end].mean() for start, end in pairwise(ends)]
+    assert shares[1] > 0.1 and max(shares[0], shares[2]) < 0.05
 
 
 def test_who_speaks_of_what_is_not_there_is_told_so(make, capsys):

@@ -15,7 +15,7 @@ import pytest
 from daemons import Runner
 
 from streamrnn.pipelines import demo
-from streamrnn.pipelines.journal import FEEDBACK
+from streamrnn.pipelines.journal import FEEDBACK, RELOAD
 from streamrnn.pipelines.store import Store
 
 PageError = pytest.importorskip("playwright.sync_api").Error
@@ -173,6 +173,19 @@ def test_the_demo_shows_its_events_and_lets_its_threshold_be_dragged(served, liv
     heard = page.locator("#preview-said").inner_text()
     page.keyboard.press("ArrowRight")
     until(page, "document.querySelector('#preview-said').textContent !== argument", heard)
+    # What is shown is applied with the keyboard, and holds from the next record on.
+    until(page, "!document.querySelector('#apply').disabled")
+    rate = page.locator("#preview-toml").inner_text().split('"')[1]
+    before = page.evaluate("Store.rows({ series: 0, whole: null }).rows.threshold.at(-1)")
+    page.locator("#apply").press("Enter")
+    page.locator("#apply-said", has_text=f"false_alarms = {rate} is asked for").wait_for()
+    one.wait_for(one.process, lambda: journal_kinds(one) == [RELOAD])
+    assert "1/week asked" in page.locator("#tiles").inner_text()
+    one.add([f"2022-05-17T{hour:02d}:00:00+02:00,104.{hour}\n" for hour in range(4)])
+    page.locator("#apply-said", has_text=f"false_alarms = {rate} holds now").wait_for()
+    assert page.locator("#asked").inner_text() == rate
+    page.locator("#tiles", has_text=f"{rate} asked").wait_for()
+    until(page, "Store.rows({ series: 0, whole: null }).rows.threshold.at(-1) !== argument", before)
     page.get_by_role("button", name="Hide the line").click()
     assert not page.evaluate("Drawing.model('preview').visible")
 

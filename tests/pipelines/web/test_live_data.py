@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import urllib.error
+import urllib.request
 
 import numpy as np
 import pytest
@@ -13,15 +15,19 @@ from streamrnn import Fleet, Settings
 from streamrnn.connectors.base import Read
 from streamrnn.kernels import tally as kernel
 from streamrnn.pipelines.coding import Coding
+from streamrnn.pipelines.serve import HealthServer
 from streamrnn.pipelines.store import Store
 from streamrnn.pipelines.tally import CALIBRATED, Tally
+from streamrnn.pipelines.web.access import Access
 from streamrnn.pipelines.web.came import ALERTS, DETECTIONS, Came
 from streamrnn.pipelines.web.came import CALIBRATED as SURE
 from streamrnn.pipelines.web.feed import PageFeed
 from streamrnn.pipelines.web.header import Header, came_of
 from streamrnn.pipelines.web.live import LiveData, Place
+from streamrnn.pipelines.web.routes import LiveRoutes
 
 HOUR = 3_600_000_000_000
+TOKEN = "correct horse battery"
 
 
 def batches(n, series=2, size=37, seed=1):
@@ -137,4 +143,41 @@ def test_a_threshold_is_tried_out_on_all_that_is_kept(world):
     one, every = np.array(told["one"]), np.array(told["all"])
     assert told["timed"] and told["n"] == 2 and (np.diff(one) <= 1e-12).all()
     assert (every >= one).all() and one[0] > one[20] > 0.0
-    assert json.loads(data.line(3.0, None))["line"] == "false_alarms = 1e-3"
+    assert json.loads(data.line(3.0, None)) == {"line": "false_alarms = 1e-3", "false_alarms": 1e-3}
+
+
+def posted(port, body, **headers):
+    """What a page gets for an application: the code and the text."""
+    url, here = f"http://127.0.0.1:{port}/apply", f"http://127.0.0.1:{port}"
+    named = {"Content-Type": "application/json", "Origin": here, **headers}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, named), timeout=20) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_a_rate_is_applied_by_who_may_speak_and_what_is_none_is_refused_with_words(world, tmp_path):
+    _, feed, data, _ = world
+    routes = LiveRoutes(data, Access("127.0.0.1", TOKEN))
+    server = HealthServer("127.0.0.1:0", CollectorRegistry(), lambda: "", lambda: "", routes)
+    known = {"Authorization": f"Bearer {TOKEN}"}
+    try:
+        other = {"Origin": "http://evil.example", **known}
+        assert posted(server.port, b'{"false_alarms": "2/day"}')[0] == 401
+        assert posted(server.port, b'{"false_alarms": "2/day"}', **other)[0] == 403
+        code, said = posted(server.port, b'{"false_alarms": "often"}', **known)
+        assert code == 409 and "give a budget such as '1/week'" in said
+        for body in (b'{"false_alarms": null}', b'{"false_alarms": [1]}', b'{"rate": 1}', b"false_alarms"):
+            assert posted(server.port, body, **known)[0] == 400
+        assert posted(server.port, b"{}", **known)[0] == 409
+        assert posted(server.port, b'{"false_alarms": "2/day"}', **known) == (200, '{"asked":"2/day"}')
+        assert posted(server.port, b'{"false_alarms": 1e-4}', **known) == (200, '{"asked":"0.0001"}')
+    finally:
+        server.close()
+    with Store(tmp_path / "state.db", readonly=True) as store:
+        assert [one.body for one in store.requests()] == [{"false_alarms": "2/day"}, {"false_alarms": 1e-4}]
+    assert json.loads(data.news(Place()))["asked"] == "0.02"
+    feed.coding.fleet.retune(false_alarms="2/day")
+    assert json.loads(data.news(Place()))["asked"] == "2/day"
