@@ -30,6 +30,7 @@ from streamrnn.connectors.kafka_clients import probe, words
 from streamrnn.connectors.kafka_clients.base import (
     AssignmentChange,
     CommitResult,
+    Leaving,
     Outgoing,
     Partition,
     PartitionCodes,
@@ -61,8 +62,10 @@ _TOPIC_CHECK_S = 0.5
 _FORCED_CLOSE_S = 1.0
 
 
-def open_consumer(options: KafkaOptions) -> KafkaPythonConsumer:
+def open_consumer(options: KafkaOptions, leaving: Leaving | None = None) -> KafkaPythonConsumer:
     """Connect and subscribe."""
+    if leaving is not None:
+        raise words.no_groups()
     probe.check_certificates(options)
     with _opening(options):
         consumer = KafkaConsumer(

@@ -1,0 +1,87 @@
+"""What travels with a partition, as versioned bytes: its snapshot, and its ledger."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from streamrnn.errors import StateError
+from streamrnn.pipelines.packed import pack, unpack
+from streamrnn.pipelines.store import JournalEntry, Snapshot
+from streamrnn.pipelines.store.moving import Rows
+
+__all__ = ["Ledger", "pack_snapshot", "unpack_snapshot"]
+
+_FORMAT = 1
+_FLEET, _OTHER = "fleet", "other "
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What changes between snapshots and must not be lost.
+
+    Attributes
+    ----------
+    journal : tuple of JournalEntry
+        Commands that the snapshot may not know yet; without gaps.
+    commanded : int
+        Number of the last command whose records were written.
+    partitions : int
+        How many the topic has.
+    rows : mapping
+        Of alerts, as ``Store.home_rows`` has them.
+    """
+
+    journal: tuple[JournalEntry, ...] = ()
+    commanded: int = 0
+    partitions: int = 0
+    rows: Rows = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """The same for the same."""
+        return json.dumps({"format": _FORMAT, **asdict(self)}, separators=(",", ":"), sort_keys=True).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Ledger:
+        """From ``to_bytes``; StateError where it is something else."""
+        held = _of_format(json.loads(data))
+        return cls(**{**held, "journal": tuple(JournalEntry(**entry) for entry in held["journal"])})
+
+
+def pack_snapshot(snapshot: Snapshot) -> bytes:
+    """A snapshot as bytes; its number is not among them."""
+    blobs = {_FLEET: snapshot.fleet, **{_OTHER + name: blob for name, blob in snapshot.others.items()}}
+    return pack(
+        {name: np.frombuffer(blob, np.uint8) for name, blob in blobs.items()},
+        format=_FORMAT,
+        partition_names=list(snapshot.partition_names),
+        positions=snapshot.positions,
+        extra=snapshot.extra,
+    )
+
+
+def unpack_snapshot(data: bytes) -> Snapshot:
+    """From ``pack_snapshot``; StateError where it is something else."""
+    arrays, header = unpack(data)
+    held = _of_format(header)
+    return Snapshot(
+        number=1,
+        fleet=arrays.pop(_FLEET).tobytes(),
+        partition_names=tuple(held["partition_names"]),
+        positions=held["positions"],
+        extra=held["extra"],
+        others={name.removeprefix(_OTHER): blob.tobytes() for name, blob in arrays.items()},
+    )
+
+
+def _of_format(held: Mapping[str, Any]) -> dict[str, Any]:
+    if held["format"] != _FORMAT:
+        raise StateError(
+            f"the snapshot topic holds format {held['format']}, this streamrnn reads {_FORMAT}; "
+            "use the version of streamrnn that wrote it"
+        )
+    return {name: value for name, value in held.items() if name != "format"}
