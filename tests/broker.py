@@ -90,6 +90,13 @@ class Broker:
             admin.close()
         return name
 
+    def add_partitions(self, topic, count):
+        """Have a topic have so many partitions."""
+        from confluent_kafka.admin import AdminClient, NewPartitions
+
+        admin = AdminClient({"bootstrap.servers": self.address})
+        admin.create_partitions([NewPartitions(topic, count)])[topic].result(30)
+
 
 class OwnBroker(Broker):
     """A broker in a process of ours, its data in a folder that outlives the process."""

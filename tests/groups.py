@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 import signal
 import time
@@ -13,7 +14,13 @@ import pandas as pd
 from daemons import HEAD, Runner, write_table
 from topics import read_all, write_all
 
+from streamrnn import Batch, Fleet, Settings
+from streamrnn.connectors.kafka import KafkaOptions
+from streamrnn.connectors.kafka_clients.base import open_log
 from streamrnn.pipelines.cli import main
+from streamrnn.pipelines.group.lane_store import LEDGER
+from streamrnn.pipelines.group.parcels import Ledger
+from streamrnn.pipelines.group.shelf import Shelf
 
 PIPELINE = """
 [source]
@@ -163,6 +170,33 @@ class Group:
             np.testing.assert_array_equal(a, b, err_msg=name)
         return len(rows) - len(by_id)
 
+    def ledgers(self):
+        """What the snapshot topic says of each partition beside its snapshot."""
+        log = open_log(KafkaOptions(brokers=(self.broker.address,), client="confluent"), self.snapshots)
+        try:
+            log.follow(range(4))
+            assert log.catch_up(30.0, range(4))
+            found = [
+                Shelf(log, number, f"{self.topic}-{number}", timeout_s=0.0).take() for number in range(4)
+            ]
+        finally:
+            log.close()
+        return [Ledger.from_bytes(blobs[LEDGER]) for blobs in found if LEDGER in blobs]
+
+    def bounds(self, parts):
+        """(device, ts) to the upper end of its forecast; ``parts``: up to a share, the coverage there."""
+        records = [row.split(",") for row in self.rows]
+        fleet = Fleet(Settings(channels=("temp",), coverage=parts[0][1]))
+        found, start = {}, 0
+        for share, coverage in parts:
+            fleet.retune(coverage=coverage)
+            part = records[start : round(share * len(records))]
+            uppers = fleet.process(_batch(fleet, part, start)).yhat_upper[:, 0].tolist()
+            for (ts, device, _), upper in zip(part, uppers, strict=True):
+                found[device, int(ts)] = None if math.isnan(upper) else upper
+            start += len(part)
+        return found
+
     def _replayed(self):
         """What a replay says of the records that were given so far."""
         table, out = self.folder / "given.csv", self.folder / "replayed.csv"
@@ -173,3 +207,14 @@ class Group:
 
 def _in_order(frame):
     return frame.sort_values(["device", "ts"], kind="stable").reset_index(drop=True)
+
+
+def _batch(fleet, records, start):
+    """Records (ts, device, temp) as a batch."""
+    return Batch(
+        series=fleet.series([device for _, device, _ in records]),
+        times=np.array([int(ts) for ts, _, _ in records]) * 1_000_000_000,
+        values=np.array([[float(temp)] for _, _, temp in records]),
+        partitions=np.zeros(len(records), np.int32),
+        offsets=start + np.arange(len(records)),
+    )
