@@ -21,6 +21,7 @@ from streamrnn.kernels.plan import NO_TIME
 from streamrnn.records import Int64Array
 
 __all__ = [
+    "FETCH_WAIT_MS",
     "AssignmentChange",
     "CommitResult",
     "Consumer",
@@ -51,6 +52,10 @@ Entry = tuple[bytes, bytes | None]
 
 CommitResult = tuple[dict[Partition, int], str | None]
 """Offsets, and why they are not committed; None where they are."""
+
+FETCH_WAIT_MS = 100
+"""How long a broker holds a fetch for want of messages: a question of ours waits behind it, on the
+same connection, and the clients' own half second outlasts the answer that we wait for."""
 
 _MS = 1_000_000  # nanoseconds
 _MODULES = {"kafka-python": "kafka_python", "confluent": "confluent"}

@@ -15,7 +15,7 @@ import confluent_kafka
 
 from streamrnn.connectors.kafka_clients import probe
 from streamrnn.connectors.kafka_clients.background import Background
-from streamrnn.connectors.kafka_clients.base import Leaving, Outgoing
+from streamrnn.connectors.kafka_clients.base import FETCH_WAIT_MS, Leaving, Outgoing
 from streamrnn.connectors.kafka_clients.confluent_consumer import ConfluentConsumer
 from streamrnn.connectors.kafka_clients.confluent_cooperative import CooperativeConsumer
 from streamrnn.connectors.kafka_clients.confluent_link import State, common, translated, wait_for
@@ -25,16 +25,13 @@ from streamrnn.errors import RetriableError
 
 __all__ = ["open_consumer", "open_log", "open_producer"]
 
-# How long a broker holds a fetch for want of messages: a question of ours waits behind it, on the
-# same connection, and the client's own half second outlasts the answer that we wait for.
-_FETCH_WAIT_MS = 100
 _HEARTBEAT_S = 0.3
 
 
 def open_consumer(options: KafkaOptions, leaving: Leaving | None = None) -> ConfluentConsumer:
     """Connect and subscribe."""
     probe.check_certificates(options)
-    state = State(options)
+    state = State(options, member=True)
     with translated(options):
         consumer = confluent_kafka.Consumer(
             {
@@ -46,7 +43,7 @@ def open_consumer(options: KafkaOptions, leaving: Leaving | None = None) -> Conf
                 "auto.offset.reset": "error",  # where a partition starts is ours to say
                 "allow.auto.create.topics": False,
                 "queued.max.messages.kbytes": 32 * 1024,
-                "fetch.wait.max.ms": _FETCH_WAIT_MS,
+                "fetch.wait.max.ms": FETCH_WAIT_MS,
             }
         )
     try:
@@ -106,7 +103,7 @@ def open_log(options: KafkaOptions, topic: str) -> ConfluentLog:
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
                 "allow.auto.create.topics": False,
-                "fetch.wait.max.ms": _FETCH_WAIT_MS,
+                "fetch.wait.max.ms": FETCH_WAIT_MS,
             }
         )
     return ConfluentLog(producer, reader, topic, state)

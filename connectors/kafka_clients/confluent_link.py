@@ -32,21 +32,30 @@ _WRONG = {
     KafkaError.INCONSISTENT_GROUP_PROTOCOL,
     KafkaError.TOPIC_EXCEPTION,
 }
-_FENCED = {KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED}
 _UNKNOWN_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}
 _TOPIC_CHECK_S = 0.5
 
 
 class State:
-    """What the client's callbacks say of its connections."""
+    """What the client's callbacks say of its connections.
 
-    def __init__(self, options: KafkaOptions) -> None:
-        self.options = options
+    Parameters
+    ----------
+    options : KafkaOptions
+    member : bool
+        Whether of a member of a group, which nothing brings back once its name is another's.
+    """
+
+    def __init__(self, options: KafkaOptions, *, member: bool = False) -> None:
+        self.options, self._member = options, member
         self.fatal: FatalConnectorError | None = None
         self.last = "no broker answers"
         self.commits: deque[CommitResult] = deque()
 
     def on_error(self, error: Any) -> None:
+        if self._member and error.code() == KafkaError._FATAL:
+            self.fatal = words.fenced(self.options)
+            return
         try:
             raise_ours(error, self.options)
         except FatalConnectorError as fatal:
@@ -117,8 +126,6 @@ def raise_ours(error: Any, options: KafkaOptions) -> None:
         raise words.not_allowed(options, error.name()) from None
     if code == KafkaError.MSG_SIZE_TOO_LARGE:
         raise words.too_large(options) from None
-    if code in _FENCED:
-        raise words.fenced(options) from None
     if code in _WRONG:
         raise words.wrong(options, error.str()) from None
     raise RetriableError(f"{options.title}: {error.str()}") from None

@@ -28,6 +28,7 @@ from kafka import errors as kafka_errors
 
 from streamrnn.connectors.kafka_clients import probe, words
 from streamrnn.connectors.kafka_clients.base import (
+    FETCH_WAIT_MS,
     AssignmentChange,
     CommitResult,
     Leaving,
@@ -78,6 +79,7 @@ def open_consumer(options: KafkaOptions, leaving: Leaving | None = None) -> Kafk
             heartbeat_interval_ms=round(options.session_timeout_s * 250),
             max_poll_interval_ms=round(options.max_poll_interval_s * 1000),
             max_poll_records=options.max_messages,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
     try:
         with _translated(options):
