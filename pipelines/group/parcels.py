@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
 from streamrnn.errors import StateError
-from streamrnn.pipelines.packed import pack, unpack
 from streamrnn.pipelines.store import JournalEntry, Snapshot
 from streamrnn.pipelines.store.moving import Rows
 
 __all__ = ["Ledger", "pack_snapshot", "unpack_snapshot"]
 
 _FORMAT = 1
+_LENGTH = struct.Struct("<I")
 _FLEET, _OTHER = "fleet", "other "
 
 
@@ -53,28 +52,38 @@ class Ledger:
 
 
 def pack_snapshot(snapshot: Snapshot) -> bytes:
-    """A snapshot as bytes; its number is not among them."""
+    """A snapshot as bytes; its number is not among them.
+
+    Length of the header (uint32, little-endian), header (JSON), and all blobs one after
+    the other: they are large, and each is copied but once on either way.
+    """
     blobs = {_FLEET: snapshot.fleet, **{_OTHER + name: blob for name, blob in snapshot.others.items()}}
-    return pack(
-        {name: np.frombuffer(blob, np.uint8) for name, blob in blobs.items()},
-        format=_FORMAT,
-        partition_names=list(snapshot.partition_names),
-        positions=snapshot.positions,
-        extra=snapshot.extra,
-    )
+    header = {
+        "format": _FORMAT,
+        "blobs": {name: len(blob) for name, blob in blobs.items()},
+        "partition_names": snapshot.partition_names,
+        "positions": snapshot.positions,
+        "extra": snapshot.extra,
+    }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return b"".join([_LENGTH.pack(len(text)), text, *blobs.values()])
 
 
 def unpack_snapshot(data: bytes) -> Snapshot:
     """From ``pack_snapshot``; StateError where it is something else."""
-    arrays, header = unpack(data)
-    held = _of_format(header)
+    at = _LENGTH.size + _LENGTH.unpack_from(data)[0]
+    held = _of_format(json.loads(data[_LENGTH.size : at]))
+    blobs, whole = {}, memoryview(data)
+    for name, length in held["blobs"].items():
+        blobs[name] = bytes(whole[at : at + length])
+        at += length
     return Snapshot(
         number=1,
-        fleet=arrays.pop(_FLEET).tobytes(),
+        fleet=blobs.pop(_FLEET),
         partition_names=tuple(held["partition_names"]),
         positions=held["positions"],
         extra=held["extra"],
-        others={name.removeprefix(_OTHER): blob.tobytes() for name, blob in arrays.items()},
+        others={name.removeprefix(_OTHER): blob for name, blob in blobs.items()},
     )
 
 

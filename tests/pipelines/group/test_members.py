@@ -89,6 +89,19 @@ def test_a_member_that_froze_drops_what_another_has_taken_over(grouped):
     group.check()
 
 
+def test_of_two_daemons_of_one_name_the_older_one_stops_and_says_why(grouped):
+    group = grouped(table(20), source='group_instance = "one"')
+    first = group.start()
+    group.wait_for(lambda: taken_over(first) == 4, first)
+    second = group.start()
+    group.wait_for(lambda: first.poll() is not None, second)
+    assert first.returncode != 0
+    assert "calls itself 'one' and has taken this one's place" in first.log.read_text()
+    group.feed(1.0)
+    group.wait_until_scored(second)
+    group.check()
+
+
 def test_a_reload_holds_for_the_next_owner_from_the_record_where_it_was_made(grouped):
     group = grouped(table(300), every="1h", more="[detect]\ncoverage = 0.9\n")
     first = group.start()

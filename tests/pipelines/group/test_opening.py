@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamrnn.errors import SettingsError
+from streamrnn.pipelines.cli import main
 from streamrnn.pipelines.daemon import Daemon
 
 FILE = """
@@ -52,3 +53,13 @@ def test_a_dry_run_is_refused_since_it_would_take_partitions(tmp_path):
     (tmp_path / "p.toml").write_text(FILE.format(client="confluent"))
     with pytest.raises(SettingsError, match="a dry run would take partitions"):
         Daemon(str(tmp_path / "p.toml"), dry=True).run()
+
+
+def test_check_looks_beside_the_group_and_at_the_snapshot_topic(broker, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = FILE.format(client="confluent").replace("127.0.0.1:1", broker.address)
+    text = text.replace('"flow"', f'"{broker.new_topic()}"')
+    topic = broker.new_topic(3, compacted=True)
+    (tmp_path / "p.toml").write_text(text.replace('"snapshots"', f'"{topic}"'))
+    assert main(["check", "p.toml"]) == 0
+    assert f"topic {topic}, 3 partitions" in capsys.readouterr().out
