@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from streamrnn.connectors.kafka_clients.background import Background
 from streamrnn.connectors.kafka_clients.base import (
     AssignmentChange,
     Consumer,
+    Leaving,
     Partition,
     PartitionCodes,
     open_consumer,
@@ -48,14 +49,18 @@ class KafkaSource:
 
     Groups of several members: where a partition is revoked or lost, its records
     stop and ``commit`` leaves it alone. ``assignment_changes`` tells of it after
-    the poll in which it happened, not before the next owner starts; a
-    coordinated hand-over would wait in the client's revocation callback.
+    the poll in which it happened; ``leaving`` hears of it before the next owner
+    starts, and may hand over.
 
     Parameters
     ----------
     options : KafkaOptions
     decoder : Decoder
         Makes records of messages.
+    leaving : callable, optional
+        Called within a poll of what is revoked, while it is still ours: what was
+        committed by ``commit_now`` is where the next owner starts. Also of what is lost.
+        With it the group moves single partitions; client ``"confluent"`` only.
 
     Raises
     ------
@@ -71,11 +76,11 @@ class KafkaSource:
     >>> source.close()
     """
 
-    def __init__(self, options: KafkaOptions, decoder: Decoder) -> None:
+    def __init__(self, options: KafkaOptions, decoder: Decoder, leaving: Leaving | None = None) -> None:
         if not options.topics:
             raise SettingsError("topics is empty; give the topics to read")
         self._options = options
-        self._decoder = decoder
+        self._decoder, self._leaving = decoder, leaving
         self._codes = PartitionCodes()
         self._next: dict[str, int] = {}
         self._ends: dict[str, int] = {}
@@ -173,6 +178,32 @@ class KafkaSource:
         if self._client is not None:
             self._commit_what_waits(self._client)
 
+    def commit_now(self, names: Collection[str]) -> None:
+        """Commit what waits of these partitions, and wait until that is done.
+
+        Raises
+        ------
+        RetriableError
+            Where it is not in some seconds, or they are not ours any more.
+        """
+        offsets = {place: at for place, at in self._ours_to_commit().items() if _name(place) in names}
+        if self._client is not None and offsets:
+            self._client.commit_now(offsets, _COMMIT_S)
+            for partition in offsets:
+                del self._uncommitted[_name(partition)]
+
+    def committed(self, names: Collection[str], timeout_s: float) -> dict[str, int]:
+        """The group's offsets of those of our partitions that have one; raises RetriableError."""
+        asked = sorted(partition for partition in self._owned if _name(partition) in names)
+        found = self._client.committed(asked, timeout_s) if self._client is not None and asked else {}
+        return {_name(partition): offset for partition, offset in found.items()}
+
+    def forget(self, names: Collection[str]) -> None:
+        """Have partitions that left us begin elsewhere, should they come again."""
+        for name in names:
+            self._next.pop(name, None)
+            self._uncommitted.pop(name, None)
+
     def close(self) -> None:
         """Leave the group; what is not committed by now stays so."""
         if self._opening is not None:
@@ -209,9 +240,9 @@ class KafkaSource:
         """The client, once it is open; opening goes on between polls."""
         if self._client is None:
             if self._opening is None:
-                options = self._options
+                options, leaving = self._options, self._leaving
                 self._opening = Background(
-                    lambda: open_consumer(options), discard=lambda late: late.close(_CLOSE_S)
+                    lambda: open_consumer(options, leaving), discard=lambda late: late.close(_CLOSE_S)
                 )
             if self._opening.wait(max(0.0, deadline - time.monotonic())):
                 opening, self._opening = self._opening, None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from streamrnn.connectors.base import Read
 from streamrnn.records import Int64Array
 
-__all__ = ["DeadLetter", "DeadLetters", "Decoded", "Decoder", "Messages"]
+__all__ = ["DeadLetter", "DeadLetters", "Decoded", "Decoder", "Messages", "of_partitions"]
 
 
 Keys = list[bytes | None]
@@ -68,6 +68,34 @@ class Messages:
     def times(self) -> Int64Array:
         """The messages' own times."""
         return self._times() if callable(self._times) else self._times
+
+
+def of_partitions(messages: Messages) -> Iterator[tuple[str, Messages]]:
+    """The messages of each partition by its name; those of one have the only code 0.
+
+    Examples
+    --------
+    >>> codes = np.array([0, 1, 0], np.int32)
+    >>> offsets, names = np.array([7, 4, 8]), ["a-0", "a-1"]
+    >>> messages = Messages([b"1", b"2", b"3"], [None] * 3, np.zeros(3), codes, offsets, names)
+    >>> [(name, some.values, some.offsets.tolist()) for name, some in of_partitions(messages)]
+    [('a-0', [b'1', b'3'], [7, 8]), ('a-1', [b'2'], [4])]
+    """
+    for code in np.unique(messages.partitions).tolist():
+        rows = np.flatnonzero(messages.partitions == code)
+        yield messages.partition_names[code], _some(messages, rows, messages.partition_names[code])
+
+
+def _some(messages: Messages, rows: Int64Array, name: str) -> Messages:
+    places = rows.tolist()
+    return Messages(
+        [messages.values[place] for place in places],
+        lambda: [messages.keys[place] for place in places],
+        lambda: messages.times[rows],
+        np.zeros(len(rows), np.int32),
+        messages.offsets[rows],
+        [name],
+    )
 
 
 @dataclass(frozen=True)

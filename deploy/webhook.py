@@ -22,7 +22,7 @@ def lines_of(body: Any) -> list[str]:
     found = []
     for alert in body["alerts"]:
         labels, annotations = alert["labels"], alert["annotations"]
-        what = (alert["status"], labels["severity"], labels.get("site", "-"), annotations["summary"])
+        what = (alert["status"], labels["severity"], labels.get("series", "-"), annotations["summary"])
         text = f"{alert['startsAt']}  {'  '.join(what)}  {annotations.get('why', '')}"
         found.append("".join(c for c in text if c.isprintable()).rstrip())
     return found

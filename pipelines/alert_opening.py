@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from streamrnn.pipelines.settings import PipelineSettings
 from streamrnn.pipelines.spill import SqliteSpill
 from streamrnn.pipelines.store import Snapshot, Store
 
-__all__ = ["OpenAlerts", "open_alerts"]
+__all__ = ["OpenAlerts", "open_alerts", "open_intake", "open_service"]
 
 
 class OpenAlerts(NamedTuple):
@@ -71,17 +71,38 @@ def open_alerts(
     SettingsError
         Where a channel cannot be opened.
     """
+    service = open_service(settings, registry)
+    return OpenAlerts(open_intake(settings, file, store, coding, saved, service.wake, spill), service)
+
+
+def open_service(
+    settings: PipelineSettings, registry: CollectorRegistry, *, apart: bool = False
+) -> AlertService:
+    """What tells of incidents; ``apart`` as ``Desk`` has it. Raises as ``open_alerts``."""
     tables = settings.alerts
-    service = AlertService(settings.checkpoint.path, routing_of(tables), open_channels(tables))
+    service = AlertService(settings.checkpoint.path, routing_of(tables), open_channels(tables), apart=apart)
     registry.register(_Collector(service.figures))
-    intake = Alerting(
+    return service
+
+
+def open_intake(
+    settings: PipelineSettings,
+    file: str,
+    store: Store,
+    coding: Coding,
+    saved: Snapshot | None,
+    wake: Callable[[], None],
+    spill: SqliteSpill | None = None,
+) -> Alerting:
+    """What follows incidents."""
+    tables = settings.alerts
+    return Alerting(
         store,
         coding,
         rules=tables.rules(),
         identity=Identity(Path(file).stem, file, tables.labels),
         wall=time.time_ns,
-        wake=service.wake,
+        wake=wake,
         recorder=Recorder(store, coding.fleet, tables.capture, saved=saved is not None, spill=spill),
         state=None if saved is None else saved.extra.get("alerts"),  # the first snapshots had none
     )
-    return OpenAlerts(intake, service)

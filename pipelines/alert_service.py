@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from streamrnn.connectors.notifications import Notifier
@@ -24,6 +24,7 @@ _LOG = logging.getLogger("streamrnn.alerts")
 _LOOK_S = 1.0  # how often to look for what other processes wrote: silences, messages to deliver again
 _TROUBLE_S = 5.0
 _LEAVE_S, _TRY_S = 5.0, 0.1
+_HOLD_S = 1.0  # a channel that answers later than this keeps nobody waiting; it may hear the same twice
 _TIDY_S = 600.0
 _NS = 1_000_000_000
 
@@ -56,6 +57,8 @@ class AlertService:
     clock : callable
         Wall clock, ns UTC.
     tries : Tries
+    apart : bool
+        As ``Desk`` has it.
 
     Attributes
     ----------
@@ -70,9 +73,11 @@ class AlertService:
         *,
         clock: Callable[[], int] = time.time_ns,
         tries: Tries | None = None,
+        apart: bool = False,
     ) -> None:
         self._path, self._routing, self._channels = path, routing, channels
-        self._clock, self._tries = clock, tries
+        self._clock, self._tries, self._apart = clock, tries, apart
+        self._held_back, self._still = False, threading.Event()
         self.figures = Figures()
         self._news, self._hindered = threading.Event(), False
         self._leaving = self._left = False
@@ -92,6 +97,20 @@ class AlertService:
         self._reloaded = (routing, channels)
         self.wake()
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Decide nothing and begin no try while this lasts; those under way are waited for, not for long."""
+        self._still.clear()
+        self._held_back = True
+        self.wake()
+        if self._thread.is_alive():
+            self._still.wait(_HOLD_S)
+        try:
+            yield
+        finally:
+            self._held_back = False
+            self.wake()
+
     def stop(self) -> None:
         """Tell what waits for company, try once what is due, and end; within seconds."""
         self._leaving = True
@@ -103,7 +122,9 @@ class AlertService:
             executor = ThreadPoolExecutor(max(len(self._channels), 1), "channel")
             try:
                 with closing(Store(self._path, beside=True)) as store:
-                    self._loop(Desk(store, self._routing), self._sender(store, executor), store)
+                    self._loop(
+                        Desk(store, self._routing, apart=self._apart), self._sender(store, executor), store
+                    )
             except Exception:  # the outermost loop of this thread: nothing may end the delivery of alerts
                 _LOG.exception("alerts begin anew")
                 self._left = self._leaving
@@ -141,6 +162,9 @@ class AlertService:
             self._news.clear()
             if self._renewed(store):
                 return
+            if self._held_back:
+                self._hold(sender)
+                continue
             now = self._clock()
             if self._step(desk, sender, store) and now - tidied > _TIDY_S * _NS:
                 tidied = now
@@ -148,6 +172,13 @@ class AlertService:
             self._news.wait(self._pause_s(desk, sender))
         self._left = True
         self._leave(desk, sender, store)
+
+    def _hold(self, sender: Sender) -> None:
+        """Note how tries go that are under way, and say when none is."""
+        sender.settle()
+        if not sender.busy:
+            self._still.set()
+        self._news.wait(_TRY_S)
 
     def _step(self, desk: Desk, sender: Sender, store: Store) -> bool:
         """One round; False where the store cannot be used now."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import msgspec
+
 from streamrnn.connectors.file import FileSource
 from streamrnn.connectors.kafka import KafkaSource
+from streamrnn.connectors.kafka_clients.base import open_log
 from streamrnn.connectors.text import printable
 from streamrnn.errors import RetriableError, SettingsError
 from streamrnn.fleet import Fleet
 from streamrnn.pipelines.channels import open_channels
 from streamrnn.pipelines.durations import bytes_of
-from streamrnn.pipelines.endpoints import LiveSource, open_source
+from streamrnn.pipelines.endpoints import LiveSource, kafka_options, open_source
 from streamrnn.pipelines.found import found_text
+from streamrnn.pipelines.group.opening import check_group
 from streamrnn.pipelines.settings import FileSinkTable, FileSourceTable, PipelineSettings, load_settings
 from streamrnn.pipelines.web.serving import check_page
 from streamrnn.pipelines.words import count
@@ -22,6 +26,7 @@ from streamrnn.spill import rows_within
 
 __all__ = ["run"]
 
+_ANSWER_S = 5.0
 _POLLS = 25  # of 0.2 s for a first record
 _CONNECT_POLLS = 150  # for brokers to let us in, and for the group to give us partitions
 
@@ -36,6 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     settings = load_settings(arguments.file)
     check_page(settings)
+    if settings.checkpoint.topic is not None:
+        settings = _beside_the_group(settings, settings.checkpoint.topic)
     live = open_source(settings)
     table = settings.source
     if isinstance(table, FileSourceTable) and settings.record.format == "csv":
@@ -56,6 +63,19 @@ def run(arguments: argparse.Namespace) -> int:
     _check_channels(settings)
     print("all is well")
     return 0
+
+
+def _beside_the_group(settings: PipelineSettings, topic: str) -> PipelineSettings:
+    """The same in a group of its own, so that no daemon loses a partition; SettingsError as they would."""
+    table = check_group(settings)
+    log = open_log(kafka_options(table), topic)
+    try:
+        found = count(log.partitions_of(topic, _ANSWER_S), "partition")
+    finally:
+        log.close()
+    print(f"snapshots topic {printable(topic)}, {found}")
+    alone = msgspec.structs.replace(table, group=f"{table.group}-check", group_instance=None)
+    return msgspec.structs.replace(settings, source=alone)
 
 
 def _look_at(source: LiveSource) -> None:

@@ -25,6 +25,7 @@ from streamrnn.connectors.rejects import Reject, Rejects
 from streamrnn.connectors.tables.opening import Opened
 from streamrnn.connectors.text import FOREIGN, printable
 from streamrnn.errors import SettingsError
+from streamrnn.pipelines.durations import seconds
 from streamrnn.pipelines.outputs import MarkedSink, Output, Selection
 from streamrnn.pipelines.secrets import Secret
 from streamrnn.pipelines.settings import (
@@ -36,7 +37,17 @@ from streamrnn.pipelines.settings import (
 )
 from streamrnn.pipelines.topics import MarkedLetters, TopicLetters, TopicSink
 
-__all__ = ["DEAD_LETTERS", "Live", "LiveSource", "open_dead_letters", "open_outputs", "open_source"]
+__all__ = [
+    "DEAD_LETTERS",
+    "Live",
+    "LiveSource",
+    "decoder_of",
+    "kafka_options",
+    "open_dead_letters",
+    "open_outputs",
+    "open_source",
+    "topic_and_partition",
+]
 
 DEAD_LETTERS = "dead letters"  # the name by which their mark is kept
 DECODERS: Mapping[str, Callable[[RecordOptions, Mapping[str, Any] | None], FieldDecoder]] = {
@@ -99,16 +110,21 @@ def open_source(settings: PipelineSettings, found: Mapping[str, Any] | None = No
     options = settings.record.record_options()
     if isinstance(table, FileSourceTable):
         return _file_source(table, settings.record, options, found)
-    decoder = DECODERS[settings.record.format](options, found)
-    source = KafkaSource(_kafka(table), decoder)
+    decoder = decoder_of(settings, found)
+    source = KafkaSource(kafka_options(table), decoder)
     return Live(
         source,
         decoder.channels,
         decoder.pinned,
-        place=_topic_and_partition,
+        place=topic_and_partition,
         lag=source.lag,
         rebalances=lambda: [change.kind for change in source.assignment_changes()].count("assigned"),
     )
+
+
+def decoder_of(settings: PipelineSettings, found: Mapping[str, Any] | None = None) -> FieldDecoder:
+    """What makes records of a topic's messages; ``found`` is what was found out about them before."""
+    return DECODERS[settings.record.format](settings.record.record_options(), found)
 
 
 def _file_source(
@@ -144,7 +160,8 @@ def _file_source(
     return Live(source, channels, lambda: asdict(pinned), lambda name: place)
 
 
-def _topic_and_partition(name: str) -> tuple[str, str]:
+def topic_and_partition(name: str) -> tuple[str, str]:
+    """What the name of a partition of a topic is made of."""
     topic, _, number = name.rpartition("-")
     return topic, number
 
@@ -215,10 +232,11 @@ def _brokers(settings: PipelineSettings) -> KafkaOptions:
     """How to reach the brokers that sinks write to: those of the source."""
     if not isinstance(settings.source, KafkaSourceTable):
         raise SettingsError('a topic to write to needs [source] kind = "kafka": its brokers are used')
-    return replace(_kafka(settings.source), topics=())
+    return replace(kafka_options(settings.source), topics=())
 
 
-def _kafka(table: KafkaSourceTable) -> KafkaOptions:
+def kafka_options(table: KafkaSourceTable) -> KafkaOptions:
+    """How to read as a ``[source]`` says."""
     security: dict[str, Any] = {
         name: value.reveal() if isinstance(value, Secret) else value
         for name, value in (
@@ -231,6 +249,8 @@ def _kafka(table: KafkaSourceTable) -> KafkaOptions:
         group=table.group,
         client=table.client,
         start=table.start,
+        instance=table.group_instance,
+        session_timeout_s=seconds(table.session_timeout),
         security=KafkaSecurity(**security),
     )
 

@@ -35,6 +35,11 @@ class GapEvents(Follower):
         self._silence, self._coding, self._fell_silent = silence, coding, fell_silent
         self._rows: list[EventRow] = []
 
+    @property
+    def silent(self) -> int:
+        """How many series are silent."""
+        return self._silence.silent
+
     def arrived(self, batch: Read) -> None:
         """Take in records."""
         if gaps := self._silence.add(batch):

@@ -19,6 +19,7 @@ from streamrnn.pipelines.matchers import Matcher, matchers, matches
 from streamrnn.pipelines.routing import Routing
 from streamrnn.pipelines.rules import SEVERITIES
 from streamrnn.pipelines.store import GroupRow, IncidentRow, MemberRow, Store
+from streamrnn.pipelines.store.moving import home_of
 
 __all__ = ["MOST_ALERTS", "Desk", "fingerprint"]
 
@@ -40,10 +41,13 @@ class Desk:
     store : Store
         A connection of its own.
     routing : Routing
+    apart : bool
+        Whether incidents of different partitions never share a group, so that each
+        partition can go to another daemon with all that is to be said of it.
     """
 
-    def __init__(self, store: Store, routing: Routing) -> None:
-        self._store, self.routing = store, routing
+    def __init__(self, store: Store, routing: Routing, *, apart: bool = False) -> None:
+        self._store, self.routing, self._apart = store, routing, apart
         self._looked_again = 0
         self._silences: list[tuple[Matcher, ...]] = []
         self._open: list[tuple[str, Mapping[str, str]]] = []
@@ -143,7 +147,8 @@ class Desk:
     def _group_for(self, channel: str, incident: IncidentRow, now: int) -> GroupRow:
         """The group of its channel and labels that still gathers, or a new one."""
         labels = self.routing.group_labels(_labels(incident))
-        alike = json.dumps([channel, labels], sort_keys=True)
+        home = [home_of(incident.id)] if self._apart else []
+        alike = json.dumps([channel, labels, *home], sort_keys=True)
         groups = self._store.groups_alike(alike)
         for group in groups:
             if group.state == _GATHERING:

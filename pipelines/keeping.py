@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from streamrnn.connectors.text import printable
 from streamrnn.fleet import Fleet
-from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.durations import bytes_of, seconds
 from streamrnn.pipelines.fleet_settings import FleetTable
 from streamrnn.pipelines.following import Follower
@@ -126,17 +126,21 @@ class Runaway(Observer):
         _LOG.warning("%s", self.warning)
 
 
-def show_census(metrics: Metrics, coding: Coding) -> None:
+def show_census(metrics: Metrics, fleets: Callable[[], Sequence[Fleet]]) -> None:
     """Have metrics tell where series are and what became of them."""
     for name, what in (
         ("known", "Series that were ever seen"),
         ("in_memory", "Series whose state lies in memory"),
         ("in_store", "Series whose state was spilled to disk"),
     ):
-        metrics.show(f"series_{name}", what, lambda name=name: getattr(coding.fleet.census, name))  # type: ignore[misc]
+        metrics.show(f"series_{name}", what, partial(_counted, fleets, name))
     for name, what in (
         ("spilled", "States of series put on disk"),
         ("restored", "States of series taken from disk"),
         ("forgotten", "Series forgotten for their silence"),
     ):
-        metrics.count(f"series_{name}", what, lambda name=name: getattr(coding.fleet.census, name))  # type: ignore[misc]
+        metrics.count(f"series_{name}", what, partial(_counted, fleets, name))
+
+
+def _counted(fleets: Callable[[], Sequence[Fleet]], name: str) -> int:
+    return sum(getattr(fleet.census, name) for fleet in fleets())

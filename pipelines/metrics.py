@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from streamrnn.connectors.base import Positions, Read
+from streamrnn.fleet import Fleet
 from streamrnn.kernels.plan import NO_TIME
-from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import Live
 from streamrnn.pipelines.observers import Observer
 from streamrnn.records import STATUSES, Results
@@ -45,8 +45,10 @@ class Metrics(Observer):
 
     Parameters
     ----------
-    coding : Coding
-        With the models, asked when somebody looks.
+    names : sequence of str
+        Of partitions, by the codes that batches have; may grow.
+    fleets : callable
+        All models, asked for when somebody looks.
     live : Live
         The source, asked for its lag in beats of the loop: clients are of one thread.
     clock : callable
@@ -62,10 +64,16 @@ class Metrics(Observer):
     """
 
     def __init__(
-        self, coding: Coding, live: Live, clock: Callable[[], float], wall: Callable[[], float]
+        self,
+        names: Sequence[str],
+        fleets: Callable[[], Sequence[Fleet]],
+        live: Live,
+        *,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
     ) -> None:
         self.registry = CollectorRegistry()
-        self._coding, self._live, self._clock, self._wall = coding, live, clock, wall
+        self._names, self._live, self._clock, self._wall = names, live, clock, wall
         self._seen = self._found = self._buried = 0
         self.last_beat = self.last_saved = clock()
         self._lag_at = clock()
@@ -87,8 +95,12 @@ class Metrics(Observer):
         Gauge("checkpoint_age_seconds", "Since the last snapshot", **made).set_function(
             lambda: clock() - self.last_saved
         )
-        Gauge("keys_active", "Series with a model", **made).set_function(lambda: len(coding.fleet.keys))
-        Gauge("state_bytes", "Memory of all models", **made).set_function(lambda: coding.fleet.state_bytes)
+        Gauge("keys_active", "Series with a model", **made).set_function(
+            lambda: sum(len(fleet.keys) for fleet in fleets())
+        )
+        Gauge("state_bytes", "Memory of all models", **made).set_function(
+            lambda: sum(fleet.state_bytes for fleet in fleets())
+        )
 
     def records(self, batch: Read, found: Results, fresh: NDArray[np.bool_]) -> None:
         """Count the records of a batch by their status, apart from those read again."""
@@ -111,7 +123,7 @@ class Metrics(Observer):
         counts = np.bincount(batch.partitions.astype(np.int64) * kinds + outcomes)
         for place in np.flatnonzero(counts).tolist():
             partition, kind = divmod(place, kinds)
-            topic, number = self._place(self._coding.partition_names[partition])
+            topic, number = self._place(self._names[partition])
             self._records.labels(topic, number, _OUTCOMES[kind]).inc(int(counts[place]))
 
     def events(self, count: int) -> None:

@@ -115,6 +115,10 @@ class Sender:
         """Whether a try is under way."""
         return any(line.under_way is not None for line in self._lines.values())
 
+    def settle(self) -> bool:
+        """Note how tries went that are over, and begin none; whether any was."""
+        return self._collect()
+
     def step(self) -> bool:
         """Note how tries went, and begin those that are due; whether anything was done.
 
@@ -169,10 +173,13 @@ class Sender:
                 continue
             (entry, future), line.under_way = line.under_way, None
             error = future.result()
-            if error is None:
-                self._delivered(name, line, entry)
-            else:
-                self._failed(name, line, entry, error)
+            try:
+                if error is None:
+                    self._delivered(name, line, entry)
+                else:
+                    self._failed(name, line, entry, error)
+            except KeyError:
+                _LOG.info("message %s was handed over while it was under way", entry.id)
             done = True
         return done
 

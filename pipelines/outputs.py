@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -10,10 +11,13 @@ from numpy.typing import NDArray
 
 from streamrnn.columns import output_columns
 from streamrnn.connectors.base import Column, Read, joined
+from streamrnn.errors import RetriableError
 from streamrnn.records import Results
 from streamrnn.settings import Settings
 
-__all__ = ["MarkedSink", "Output", "Selection"]
+__all__ = ["MarkedSink", "Output", "Selection", "close_quietly"]
+
+_LOG = logging.getLogger("streamrnn.daemon")
 
 
 class MarkedSink(Protocol):
@@ -96,3 +100,15 @@ class Output:
 def some_results(found: Results, rows: NDArray[np.bool_]) -> Results:
     """The results where ``rows`` is true."""
     return replace(found, **{name: column[rows] for name, column in vars(found).items()})
+
+
+class _Closing(Protocol):
+    def close(self) -> None: ...
+
+
+def close_quietly(output: _Closing) -> None:
+    """Close an output; what it could not hand on is not committed, and comes again."""
+    try:
+        output.close()
+    except RetriableError as error:
+        _LOG.warning("%s", error)

@@ -28,18 +28,20 @@ from streamrnn.fleet import Fleet
 from streamrnn.kernels.plan import LATE
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import DEAD_LETTERS, LiveSource
-from streamrnn.pipelines.feedback import obeyed
+from streamrnn.pipelines.feedback import hear, obeyed
 from streamrnn.pipelines.following import Follower
 from streamrnn.pipelines.journal import FEEDBACK, FLUSH, Journal, behind
 from streamrnn.pipelines.late import DROP, KEEP, late_letters
 from streamrnn.pipelines.observers import Observer
 from streamrnn.pipelines.outputs import Output, some_results
+from streamrnn.pipelines.pace import Pace
 from streamrnn.pipelines.reorder import Leaving, Reorder
 from streamrnn.pipelines.spill import SqliteSpill, save_beside
 from streamrnn.pipelines.store import EventRow, JournalEntry, Snapshot, Store
 from streamrnn.pipelines.topics import MarkedLetters
+from streamrnn.pipelines.troubles import Troubles
 
-__all__ = ["COMMANDS", "WAITING", "Pace", "Pipeline"]
+__all__ = ["COMMANDS", "WAITING", "Pipeline"]
 
 COMMANDS = "commands"  # the mark that says which of the journal's commands had acted
 WAITING = "waiting"  # what a snapshot calls the records that wait for earlier ones
@@ -50,25 +52,7 @@ _KEPT_EVENTS = 1000  # the newest, however old
 _KEPT_MESSAGES = 10_000  # of those that are delivered or given up
 # What can be in the way for a while; each is said once.
 _REFUSED, _UNCOMMITTED, _UNSAVED = "reading waits for an output", "nothing is committed", "nothing is saved"
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How often what is done, seconds.
-
-    Attributes
-    ----------
-    commit_s : float
-        Between flushes of the outputs, after which positions are committed.
-    snapshot_s : float
-        Between snapshots of all state.
-    keep_s : float
-        Events older than the newest by more than this are forgotten.
-    """
-
-    commit_s: float = 1.0
-    snapshot_s: float = 300.0
-    keep_s: float = 30 * 86_400.0
+_UNHEARD = "what was said of events waits"
 
 
 @dataclass
@@ -128,7 +112,7 @@ class Pipeline:
     def __post_init__(self) -> None:
         self._marks: dict[str, Any] = {}
         self._owed: deque[Callable[[], Any]] = deque()
-        self._troubles: set[str] = set()
+        self._troubles = Troubles(_LOG)
         self._last_commit = self._last_snapshot = self.clock()
         self._known = frozenset(self.source.snapshot())  # partitions of which a snapshot says the position
         self._polled = self._known
@@ -151,31 +135,37 @@ class Pipeline:
         StreamrnnError
             Where going on makes no sense; what was committed stays.
         """
-        while not stopped():
-            if not self._delivered():
-                self.observer.beat()
-                time.sleep(_POLL_S)  # nothing is read while outputs do not take what there is
-                continue
-            with self._stage("poll"):
-                batch = self.source.poll(_POLL_S)
-            if batch is None:
-                self._ended = True
-                break  # what outputs do not take yet is waited for below
-            if len(batch):
-                self._process(self.coding.placed(batch, self.source))
-            self._bury(self.source.take_dead_letters())
-            self.observer.beat()
-            self._keep_pace()
-        self._finish(stopped)
+        while not stopped() and not self._ended:  # what outputs do not take yet is waited for below
+            if not self.turn():
+                time.sleep(_POLL_S)
+        self.finish(stopped)
 
-    def _finish(self, stopped: Callable[[], bool]) -> None:
-        """Commit and save, whatever the pace; who cannot take it is waited for until ``stopped``."""
+    def turn(self) -> bool:
+        """Go round once; False where nothing was read, since outputs do not take what there is."""
+        if not self._delivered():
+            self.observer.beat()
+            return False
+        with self._stage("poll"):
+            batch = self.source.poll(_POLL_S)
+        if batch is None:
+            self._ended = True
+            return True
+        if len(batch):
+            self._process(self.coding.placed(batch, self.source))
+        self._bury(self.source.take_dead_letters())
+        self.observer.beat()
+        self._keep_pace()
+        return True
+
+    def finish(self, stopped: Callable[[], bool]) -> bool:
+        """Commit and save, whatever the pace, waiting until ``stopped``; whether all is safe."""
         while not (self._emptied() and self._commit() and self.snapshot()):
             if stopped() or self.journal.holding:
                 _LOG.warning("what is not committed is read again at the next start")
-                return
+                return False
             self.observer.beat()
             time.sleep(_POLL_S)
+        return True
 
     def _emptied(self) -> bool:
         """Have nothing wait for earlier records where none can come any more; False where that must wait.
@@ -191,10 +181,19 @@ class Pipeline:
             try:
                 self.journal.flush(self.source.snapshot())
             except StoreError as error:
-                return self._hindered(_UNSAVED, error)
+                return self._troubles.hindered(_UNSAVED, error)
             self._process(end)
         self._bury([])
         return True
+
+    def hear(self) -> None:
+        """Take in what users said of events; where it cannot be written, it waits."""
+        try:
+            hear(self.store, self.journal, self.coding, self.source.snapshot(), self.committed)
+        except StoreError as error:
+            self._troubles.hindered(_UNHEARD, error)
+            return
+        self._troubles.over(_UNHEARD)
 
     def retune(self, tunable: Mapping[str, Any]) -> None:
         """Have tunable settings change behind what was polled and written so far, if they are others."""
@@ -218,11 +217,11 @@ class Pipeline:
             save_beside(self.spill, self.store, snapshot)
             self._forget()
         except StoreError as error:
-            return self._hindered(_UNSAVED, error)
+            return self._troubles.hindered(_UNSAVED, error)
         self._known = frozenset(positions)
         self._last_snapshot = self.clock()
         self.observer.saved(self._last_snapshot - began, len(state))
-        return self._goes_on(_UNSAVED)
+        return self._troubles.over(_UNSAVED)
 
     def _forget(self) -> None:
         """Have the store hold no more than what somebody may still want."""
@@ -296,23 +295,9 @@ class Pipeline:
                 with self._stage("write"):
                     self._owed[0]()
             except RetriableError as error:
-                return self._hindered(_REFUSED, error)
+                return self._troubles.hindered(_REFUSED, error)
             self._owed.popleft()
-        return self._goes_on(_REFUSED)
-
-    def _hindered(self, what: str, error: Exception) -> bool:
-        """Say once what is in the way; False."""
-        if what not in self._troubles:
-            _LOG.warning("%s: %s", what, error)
-        self._troubles.add(what)
-        return False
-
-    def _goes_on(self, what: str) -> bool:
-        """Say so where something was in the way; True."""
-        if what in self._troubles:
-            _LOG.info("no longer so: %s", what)
-        self._troubles.discard(what)
-        return True
+        return self._troubles.over(_REFUSED)
 
     def _bury(self, letters: list[DeadLetter]) -> None:
         """Write dead letters that were not written before a restart, and late records among them.
@@ -350,7 +335,7 @@ class Pipeline:
         # A partition that no snapshot knows would begin elsewhere after a crash, without what was learned.
         unknown = not self._known.issuperset(self.source.snapshot())
         due = now - self._last_commit >= min(self.pace.commit_s, self.pace.snapshot_s)
-        if not due and (self._troubles or not unknown):
+        if not due and (self._troubles.any or not unknown):
             return
         overdue = unknown or now - self._last_snapshot >= self.pace.snapshot_s
         if (self._dirty or overdue) and self._commit() and overdue:
@@ -390,11 +375,11 @@ class Pipeline:
                 self.store.commit(positions, marks)
         except (RetriableError, StoreError) as error:
             self._last_commit = self.clock()
-            return self._hindered(_UNCOMMITTED, error)
+            return self._troubles.hindered(_UNCOMMITTED, error)
         self._marks = marks
         if self.commits:
             # Others start where this says; we must not, where no snapshot says better.
             self.source.commit({name: positions[name] for name in positions if name in self._known})
         self._last_commit, self._dirty = self.clock(), False
         self.observer.committed(positions)
-        return self._goes_on(_UNCOMMITTED)
+        return self._troubles.over(_UNCOMMITTED)

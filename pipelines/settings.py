@@ -31,8 +31,10 @@ from streamrnn.pipelines.alert_settings import (
 )
 from streamrnn.pipelines.durations import Duration, seconds
 from streamrnn.pipelines.fleet_settings import FleetTable
+from streamrnn.pipelines.kafka_settings import KafkaSecurityTable, KafkaSourceTable, Names
 from streamrnn.pipelines.priors import with_prior
 from streamrnn.pipelines.secrets import Secret
+from streamrnn.pipelines.table import Table
 from streamrnn.settings import Settings
 
 __all__ = [
@@ -58,7 +60,6 @@ __all__ = [
 ]
 
 ENVIRONMENT = "STREAMRNN__"
-_Names = str | list[str]
 _What = Annotated[
     str,
     Meta(
@@ -70,62 +71,27 @@ _Positive = Annotated[int, Meta(ge=1)]
 _MISSPELT = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*?)`)?$", re.DOTALL)
 
 
-class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A table of the file."""
-
-
-class FileSourceTable(_Table, tag_field="kind", tag="file", frozen=True):
+class FileSourceTable(Table, tag_field="kind", tag="file", frozen=True):
     """``[source] kind = "file"``: a table of text that is read, and followed as it grows."""
 
     path: Annotated[str, Meta(description="a file; - is standard input")]
     follow: Annotated[bool, Meta(description="go on as the file grows; false ends at its end")] = True
 
 
-class KafkaSecurityTable(_Table, frozen=True):
-    """``[source.security]``: how to reach brokers that ask who is there."""
-
-    protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    ca_file: Annotated[str | None, Meta(description="PEM; the system's own where left out")] = None
-    cert_file: Annotated[str | None, Meta(description="PEM, where brokers want a certificate of ours")] = None
-    key_file: Annotated[str | None, Meta(description="PEM, its key")] = None
-    key_password: Annotated[Secret | None, Meta(description="a secret")] = None
-    check_hostname: Annotated[bool, Meta(description="whether certificates must carry the broker's name")] = (
-        True
-    )
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    username: str | None = None
-    password: Annotated[Secret | None, Meta(description="a secret")] = None
-
-
-class KafkaSourceTable(_Table, tag_field="kind", tag="kafka", frozen=True):
-    """``[source] kind = "kafka"``: topics, read as a member of a consumer group."""
-
-    brokers: Annotated[_Names, Meta(description="host:port, one or several")]
-    topics: Annotated[_Names, Meta(description="one or several")]
-    group: Annotated[str, Meta(min_length=1, description="the consumer group that offsets are committed to")]
-    client: Annotated[Literal["kafka-python", "confluent"], Meta(description="the library that reads")] = (
-        "kafka-python"
-    )
-    start: Annotated[
-        Literal["earliest", "latest"], Meta(description="where to begin what was never read")
-    ] = "earliest"
-    security: KafkaSecurityTable = KafkaSecurityTable()
-
-
-class Record(_Table, frozen=True):
+class Record(Table, frozen=True):
     """``[record]``: what a record is; what is left out of a table of text is found out."""
 
     format: Annotated[Literal["json", "csv"], Meta(description="of messages, and of lines of a file")] = "csv"
-    time: Annotated[_Names | None, Meta(description="column or field; @message: the message's own")] = None
+    time: Annotated[Names | None, Meta(description="column or field; @message: the message's own")] = None
     time_format: str | None = None
     tz: str | None = None
-    values: Annotated[_Names | None, Meta(description="columns, or paths of fields such as data.temp")] = None
-    key: Annotated[_Names | None, Meta(description="columns or fields; @message: the message's key")] = None
+    values: Annotated[Names | None, Meta(description="columns, or paths of fields such as data.temp")] = None
+    key: Annotated[Names | None, Meta(description="columns or fields; @message: the message's key")] = None
     columns: Annotated[
-        _Names | None, Meta(description="names of the cells of messages in CSV, which have no header")
+        Names | None, Meta(description="names of the cells of messages in CSV, which have no header")
     ] = None
-    label: _Names | None = None
-    missing: str | float | list[str | float] = []
+    label: Names | None = None
+    missing: str | float | list[str | float] = []  # noqa: RUF012 - msgspec copies it
     delimiter: str | None = None
     decimal: Literal[".", ","] | None = None
     encoding: str | None = None
@@ -158,11 +124,11 @@ class Record(_Table, frozen=True):
         return RecordOptions(**self.options())
 
 
-class Model(_Table, frozen=True):
+class Model(Table, frozen=True):
     """``[model]``: structural settings; a change needs a new state."""
 
     preset: str | None = None
-    networks: _Names | None = None
+    networks: Names | None = None
     hidden: int | None = None
     k1: int | None = None
     k2: int | None = None
@@ -174,7 +140,7 @@ class Model(_Table, frozen=True):
     prior: Annotated[str | None, Meta(description="a file of streamrnn prior fit")] = None
 
 
-class Detect(_Table, frozen=True):
+class Detect(Table, frozen=True):
     """``[detect]``: tunable settings; SIGHUP reads them again."""
 
     false_alarms: str | float | None = None
@@ -197,14 +163,14 @@ class Detect(_Table, frozen=True):
         return given
 
 
-class FileSinkTable(_Table, tag_field="kind", tag="file", frozen=True):
+class FileSinkTable(Table, tag_field="kind", tag="file", frozen=True):
     """``[[sink]] kind = "file"``: .csv or .jsonl by the name."""
 
     path: Annotated[str, Meta(description="a file; - is standard output")]
     what: _What = "all"
 
 
-class KafkaSinkTable(_Table, tag_field="kind", tag="kafka", frozen=True):
+class KafkaSinkTable(Table, tag_field="kind", tag="kafka", frozen=True):
     """``[[sink]] kind = "kafka"``: JSON messages to a topic of the source's brokers."""
 
     topic: Annotated[str, Meta(description="must exist")]
@@ -212,10 +178,20 @@ class KafkaSinkTable(_Table, tag_field="kind", tag="kafka", frozen=True):
     pack: Annotated[_Positive, Meta(description="records in one message")] = 1
 
 
-class Checkpoint(_Table, frozen=True):
+class Checkpoint(Table, frozen=True):
     """``[checkpoint]``: the file that holds everything, and how often it is written."""
 
     path: Annotated[str, Meta(description="one SQLite file; on a disk that survives")] = "streamrnn.db"
+    topic: Annotated[
+        str | None,
+        Meta(
+            description="a compacted topic for the state of each partition: daemons of one group hand "
+            "partitions over by it; must exist"
+        ),
+    ] = None
+    standby: Annotated[
+        bool, Meta(description="whether to follow that topic in memory, to take over sooner")
+    ] = False
     every: Annotated[Duration, Meta(description="between snapshots of all state")] = "5m"
     commit: Annotated[Duration, Meta(description="between flushes of the outputs")] = "1s"
     keep: Annotated[
@@ -224,14 +200,14 @@ class Checkpoint(_Table, frozen=True):
     ] = "30d"
 
 
-class DeadLetter(_Table, frozen=True):
+class DeadLetter(Table, frozen=True):
     """``[dead_letter]``: where messages go that are no records: a file or a topic."""
 
     path: Annotated[str | None, Meta(description="a file of JSON lines")] = None
     topic: Annotated[str | None, Meta(description="a topic of the source's brokers")] = None
 
 
-class Serve(_Table, frozen=True):
+class Serve(Table, frozen=True):
     """``[serve]``: /livez, /readyz and /metrics, and the live page."""
 
     listen: Annotated[str, Meta(pattern=r"^.*:\d+$", description="host:port")] = "127.0.0.1:9464"
@@ -239,24 +215,24 @@ class Serve(_Table, frozen=True):
     token: Annotated[Secret | None, Meta(description="a secret that the page asks for; a must elsewhere")] = (
         None
     )
-    hosts: Annotated[list[str], Meta(description="further names under which the page is reached")] = []
+    hosts: Annotated[list[str], Meta(description="further names under which the page is reached")] = []  # noqa: RUF012 - msgspec copies it
 
 
-class Log(_Table, frozen=True):
+class Log(Table, frozen=True):
     """``[log]``: what it says on standard error."""
 
     format: Literal["text", "json"] = "text"
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class PipelineSettings(_Table, frozen=True):
+class PipelineSettings(Table, frozen=True):
     """A pipeline file. ``replay`` reads its ``[record]``, ``[model]``, ``[detect]`` and ``[fleet]``."""
 
     source: FileSourceTable | KafkaSourceTable | None = None
     record: Record = Record()
     model: Model = Model()
     detect: Detect = Detect()
-    sink: list[FileSinkTable | KafkaSinkTable] = []
+    sink: list[FileSinkTable | KafkaSinkTable] = []  # noqa: RUF012 - msgspec copies it
     checkpoint: Checkpoint = Checkpoint()
     dead_letter: DeadLetter = DeadLetter()
     fleet: FleetTable = FleetTable()

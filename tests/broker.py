@@ -77,17 +77,25 @@ class Broker:
 
     stop = freeze = kill
 
-    def new_topic(self, partitions=1):
+    def new_topic(self, partitions=1, *, compacted=False):
         """Make a topic that no other test uses; its name."""
         from kafka.admin import KafkaAdminClient, NewTopic
 
         name = f"test-{uuid.uuid4().hex[:8]}-{next(_names)}"
         admin = KafkaAdminClient(bootstrap_servers=self.address)
         try:
-            admin.create_topics([NewTopic(name, partitions, 1)])
+            settings = {"cleanup.policy": "compact"} if compacted else {}
+            admin.create_topics([NewTopic(name, partitions, 1, topic_configs=settings)])
         finally:
             admin.close()
         return name
+
+    def add_partitions(self, topic, count):
+        """Have a topic have so many partitions."""
+        from confluent_kafka.admin import AdminClient, NewPartitions
+
+        admin = AdminClient({"bootstrap.servers": self.address})
+        admin.create_partitions([NewPartitions(topic, count)])[topic].result(30)
 
 
 class OwnBroker(Broker):

@@ -61,6 +61,22 @@ def write_table(path, n, series=20, broken=0.001, silent=None):
     return rows
 
 
+def write_faults(path, minutes=2500, devices=4):
+    """Minutes of some devices, each with two faults that no one can miss; how many."""
+    rng = np.random.default_rng(11)
+    values = 20 + 3 * np.sin(np.arange(minutes)[:, None] / 20) + rng.normal(size=(minutes, devices))
+    for device in range(devices):
+        for start, size in ((1500 + 17 * device, 40), (2100 + 29 * device, 80)):
+            values[start : start + 4, device] += size
+    rows = [
+        f"{1_700_000_000 + 60 * t},dev{i:02d},{values[t, i]:.3f}"
+        for t in range(minutes)
+        for i in range(devices)
+    ]
+    path.write_text("\n".join(["ts,device,temp", *rows]) + "\n")
+    return rows
+
+
 def shuffle(path, window_s, late=0.002):
     """Have rows come late, most within a window and a few beyond it."""
     rng = np.random.default_rng(11)

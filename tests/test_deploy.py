@@ -22,6 +22,7 @@ from broker import PROPERTIES, free_ports
 from daemons import get
 from prometheus_client.parser import text_string_to_metric_families
 
+from streamrnn.pipelines.group.opening import check_group
 from streamrnn.pipelines.options import make_parser
 from streamrnn.pipelines.settings import load_settings
 
@@ -36,7 +37,7 @@ MANIFEST = {
 SECRETS = MANIFEST["Secret"]["stringData"]
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana" / "streamrnn.json").read_text())
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-DAEMONS = ("daemon-north", "daemon-south")
+DAEMONS = ("daemon-1", "daemon-2")
 PLANTS = ("plant-north", "plant-south")
 ENDPOINTS = ("/livez", "/readyz", "/metrics")
 
@@ -53,7 +54,7 @@ def health_command():
 
 
 def settings_of(service):
-    return load_settings(PIPELINE, SERVICES[service]["environment"])
+    return load_settings(PIPELINE, SERVICES[service].get("environment", {}))
 
 
 def port_of(pipeline):
@@ -178,24 +179,26 @@ def test_every_variable_of_the_broker_is_a_property_that_the_tests_broker_reads_
         assert name.removeprefix("KAFKA_").lower().replace("_", ".") in known, name
 
 
-def test_each_daemon_has_a_topic_a_group_and_a_state_of_its_own_and_a_plant_that_fills_it():
-    settings = [settings_of(name) for name in DAEMONS]
-    for of in ("topics", "group"):
-        assert len({getattr(one.source, of) for one in settings}) == 2
-    assert [one.alerts.labels["site"] for one in settings] == ["north", "south"]
+def test_the_daemons_share_a_group_and_have_a_state_each_and_plants_fill_their_topic():
+    one, other = (settings_of(name) for name in DAEMONS)
+    assert one == other and one.checkpoint.topic is not None
     states = [dict(map(reversed, mounts(name)))["/var/lib/streamrnn"] for name in DAEMONS]
     assert len(set(states)) == 2
-    for plant, one in zip(PLANTS, settings, strict=True):
+    for plant in PLANTS:
         asked = make_parser().parse_args(SERVICES[plant]["command"])
-        assert asked.topic == one.source.topics
+        assert [asked.topic] == one.source.topics
         assert [asked.brokers] == one.source.brokers
         assert float(asked.rate) > 0 and asked.records is None  # it goes on, by the clock
+    assert check_group(one) is one.source
 
 
 def test_topics_that_are_made_are_those_that_are_used():
-    (made,) = re.findall(r"for topic in (.+?);", SERVICES["topics"]["command"][0])
-    used = {"scores", settings_of(DAEMONS[0]).dead_letter.topic}
-    assert set(made.split()) == used | {settings_of(name).source.topics for name in DAEMONS}
+    (command,) = SERVICES["topics"]["command"]
+    (made,) = re.findall(r"for topic in (.+?);", command)
+    one = settings_of(DAEMONS[0])
+    (sink,) = one.sink
+    assert set(made.split()) == {*one.source.topics, sink.topic, one.dead_letter.topic}
+    assert f"--topic {one.checkpoint.topic} --partitions 4 --config cleanup.policy=compact" in command
 
 
 def test_the_daemons_channel_leads_to_the_webhook():
@@ -206,11 +209,9 @@ def test_the_daemons_channel_leads_to_the_webhook():
 def test_prometheus_asks_every_daemon_and_grafana_asks_prometheus():
     (job,) = yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["scrape_configs"]
     asked = {
-        target: group["labels"]["site"] for group in job["static_configs"] for target in group["targets"]
+        target: group["labels"]["daemon"] for group in job["static_configs"] for target in group["targets"]
     }
-    assert asked == {
-        f"{name}:{port_of(settings_of(name))}": settings_of(name).alerts.labels["site"] for name in DAEMONS
-    }
+    assert asked == {f"{name}:{port_of(settings_of(name))}": name for name in DAEMONS}
     (source,) = yaml.safe_load((ROOT / "deploy" / "grafana" / "datasources.yml").read_text())["datasources"]
     assert source["url"] == f"http://prometheus:{SERVICES['prometheus']['ports'][0].split(':')[-1]}"
     assert {panel["datasource"]["uid"] for panel in DASHBOARD["panels"]} == {source["uid"]}
@@ -255,9 +256,10 @@ def pods(tmp_path, monkeypatch):
     return [load_settings(tmp_path / "p.toml", manifest_environment(index)) for index in (0, 1)]
 
 
-def test_the_manifests_pipeline_is_one_that_runs_and_each_pod_reads_a_topic_of_its_own(pods):
-    assert [one.source.topics for one in pods] == ["readings-0", "readings-1"]
-    assert len({one.source.group for one in pods}) == 2
+def test_the_manifests_pipeline_is_one_that_runs_and_each_pod_has_a_name_of_its_own_in_the_group(pods):
+    assert [one.source.group_instance for one in pods] == ["streamrnn-0", "streamrnn-1"]
+    assert len({one.source.group for one in pods}) == 1
+    assert all(check_group(one) is one.source for one in pods)
     mounted = {mount["name"]: mount["mountPath"] for mount in container()["volumeMounts"]}
     assert Path(pods[0].checkpoint.path).parent == Path(mounted["state"])
     assert json.loads(instructions("CMD")[-1])[-1] == f"{mounted['pipeline']}/pipeline.toml"
@@ -311,13 +313,15 @@ class Stack:
             "127.0.0.1:9464": f"127.0.0.1:{self.daemon}",
             "/etc/streamrnn": str(folder),
             "/var/lib/streamrnn": str(folder),
-            "readings-": f"readings-{mark}-",
+            "=readings": f"=readings-{mark}",
+            '"readings"': f'"readings-{mark}"',
+            '"snapshots"': f'"snapshots-{mark}"',
             '"scores"': f'"scores-{mark}"',
             '"dead-letters"': f'"dead-letters-{mark}"',
         }
         for path in (PIPELINE, ROOT / "deploy" / "webhook.py"):
             (folder / path.name).write_text(self._here(path.read_text()))
-        self.topics = [f"readings-{mark}-north", f"scores-{mark}", f"dead-letters-{mark}"]
+        self.topics = [f"{name}-{mark}" for name in ("readings", "scores", "dead-letters", "snapshots")]
 
     def _here(self, text):
         for there, here in self._swap.items():
@@ -370,7 +374,7 @@ def stack(tmp_path, broker):
 def test_the_stacks_own_commands_bring_a_planted_fault_to_the_webhook(stack, tmp_path):
     assert not stack.check_health()
     stack.start("webhook")
-    daemon = stack.start("daemon-north")
+    daemon = stack.start("daemon-1")
     stack.wait_for(daemon, stack.check_health)
     faults = tmp_path / "faults.csv"
     plant = stack.start("plant-north", "--rate=max", "--records=2600", f"--labels={faults}")
@@ -381,7 +385,7 @@ def test_the_stacks_own_commands_bring_a_planted_fault_to_the_webhook(stack, tmp
     assert len(sharp) == 4
     stack.wait_for(daemon, lambda: all(is_told(fault, stack.log("webhook")) for fault in sharp))
     shown = stack.log("webhook")
-    assert " north " in shown and "firing" in shown
+    assert " north-" in shown and "firing" in shown
     with urllib.request.urlopen(f"http://127.0.0.1:{stack.webhook}/", timeout=10) as answer:
         assert set(answer.read().decode().splitlines()) >= set(shown.splitlines())
     check_metrics(stack.daemon)

@@ -6,7 +6,7 @@ by the time it leaves here; nobody else knows a client's own errors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -21,16 +21,21 @@ from streamrnn.kernels.plan import NO_TIME
 from streamrnn.records import Int64Array
 
 __all__ = [
+    "FETCH_WAIT_MS",
     "AssignmentChange",
     "CommitResult",
     "Consumer",
+    "Entry",
     "Headers",
+    "Leaving",
+    "Log",
     "Outgoing",
     "Partition",
     "PartitionCodes",
     "Producer",
     "offsets_of",
     "open_consumer",
+    "open_log",
     "open_producer",
     "times_of",
 ]
@@ -42,8 +47,15 @@ Headers = Sequence[tuple[str, bytes]]
 Outgoing = tuple[bytes | None, bytes | None, Headers]
 """Value, key and headers of a message to send."""
 
+Entry = tuple[bytes, bytes | None]
+"""Key and value of a message in a log; without a value the key is forgotten."""
+
 CommitResult = tuple[dict[Partition, int], str | None]
 """Offsets, and why they are not committed; None where they are."""
+
+FETCH_WAIT_MS = 100
+"""How long a broker holds a fetch for want of messages: a question of ours waits behind it, on the
+same connection, and the clients' own half second outlasts the answer that we wait for."""
 
 _MS = 1_000_000  # nanoseconds
 _MODULES = {"kafka-python": "kafka_python", "confluent": "confluent"}
@@ -64,6 +76,10 @@ class AssignmentChange:
 
     kind: Literal["assigned", "revoked", "lost", "out of range"]
     partitions: tuple[Partition, ...]
+
+
+Leaving = Callable[[AssignmentChange], None]
+"""Hears of partitions that leave us."""
 
 
 class PartitionCodes(dict[Partition, int]):
@@ -139,8 +155,48 @@ class Producer(Protocol):
         """Give back what was opened; unsent messages are gone."""
 
 
-def open_consumer(options: KafkaOptions) -> Consumer:
+class Log(Protocol):
+    """A compacted topic as a store of values by their keys. Used by one thread."""
+
+    def write(self, partition: int, entries: Sequence[Entry], timeout_s: float) -> None:
+        """Append entries and wait until all are acknowledged.
+
+        Raises
+        ------
+        RetriableError
+            Where they are not in time; some of them may be there.
+        FatalConnectorError
+            Where trying again does not help.
+        """
+
+    def follow(self, partitions: Collection[int]) -> None:
+        """Keep in memory what these partitions hold, and forget others."""
+
+    def catch_up(self, timeout_s: float, partitions: Collection[int]) -> bool:
+        """Read on; whether all that these held when this began is read now. Raises as ``write``."""
+
+    def read_on(self, timeout_s: float = 0.0) -> None:
+        """Read some of what there is; raises as ``write``."""
+
+    def entries(self, partition: int) -> Mapping[bytes, bytes]:
+        """What a partition held when it was last read."""
+
+    def partitions_of(self, topic: str, timeout_s: float) -> int:
+        """How many partitions a topic has; raises as ``write``."""
+
+    def close(self) -> None:
+        """Disconnect."""
+
+
+def open_consumer(options: KafkaOptions, leaving: Leaving | None = None) -> Consumer:
     """Connect and subscribe; blocks for as long as the options' patience lasts.
+
+    Parameters
+    ----------
+    options : KafkaOptions
+    leaving : callable, optional
+        Called within a poll of what is revoked, while it is still ours, and of what is
+        lost. With it the group moves single partitions and lets all others go on.
 
     Raises
     ------
@@ -149,9 +205,14 @@ def open_consumer(options: KafkaOptions) -> Consumer:
     FatalConnectorError
         Where they refuse us, or don't know a topic.
     SettingsError
-        Where the client is not installed.
+        Where the client is not installed, or cannot do that.
     """
-    return cast(Consumer, _module(options).open_consumer(options))
+    return cast(Consumer, _module(options).open_consumer(options, leaving))
+
+
+def open_log(options: KafkaOptions, topic: str) -> Log:
+    """Connect; blocks and raises as ``open_consumer``."""
+    return cast(Log, _module(options).open_log(options, topic))
 
 
 def open_producer(options: KafkaOptions, topic: str) -> Producer:

@@ -28,8 +28,10 @@ from kafka import errors as kafka_errors
 
 from streamrnn.connectors.kafka_clients import probe, words
 from streamrnn.connectors.kafka_clients.base import (
+    FETCH_WAIT_MS,
     AssignmentChange,
     CommitResult,
+    Leaving,
     Outgoing,
     Partition,
     PartitionCodes,
@@ -61,8 +63,10 @@ _TOPIC_CHECK_S = 0.5
 _FORCED_CLOSE_S = 1.0
 
 
-def open_consumer(options: KafkaOptions) -> KafkaPythonConsumer:
+def open_consumer(options: KafkaOptions, leaving: Leaving | None = None) -> KafkaPythonConsumer:
     """Connect and subscribe."""
+    if leaving is not None:
+        raise words.no_groups()
     probe.check_certificates(options)
     with _opening(options):
         consumer = KafkaConsumer(
@@ -75,6 +79,7 @@ def open_consumer(options: KafkaOptions) -> KafkaPythonConsumer:
             heartbeat_interval_ms=round(options.session_timeout_s * 250),
             max_poll_interval_ms=round(options.max_poll_interval_s * 1000),
             max_poll_records=options.max_messages,
+            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
     try:
         with _translated(options):

@@ -93,6 +93,9 @@ class KafkaOptions:
         What a source reads; a sink needs none.
     group : str
         The consumer group that offsets are committed to.
+    instance : str or None
+        The name of this member, where the group is to know it again after a restart:
+        until the session time-out its partitions wait for it.
     client : str
         ``"kafka-python"``, or ``"confluent"`` where that extra is installed.
     security : KafkaSecurity
@@ -133,6 +136,7 @@ class KafkaOptions:
     brokers: tuple[str, ...]
     topics: tuple[str, ...] = ()
     group: str = "streamrnn"
+    instance: str | None = None
     client: Clients = "kafka-python"
     security: KafkaSecurity = KafkaSecurity()
     start: Starts = "earliest"

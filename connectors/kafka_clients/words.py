@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from streamrnn.connectors.kafka_clients.options import KafkaOptions
-from streamrnn.errors import FatalConnectorError
+from streamrnn.errors import FatalConnectorError, SettingsError
 
-__all__ = ["login_refused", "not_allowed", "too_large", "topic_unknown", "wrong"]
+__all__ = ["fenced", "login_refused", "no_groups", "not_allowed", "too_large", "topic_unknown", "wrong"]
 
 
 def login_refused(options: KafkaOptions) -> FatalConnectorError:
@@ -45,4 +45,20 @@ def wrong(options: KafkaOptions, what: object) -> FatalConnectorError:
     """The settings and the brokers don't go together."""
     return FatalConnectorError(
         f"{options.title} cannot be used so: {what}; check the settings of the source and the sinks"
+    )
+
+
+def fenced(options: KafkaOptions) -> FatalConnectorError:
+    """Another member has our name."""
+    return FatalConnectorError(
+        f"another member of group {options.group!r} calls itself {options.instance!r} and has taken this "
+        "one's place; give each daemon a group_instance of its own"
+    )
+
+
+def no_groups() -> SettingsError:
+    """The client cannot hold a partition until it is handed over."""
+    return SettingsError(
+        "daemons that share a group hand partitions over with client 'confluent' only "
+        "(pip install 'streamrnn[confluent]')"
     )

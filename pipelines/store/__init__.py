@@ -5,6 +5,7 @@ from __future__ import annotations
 from streamrnn.pipelines.store.alerts import Alerts, GroupRow, IncidentRow, MemberRow, SilenceRow
 from streamrnn.pipelines.store.events import EventRow, Events
 from streamrnn.pipelines.store.journal import Journal, JournalEntry
+from streamrnn.pipelines.store.moving import Moving
 from streamrnn.pipelines.store.outbox import Outbox, OutboxEntry
 from streamrnn.pipelines.store.requests import Request, Requests
 from streamrnn.pipelines.store.snapshots import Snapshot, Snapshots
@@ -23,7 +24,7 @@ __all__ = [
 ]
 
 
-class Store(Snapshots, Journal, Events, Outbox, Alerts, Requests):
+class Store(Snapshots, Journal, Events, Outbox, Alerts, Moving, Requests):
     """One SQLite file with one writer, safe under ``kill -9`` and power cuts.
 
     Each verb is one transaction: on the disk when it returns, undone where it raises.

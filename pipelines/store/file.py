@@ -250,7 +250,11 @@ class StoreFile:
                 with suppress(sqlite3.Error):
                     self._database.execute("ROLLBACK")
                 raise
-        if self._lock is not None and Path(f"{self._path}-wal").stat().st_size > _LOG_BYTES:
+        if self._lock is not None:
+            self._trim_log()
+
+    def _trim_log(self) -> None:
+        if Path(f"{self._path}-wal").stat().st_size > _LOG_BYTES:
             self._empty_log(self._database)
 
     def _empty_log(self, database: sqlite3.Connection) -> None:

@@ -40,6 +40,16 @@ def test_a_broker_that_crashes_and_returns_under_load_costs_and_doubles_nothing(
     source.close()
 
 
+def test_a_source_without_messages_does_not_take_its_brokers_for_lost(broker, client, caplog):
+    source = source_of(broker, broker.new_topic(), client=client)
+    polled = Polled(source).poll_while(lambda: not source.snapshot())
+    caplog.clear()
+    end = time.monotonic() + 6.0  # some times as long as until the brokers are asked
+    polled.poll_while(lambda: time.monotonic() < end)
+    assert not caplog.records
+    source.close()
+
+
 def frozen_and_resumed(broker, client, frozen_s, longest_poll_s, back_in_s):
     topic = broker.new_topic()
     produce(broker, topic, range(10))

@@ -11,7 +11,7 @@ import urllib.request
 
 import numpy as np
 import pytest
-from daemons import Runner, stop
+from daemons import Runner, stop, write_faults
 
 from streamrnn.pipelines.cli import main
 from streamrnn.pipelines.store import Store
@@ -49,22 +49,6 @@ HEAR = """
 (tr '\\n' ' '; echo) >> heard.jsonl
 [ $(($(od -An -N1 -tu1 /dev/urandom) % 10)) -ge {fails} ]
 """
-
-
-def write_faults(path, minutes=2500, devices=4):
-    """Minutes of some devices, each with two faults that no one can miss; how many."""
-    rng = np.random.default_rng(11)
-    values = 20 + 3 * np.sin(np.arange(minutes)[:, None] / 20) + rng.normal(size=(minutes, devices))
-    for device in range(devices):
-        for start, size in ((1500 + 17 * device, 40), (2100 + 29 * device, 80)):
-            values[start : start + 4, device] += size
-    rows = [
-        f"{1_700_000_000 + 60 * t},dev{i:02d},{values[t, i]:.3f}"
-        for t in range(minutes)
-        for i in range(devices)
-    ]
-    path.write_text("\n".join(["ts,device,temp", *rows]) + "\n")
-    return rows
 
 
 def rows_with(stops, minutes=1400, devices=4):

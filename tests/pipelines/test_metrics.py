@@ -44,7 +44,13 @@ class Watched:
             lag=lambda: self.lags,
             rebalances=lambda: self.given,
         )
-        self.metrics = Metrics(self.coding, live, lambda: self.now, lambda: 1_700_000_100.0)
+        self.metrics = Metrics(
+            self.coding.partition_names,
+            lambda: [self.coding.fleet],
+            live,
+            clock=lambda: self.now,
+            wall=lambda: 1_700_000_100.0,
+        )
 
     def score(self, partitions, fresh=None):
         read, n = read_of(partitions), len(partitions)

@@ -1,0 +1,145 @@
+"""A compacted topic as a store, through confluent-kafka."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
+
+from streamrnn.connectors.kafka_clients.base import Entry
+from streamrnn.connectors.kafka_clients.confluent_link import State, raise_ours, translated
+from streamrnn.errors import RetriableError
+
+__all__ = ["ConfluentLog"]
+
+_AT_ONCE = 100  # messages, of up to a million bytes each
+_ROOM_S = 0.05
+
+
+class ConfluentLog:
+    """A topic that is written and followed, partition by partition.
+
+    Parameters
+    ----------
+    producer, reader : confluent_kafka.Producer, confluent_kafka.Consumer
+    topic : str
+    state : State
+    """
+
+    def __init__(self, producer: Any, reader: Any, topic: str, state: State) -> None:
+        self._producer, self._reader, self._topic, self._state = producer, reader, topic, state
+        self._held: dict[int, dict[bytes, bytes]] = {}
+        self._next: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
+        self._failed: list[Any] = []
+
+    def write(self, partition: int, entries: Sequence[Entry], timeout_s: float) -> None:
+        """Append entries and wait until all are acknowledged; raises as ``Log.write``."""
+        deadline = time.monotonic() + timeout_s
+        self._failed = []
+        for key, value in entries:
+            while not self._taken(partition, key, value):
+                self._producer.poll(_ROOM_S)
+                self._check_in_time(deadline)
+        self._producer.flush(max(0.0, deadline - time.monotonic()))
+        if len(self._producer):
+            self._producer.purge()  # what comes too late must not come behind what is written later
+            self._producer.flush(_ROOM_S)
+        self._state.check()
+        if self._failed:
+            raise_ours(self._failed[0], self._state.options)
+
+    def follow(self, partitions: Collection[int]) -> None:
+        """Keep in memory what these partitions hold, and forget others."""
+        wanted = set(partitions)
+        if wanted == self._held.keys():
+            return
+        self._held = {number: self._held.get(number, {}) for number in wanted}
+        self._next = {number: self._next.get(number, OFFSET_BEGINNING) for number in wanted}
+        places = [TopicPartition(self._topic, number, offset) for number, offset in self._next.items()]
+        with translated(self._state.options):
+            self._reader.assign(places)
+
+    def catch_up(self, timeout_s: float, partitions: Collection[int]) -> bool:
+        """Read on; whether all that these partitions held when this began is read now."""
+        deadline = time.monotonic() + timeout_s
+        behind = {number for number in partitions if not self._is_read(number, deadline)}
+        while behind:
+            self.read_on(min(_ROOM_S, max(0.0, deadline - time.monotonic())))
+            behind = {number for number in behind if max(self._next[number], 0) < self._ends[number]}
+            if behind and time.monotonic() >= deadline:
+                return False
+        return True
+
+    def read_on(self, timeout_s: float = 0.0) -> None:
+        """Read some of what there is."""
+        with translated(self._state.options):
+            messages = self._reader.consume(_AT_ONCE, timeout_s)
+        for message in messages:
+            self._heard(message)
+        self._state.check()
+
+    def entries(self, partition: int) -> Mapping[bytes, bytes]:
+        """What a partition held when it was last read."""
+        return self._held[partition]
+
+    def partitions_of(self, topic: str, timeout_s: float) -> int:
+        """How many partitions a topic has."""
+        with translated(self._state.options):
+            known: dict[int, Any] = self._producer.list_topics(topic, timeout_s).topics[topic].partitions
+        return len(known)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._producer.purge()
+        self._producer.flush(_ROOM_S)
+        self._reader.close()
+
+    def _taken(self, partition: int, key: bytes, value: bytes | None) -> bool:
+        """Whether the client takes a message; False where it has no room for it now."""
+        with suppress(BufferError), translated(self._state.options):
+            self._producer.produce(self._topic, value, key, partition=partition, on_delivery=self._report)
+            return True
+        return False
+
+    def _report(self, error: Any, message: Any) -> None:
+        if error is not None:
+            self._failed.append(error)
+
+    def _check_in_time(self, deadline: float) -> None:
+        self._state.check()
+        if time.monotonic() > deadline:
+            self._producer.purge()
+            raise RetriableError(f"{self._state.options.title} takes nothing for {self._topic!r}")
+
+    def _is_read(self, number: int, deadline: float) -> bool:
+        """Ask where a partition ends; whether that much is read."""
+        left = max(_ROOM_S, deadline - time.monotonic())
+        with translated(self._state.options):
+            at = TopicPartition(self._topic, number)
+            _, self._ends[number] = self._reader.get_watermark_offsets(at, left)
+        return max(self._next[number], 0) >= self._ends[number]
+
+    def _heard(self, message: Any) -> None:
+        """A message, or that there are no more: behind the last one there may be holes."""
+        error = message.error()
+        if error is None:
+            self._take(message)
+        elif error.code() == KafkaError._PARTITION_EOF:
+            self._next[message.partition()] = message.offset()
+        else:
+            self._state.on_error(error)
+
+    def _take(self, message: Any) -> None:
+        """Keep the newest value of a key."""
+        number, key, value = message.partition(), message.key(), message.value()
+        if number not in self._held:  # followed no more
+            return
+        self._next[number] = message.offset() + 1
+        if value is None:
+            self._held[number].pop(key, None)
+        else:
+            self._held[number][key] = value

@@ -1,0 +1,71 @@
+"""The snapshot topic as a daemon uses it: shelves of the partitions that come, kept up with or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from streamrnn.connectors.kafka_clients.base import Log
+from streamrnn.errors import RetriableError
+from streamrnn.pipelines.endpoints import topic_and_partition
+from streamrnn.pipelines.group.shelf import Shelf
+
+__all__ = ["Archive"]
+
+_ANSWER_S = 5.0
+_READ_S = 30.0  # of snapshots at a stretch; what is read by then need not be read again
+_WRITE_S = 60.0  # of a blob: its lane stands still meanwhile
+
+
+class Archive:
+    """Finds the shelves of partitions.
+
+    What partition n of any topic knows lies in partition n of the snapshot topic, or n
+    modulo how many that has.
+
+    Parameters
+    ----------
+    log : Log
+    topic : str
+        Its topic.
+    standby : bool
+        Whether to keep in memory what others write, to have it when they are gone.
+    """
+
+    def __init__(self, log: Log, topic: str, *, standby: bool) -> None:
+        self._log, self._topic, self._standby = log, topic, standby
+        self._count = log.partitions_of(topic, _ANSWER_S)
+        if standby:
+            log.follow(range(self._count))
+
+    def shelves(self, homes: Iterable[str]) -> dict[str, Shelf]:
+        """Of each partition what it owns, as its last owner left it.
+
+        Raises
+        ------
+        RetriableError
+            Where the topic cannot be read to its end now; a next call goes on from there.
+        FatalConnectorError
+            Where trying again does not help.
+        """
+        numbers = {home: int(topic_and_partition(home)[1]) % self._count for home in homes}
+        if not self._standby:
+            self._log.follow(set(numbers.values()))
+        if not self._log.catch_up(_READ_S, set(numbers.values())):
+            raise RetriableError(f"the end of topic {self._topic!r} is not reached yet")
+        found = {home: Shelf(self._log, number, home, timeout_s=_WRITE_S) for home, number in numbers.items()}
+        if not self._standby:
+            self._log.follow(())  # what is large is with the shelves now
+        return found
+
+    def partitions_of(self, topic: str) -> int:
+        """How many partitions a topic has; raises as ``shelves``."""
+        return self._log.partitions_of(topic, _ANSWER_S)
+
+    def keep_up(self) -> None:
+        """Read some of what others wrote, as a standby; raises as ``shelves``."""
+        if self._standby:
+            self._log.read_on()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._log.close()

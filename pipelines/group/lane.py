@@ -1,0 +1,222 @@
+"""One partition of a group as a pipeline: opened from its shelf, handed over, or dropped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamrnn.connectors.base import Read
+from streamrnn.connectors.kafka import KafkaSource
+from streamrnn.pipelines.alert_opening import open_intake
+from streamrnn.pipelines.alert_service import AlertService
+from streamrnn.pipelines.coding import Coding
+from streamrnn.pipelines.durations import seconds
+from streamrnn.pipelines.endpoints import Live, decoder_of, topic_and_partition
+from streamrnn.pipelines.group.lane_source import LaneSource
+from streamrnn.pipelines.group.lane_store import LEDGER, STATE, LaneStore
+from streamrnn.pipelines.group.parcels import Ledger, unpack_snapshot
+from streamrnn.pipelines.group.shelf import Shelf
+from streamrnn.pipelines.journal import Journal
+from streamrnn.pipelines.keeping import keeping_of, ttl_ns
+from streamrnn.pipelines.metrics import Metrics
+from streamrnn.pipelines.observers import Observer, Observers
+from streamrnn.pipelines.outputs import Output
+from streamrnn.pipelines.pace import Pace
+from streamrnn.pipelines.parts import LIFETIME, check_record, extra_of, fleet_of, followers_of, part_of
+from streamrnn.pipelines.pipeline import WAITING, Pipeline
+from streamrnn.pipelines.reorder import Reorder
+from streamrnn.pipelines.settings import PipelineSettings
+from streamrnn.pipelines.store import Snapshot
+from streamrnn.pipelines.topics import MarkedLetters
+from streamrnn.records import Results
+
+__all__ = ["Lane", "Shared", "open_lane"]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the lanes of a daemon have in common.
+
+    Attributes
+    ----------
+    settings : PipelineSettings
+    file : str
+        The pipeline file.
+    source : KafkaSource
+    outputs : sequence of Output
+    letters : MarkedLetters or None
+    metrics : Metrics
+    names : list of str
+        Of partitions, by the codes that metrics know; grows.
+    service : AlertService
+    """
+
+    settings: PipelineSettings
+    file: str
+    source: KafkaSource
+    outputs: Sequence[Output]
+    letters: MarkedLetters | None
+    metrics: Metrics
+    names: list[str]
+    service: AlertService
+
+    def pace(self) -> Pace:
+        """How often a lane commits and saves."""
+        checkpoint = self.settings.checkpoint
+        return Pace(*map(seconds, (checkpoint.commit, checkpoint.every, checkpoint.keep)))
+
+    def code(self, name: str) -> int:
+        """The code by which metrics know a partition."""
+        if name not in self.names:
+            self.names.append(name)
+        return self.names.index(name)
+
+
+@dataclass
+class Lane:
+    """A partition that is ours.
+
+    Attributes
+    ----------
+    home : str
+        Its name.
+    source : LaneSource
+    pipeline : Pipeline
+    store : LaneStore
+    partitions : int
+        How many its topic had when its state was saved; 0: there was none.
+    eye : Observer
+        Knows when a snapshot was last written.
+    opened : ExitStack
+    """
+
+    home: str
+    source: LaneSource
+    pipeline: Pipeline
+    store: LaneStore
+    partitions: int
+    eye: _Eye
+    opened: ExitStack
+
+    def save(self, timeout_s: float) -> bool:
+        """Commit and save all; False where that cannot be done in time: its next owner reads more again."""
+        end = time.monotonic() + timeout_s
+        return self.pipeline.finish(lambda: time.monotonic() >= end)
+
+    def drop(self) -> None:
+        """Forget it, with all that is to be said of its incidents: another daemon does, or will."""
+        try:
+            self.store.home_drop(self.home)
+        finally:
+            self.opened.close()
+
+
+def open_lane(shared: Shared, home: str, shelf: Shelf, group_offset: int | None, partitions: int) -> Lane:
+    """A partition as its last owner left it, or a new one; its source is sought to where it goes on.
+
+    Parameters
+    ----------
+    shared : Shared
+    home : str
+    shelf : Shelf
+    group_offset : int or None
+        Up to where outputs were written.
+    partitions : int
+        How many the topic has.
+
+    Raises
+    ------
+    SettingsError
+        Where a structural setting is not what the state was made with.
+    StateError, StoreError
+        Where what was found cannot be used, or the store not be written.
+    """
+    blobs, settings = shelf.take(), shared.settings
+    ledger = Ledger.from_bytes(blobs[LEDGER]) if LEDGER in blobs else Ledger()
+    saved = unpack_snapshot(blobs[STATE]) if STATE in blobs else None
+    check_record(settings, saved)
+    with ExitStack() as opened:
+        known = replace(ledger, partitions=partitions)
+        store = LaneStore(settings.checkpoint.path, home, shelf, known, saved)
+        opened.callback(store.close)
+        source = LaneSource(
+            home, decoder_of(settings, None if saved is None else saved.extra["source"]), shared.source.commit
+        )
+        eye = _Eye(shared.metrics, shared.code(home))
+        pipeline = _pipeline(shared, source, store, saved, opened, eye)
+        if saved is not None:
+            shared.source.seek(saved.positions)
+            pipeline.committed = {} if group_offset is None else {home: group_offset}
+        pipeline.commanded = ledger.commanded
+        return Lane(home, source, pipeline, store, ledger.partitions, eye, opened.pop_all())
+
+
+def _pipeline(
+    shared: Shared,
+    source: LaneSource,
+    store: LaneStore,
+    saved: Snapshot | None,
+    opened: ExitStack,
+    eye: _Eye,
+) -> Pipeline:
+    settings, channels = shared.settings, source.decoder.channels
+    keeping = keeping_of(settings.fleet, opened, None, one_stream=False)
+    if saved is not None:
+        source.seek(saved.positions)
+        keeping = replace(keeping, ttl_ns=ttl_ns(part_of(saved, LIFETIME).decode()))
+    fleet = fleet_of(settings, saved, channels, keeping)
+    coding = Coding(fleet, saved.partition_names if saved else ())
+    intake = open_intake(settings, shared.file, store, coding, saved, shared.service.wake)
+    live = Live(source, channels, source.decoder.pinned, topic_and_partition)
+    return Pipeline(
+        source=source,
+        coding=coding,
+        outputs=shared.outputs,
+        dead_letters=shared.letters,
+        store=store,
+        journal=Journal(store, 0 if saved is None else int(saved.extra["journal"])),
+        pace=shared.pace(),
+        clock=time.monotonic,
+        observer=Observers(eye, intake),
+        reorder=Reorder(round(1e9 * seconds(settings.record.reorder)), part_of(saved, WAITING)),
+        late=settings.record.late,
+        followers=followers_of(settings, saved, coding, intake),
+        extra=partial(extra_of, live, settings, intake),
+    )
+
+
+class _Eye(Observer):
+    """Has the daemon's metrics see a lane, whose only partition they know by a code of theirs."""
+
+    def __init__(self, metrics: Metrics, code: int) -> None:
+        self._metrics, self._code = metrics, code
+        self.saved_at = time.monotonic()
+
+    def records(self, batch: Read, found: Results, fresh: NDArray[np.bool_]) -> None:
+        self._metrics.records(self._renumbered(batch), found, fresh)
+
+    def dropped(self, batch: Read) -> None:
+        self._metrics.dropped(self._renumbered(batch))
+
+    def dead_letters(self, count: int) -> None:
+        self._metrics.dead_letters(count)
+
+    def events(self, count: int) -> None:
+        self._metrics.events(count)
+
+    def saved(self, seconds: float, size: int) -> None:
+        self.saved_at = time.monotonic()
+        self._metrics.saved(seconds, size)
+
+    def took(self, stage: str, seconds: float) -> None:
+        if stage != "poll":  # of the daemon's own source, not of a lane's
+            self._metrics.took(stage, seconds)
+
+    def _renumbered(self, batch: Read) -> Read:
+        return replace(batch, partitions=np.full(len(batch), self._code, np.int32))

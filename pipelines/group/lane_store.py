@@ -1,0 +1,148 @@
+"""A lane's own view of the daemon's store; what is of the lane alone goes to the snapshot topic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+from streamrnn.errors import RetriableError, StoreError
+from streamrnn.pipelines.group.parcels import Ledger, pack_snapshot
+from streamrnn.pipelines.group.shelf import Shelf
+from streamrnn.pipelines.pipeline import COMMANDS
+from streamrnn.pipelines.store import JournalEntry, Request, Snapshot, Store
+from streamrnn.pipelines.store.moving import Rows
+
+__all__ = ["LEDGER", "STATE", "LaneStore"]
+
+STATE, LEDGER = "state", "ledger"  # kinds of blobs
+
+
+class LaneStore(Store):
+    """Keeps snapshots and the journal of one partition on its shelf, all else in the daemon's file.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of the daemon's store, which holds the lock.
+    home : str
+        Name of the partition.
+    shelf : Shelf
+    ledger : Ledger
+        As it was found there; its rows are put into the file.
+    saved : Snapshot or None
+        As it was found there.
+    """
+
+    def __init__(
+        self, path: str | Path, home: str, shelf: Shelf, ledger: Ledger, saved: Snapshot | None
+    ) -> None:
+        super().__init__(path, beside=True)
+        self._home, self._shelf = home, shelf
+        self._commands, self._commanded = list(ledger.journal), ledger.commanded
+        self._partitions = ledger.partitions
+        self._newest_command = ledger.journal[-1].number if ledger.journal else ledger.commanded
+        self._said, self._seen = b"", (0, 0)
+        self._of_file: Rows = {}
+        self._fleet: IO[bytes] | None = None
+        self._saved = 0
+        if ledger.rows:
+            self.home_put(ledger.rows)
+        if saved is not None:
+            self._keep(saved)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._fleet is not None:
+            self._fleet.close()
+        super().close()
+
+    def save(self, snapshot: Snapshot) -> int:
+        """Write a snapshot to the topic, behind the ledger that it needs; its number.
+
+        Raises
+        ------
+        StoreError
+            Where it is not acknowledged in time; the one before still counts.
+        """
+        self._tell()
+        self._shelve(STATE, pack_snapshot(snapshot))
+        self._keep(snapshot)
+        return self._saved
+
+    @property
+    def newest_snapshot(self) -> int:
+        """How many snapshots this lane has had; 0 where there is none."""
+        return self._saved
+
+    def snapshot_part(self, number: int, start: int, length: int) -> bytes:
+        """Some bytes of the newest snapshot's fleet; raises StoreError where they are not there."""
+        if self._fleet is None:
+            raise StoreError("there is no snapshot yet")
+        self._fleet.seek(start)
+        return self._fleet.read(length)
+
+    def commit(self, positions: dict[str, int], marks: dict[str, Any]) -> None:
+        """Have the topic hold all that the records before these positions brought about.
+
+        Positions themselves are the group's offsets, and outputs to topics have no marks.
+
+        Raises
+        ------
+        StoreError
+            Where it is not acknowledged in time.
+        """
+        self._commanded = int(marks[COMMANDS])
+        self._tell()
+        self._trim_log()  # of all connections this one writes most
+
+    def journal_add(self, kind: str, payload: dict[str, Any], positions: dict[str, int]) -> int:
+        """Keep a command in the topic before it acts; its number. Raises as ``commit``."""
+        number = self._newest_command + 1
+        self._commands.append(JournalEntry(number, kind, payload, positions))
+        try:
+            self._tell()
+        except StoreError:
+            del self._commands[-1]
+            raise
+        self._newest_command = number
+        return number
+
+    def journal_forget(self, below: int) -> None:
+        """Forget commands that no snapshot needs any more; the newest stays, it holds the number."""
+        self._commands = [
+            entry for entry in self._commands if entry.number >= min(below, self._newest_command)
+        ]
+
+    def journal(self, after: int = 0) -> list[JournalEntry]:
+        """The commands whose numbers are above ``after``, in order."""
+        return [entry for entry in self._commands if entry.number > after]
+
+    def requests(self) -> list[Request]:
+        """What waits of what was asked of this partition's events."""
+        return [request for request in super().requests() if request.body["partition"] == self._home]
+
+    def _tell(self) -> None:
+        """Write the ledger, where it has changed."""
+        seen = (self._rows("PRAGMA data_version")[0][0], self._database.total_changes)
+        if seen != self._seen:  # else nobody has written to the file
+            self._of_file, self._seen = self.home_rows(self._home), seen
+        said = Ledger(tuple(self._commands), self._commanded, self._partitions, self._of_file).to_bytes()
+        if said != self._said:
+            self._shelve(LEDGER, said)
+            self._said = said
+
+    def _shelve(self, kind: str, blob: bytes) -> None:
+        try:
+            self._shelf.put(kind, blob)
+        except RetriableError as error:
+            raise StoreError(f"the snapshot topic does not take it: {error}") from error
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        """Keep the models as they were saved, for captures; not in memory, they are large."""
+        if self._fleet is None:
+            self._fleet = TemporaryFile(dir=self._path.parent)  # noqa: SIM115 - closed with the store
+        self._fleet.seek(0)
+        self._fleet.write(snapshot.fleet)
+        self._fleet.truncate()
+        self._saved += 1

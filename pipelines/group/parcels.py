@@ -1,0 +1,96 @@
+"""What travels with a partition, as versioned bytes: its snapshot, and its ledger."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from streamrnn.errors import StateError
+from streamrnn.pipelines.store import JournalEntry, Snapshot
+from streamrnn.pipelines.store.moving import Rows
+
+__all__ = ["Ledger", "pack_snapshot", "unpack_snapshot"]
+
+_FORMAT = 1
+_LENGTH = struct.Struct("<I")
+_FLEET, _OTHER = "fleet", "other "
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What changes between snapshots and must not be lost.
+
+    Attributes
+    ----------
+    journal : tuple of JournalEntry
+        Commands that the snapshot may not know yet; without gaps.
+    commanded : int
+        Number of the last command whose records were written.
+    partitions : int
+        How many the topic has.
+    rows : mapping
+        Of alerts, as ``Store.home_rows`` has them.
+    """
+
+    journal: tuple[JournalEntry, ...] = ()
+    commanded: int = 0
+    partitions: int = 0
+    rows: Rows = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """The same for the same."""
+        return json.dumps({"format": _FORMAT, **asdict(self)}, separators=(",", ":"), sort_keys=True).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Ledger:
+        """From ``to_bytes``; StateError where it is something else."""
+        held = _of_format(json.loads(data))
+        return cls(**{**held, "journal": tuple(JournalEntry(**entry) for entry in held["journal"])})
+
+
+def pack_snapshot(snapshot: Snapshot) -> bytes:
+    """A snapshot as bytes; its number is not among them.
+
+    Length of the header (uint32, little-endian), header (JSON), and all blobs one after
+    the other: they are large, and each is copied but once on either way.
+    """
+    blobs = {_FLEET: snapshot.fleet, **{_OTHER + name: blob for name, blob in snapshot.others.items()}}
+    header = {
+        "format": _FORMAT,
+        "blobs": {name: len(blob) for name, blob in blobs.items()},
+        "partition_names": snapshot.partition_names,
+        "positions": snapshot.positions,
+        "extra": snapshot.extra,
+    }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return b"".join([_LENGTH.pack(len(text)), text, *blobs.values()])
+
+
+def unpack_snapshot(data: bytes) -> Snapshot:
+    """From ``pack_snapshot``; StateError where it is something else."""
+    at = _LENGTH.size + _LENGTH.unpack_from(data)[0]
+    held = _of_format(json.loads(data[_LENGTH.size : at]))
+    blobs, whole = {}, memoryview(data)
+    for name, length in held["blobs"].items():
+        blobs[name] = bytes(whole[at : at + length])
+        at += length
+    return Snapshot(
+        number=1,
+        fleet=blobs.pop(_FLEET),
+        partition_names=tuple(held["partition_names"]),
+        positions=held["positions"],
+        extra=held["extra"],
+        others={name.removeprefix(_OTHER): blob for name, blob in blobs.items()},
+    )
+
+
+def _of_format(held: Mapping[str, Any]) -> dict[str, Any]:
+    if held["format"] != _FORMAT:
+        raise StateError(
+            f"the snapshot topic holds format {held['format']}, this streamrnn reads {_FORMAT}; "
+            "use the version of streamrnn that wrote it"
+        )
+    return {name: value for name, value in held.items() if name != "format"}
