@@ -71,7 +71,7 @@ from __future__ import annotations
     NET_CLIP_VALUE,  # of each element of the gradient
     NET_HUBER,  # infinite: half squares
     NET_SIZE,
-) = range(51)
+) = range(52)
 
 # a network's int64 counters, in its row
 (
