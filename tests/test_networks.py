@@ -53,13 +53,13 @@ def test_only_what_adam_trains_belongs_to_the_detector(cell):
 FORMS = (
     "; give cell, cell:units, cell:unitsxlayers, cell:units:training, or ar:lags, with cells "
     "lstm, gru, diagonal_lstm, rnn, rnn_relu, rnn_logistic, jordan, tdnn "
-    "and trainings adam, adam_heads, kalman, kalman_units, frozen"
+    "and trainings adam, adam_heads, kalman, kalman_units, frozen, shared"
 )
 UNITS = (
     "; after the first colon comes a number of units from 1 to 512, or such as 12x2 with layers from 1 to 4"
 )
 LAGS = "; after the first colon comes a number from 1 to 64"
-TRAININGS = "; a network learns by adam, adam_heads, kalman, kalman_units, frozen"
+TRAININGS = "; a network learns by adam, adam_heads, kalman, kalman_units, frozen, shared"
 
 
 @pytest.mark.parametrize(

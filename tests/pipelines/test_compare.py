@@ -121,12 +121,13 @@ def test_values_that_no_fleet_takes_are_missing_here_too(results_of):
     assert (last, fleet) == (1.0 + 1.0, 2.0 + 3.0)
 
 
-def test_without_entries_there_is_one_network_of_each_cell_and_every_preset():
+def test_without_entries_there_is_one_network_of_each_cell_and_every_preset_that_needs_no_prior():
     chosen = contenders([], {"hidden": 6, "networks": ["gru"], "channels": ["a", "b"]})
-    assert list(chosen) == [AR, *CELLS, *PRESETS]
+    presets = [preset for preset in PRESETS if preset != "shared"]
+    assert list(chosen) == [AR, *CELLS, *presets]
     for cell in CELLS:
         assert (chosen[cell].networks, chosen[cell].hidden) == ((cell,), 6)
-    for preset in PRESETS:
+    for preset in presets:
         assert chosen[preset].preset == preset
     assert chosen["default"].networks == ("lstm",)  # that of several channels
 
