@@ -145,6 +145,7 @@ def detectors() -> Contender:
 def resident(settings: Settings, n: int) -> tuple[float, float]:
     """Megabytes that a fleet of n series took, and those over what the formula says."""
     gc.collect()  # of the fleet before
+    warmed(settings, 1)  # compiles
     before = memory_mb()
     fleet = warmed(settings, n)
     taken = memory_mb() - before

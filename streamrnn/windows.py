@@ -22,10 +22,8 @@ Float64Array = NDArray[np.float64]
 
 MOST_KINDS, MOST_CHANNELS = 256, 256  # what a stream may make a model grow to
 _LARGEST = 1e100  # magnitudes count as at most this, so that squares stay numbers
-_SEEN_ENOUGH, _FARTHEST = (
-    64,
-    12.0,
-)  # values of a channel, after which none counts as further off in deviations
+_SEEN_ENOUGH = 64  # values of a channel
+_FARTHEST = 12.0  # deviations, from then on
 
 
 class WindowClassifier:
