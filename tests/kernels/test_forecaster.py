@@ -312,9 +312,9 @@ def block_of(kind, rng, first, n):
 
 @pytest.mark.soak
 @pytest.mark.parametrize("kind", ["constant", "noise, then constant", "square", "spiky", "huge"])
-def test_two_million_records_leave_every_matrix_positive_definite(kind):
-    fleet = Fleet(Settings(networks=("diagonal_lstm",), horizons=(1, 4), season="off"))
-    assert len(fleet.layout.groups) == 1
+@pytest.mark.parametrize("networks", [("diagonal_lstm",), DENSE], ids="-".join)
+def test_two_million_records_leave_every_matrix_positive_definite(kind, networks):
+    fleet = Fleet(Settings(networks=networks, horizons=(1, 4), season="off"))
     rng, n = np.random.default_rng(3), 20_000
     for first in range(0, 2_000_000, n):
         found = fleet.process(Batch.of_one_series(block_of(kind, rng, first, n), first_offset=first))
