@@ -288,3 +288,13 @@ def test_the_page_about_spark_prints_what_stands_below_its_example(spark, tmp_pa
         check=False,
     )
     assert run.returncode == 0, run.stderr
+
+
+@needs_spark
+def test_a_quick_run_of_the_benchmark_finds_no_bit_that_differs_from_a_replay(spark, tmp_path):
+    file = tmp_path / "spark.json"
+    command = [sys.executable, "-W", "ignore", ROOT / "benchmarks" / "spark.py", "--quick", "--json", file]
+    subprocess.run(command, check=True, capture_output=True)
+    figures = json.loads(file.read_text())
+    assert figures["different"] == 0 and figures["spark/batches"] == 2
+    assert figures["replay/rows_per_s"] > 0 and figures["spark/warm_rows_per_s"] > 0
