@@ -7,7 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,12 +31,15 @@ values = "temp"
 {sink}
 [checkpoint]
 path = "{folder}/state.db"
+mode = "{mode}"
 """
+ONCE = "once"  # scores go to a topic, in one transaction with the offsets
 SINKS = {
     "none": "",
     "file": '[[sink]]\nkind = "file"\npath = "{folder}/scores.jsonl"\n',
     "topic": '[[sink]]\nkind = "kafka"\ntopic = "{scores}"\npack = 100\n',
 }
+SINKS[ONCE] = SINKS["topic"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Task:
     Attributes
     ----------
     what : str
-        ``"bare"``, ``"detector"``, or where the daemon's scores go: ``"none"``, ``"file"``, ``"topic"``.
+        ``"bare"``, ``"detector"``, or where the daemon's scores go: ``"none"``, ``"file"``, ``"topic"``
+        or ``"once"``.
     client : str
         As ``[source] client``.
     brokers, topic : str
@@ -76,11 +80,14 @@ class Used:
     ----------
     cpu_s : float
         CPU of all threads, from before the client is opened until all is safe and closed.
+    wall_s : float
+        The same by the clock.
     early_mb, late_mb : float
         Memory after a tenth of the messages, and at the end.
     """
 
     cpu_s: float
+    wall_s: float = 0.0
     early_mb: float = 0.0
     late_mb: float = 0.0
 
@@ -145,10 +152,11 @@ def daemon(task: Task) -> Used:
 
     with TemporaryDirectory() as folder:
         names = {**asdict(task), "folder": folder, "group": _group()}
+        names["mode"] = "exactly-once" if task.what == ONCE else "at-least-once"
         path = Path(folder) / "pipeline.toml"
         path.write_text(PIPELINE.format(**names, sink=SINKS[task.what].format(**names)))
-        cpu_s = _timed(Ending(str(path)).run).cpu_s
-    return Used(cpu_s, memory[0], memory_mb())
+        timed = _timed(Ending(str(path)).run)
+    return replace(timed, early_mb=memory[0], late_mb=memory_mb())
 
 
 def detector(task: Task) -> Used:
@@ -176,9 +184,9 @@ def detector(task: Task) -> Used:
 
 
 def _timed(run: Callable[[], None]) -> Used:
-    start = time.process_time()
+    began, start = time.monotonic(), time.process_time()
     run()
-    return Used(time.process_time() - start)
+    return Used(time.process_time() - start, time.monotonic() - began)
 
 
 def _group() -> str:

@@ -107,7 +107,7 @@ def test_a_second_daemon_of_the_group_fences_the_first_which_says_so_and_ends(br
         group.wait_for(lambda: "exactly once" in second.log.read_text(), second)
         group.feed(0.6)
         group.wait_for(lambda: first.poll() is not None, second)
-        assert first.returncode == 1
+        assert first.returncode == 2
         assert "another daemon of group" in first.log.read_text()
         group.feed(1.0)
         group.wait_until_scored(second)
