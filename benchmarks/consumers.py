@@ -81,7 +81,7 @@ class Used:
     cpu_s : float
         CPU of all threads, from before the client is opened until all is safe and closed.
     wall_s : float
-        The same by the clock.
+        Of the daemon, by the clock: from the first messages until all is safe and closed.
     early_mb, late_mb : float
         Memory after a tenth of the messages, and at the end.
     """
@@ -140,12 +140,15 @@ def daemon(task: Task) -> Used:
     from streamrnn.pipelines.pipeline import Pipeline
 
     memory: list[float] = []
+    began: list[float] = []
 
     class Ending(Daemon):
         """Leaves after the last message."""
 
         def _is_over(self, pipeline: Pipeline) -> bool:
             done = sum(pipeline.source.snapshot().values())
+            if not began and done:
+                began.append(time.monotonic())
             if not memory and done * 10 >= task.messages:
                 memory.append(memory_mb())
             return super()._is_over(pipeline) or done >= task.messages
@@ -156,7 +159,8 @@ def daemon(task: Task) -> Used:
         path = Path(folder) / "pipeline.toml"
         path.write_text(PIPELINE.format(**names, sink=SINKS[task.what].format(**names)))
         timed = _timed(Ending(str(path)).run)
-    return replace(timed, early_mb=memory[0], late_mb=memory_mb())
+        wall_s = time.monotonic() - began[0]
+    return replace(timed, wall_s=wall_s, early_mb=memory[0], late_mb=memory_mb())
 
 
 def detector(task: Task) -> Used:
@@ -184,9 +188,9 @@ def detector(task: Task) -> Used:
 
 
 def _timed(run: Callable[[], None]) -> Used:
-    began, start = time.monotonic(), time.process_time()
+    start = time.process_time()
     run()
-    return Used(time.process_time() - start, time.monotonic() - began)
+    return Used(time.process_time() - start)
 
 
 def _group() -> str:

@@ -4,7 +4,8 @@ A topic of four partitions holds JSON messages of 40 series, with epoch times. E
 contender reads it in a process of its own, the contenders in turn; figures are
 medians of CPU time (all threads; what a short topic costs is taken off: start-up), to be
 compared within a run only. *Once* is the topic sink with ``mode = "exactly-once"``: scores
-and offsets in one transaction; ``per_s`` are messages a second by the clock.
+and offsets in one transaction; ``per_s`` are messages a second by the clock, once
+the group has given the partitions.
 ``--memory-messages 5000000`` also runs the daemon over so many and compares its memory
 after a tenth of them with that at the end.
 
@@ -96,12 +97,11 @@ def measured(broker: Any, count: int, rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         for name, (what, client) in zip(names, whats, strict=True):
             of = {n: used(Task(what, client, broker.address, topics[n], n, scores)) for n in topics}
-            more = count - SHORT
-            us[name].append((of[count].cpu_s - of[SHORT].cpu_s) / more * 1e6)
-            per_s[name].append(more / (of[count].wall_s - of[SHORT].wall_s))
-    return {f"{name}/us": median(us[name]) for name in names} | {
-        f"{name}/per_s": median(per_s[name]) for name in names
-    }
+            us[name].append((of[count].cpu_s - of[SHORT].cpu_s) / (count - SHORT) * 1e6)
+            if of[count].wall_s:
+                per_s[name].append(count / of[count].wall_s)
+    found = {f"{name}/us": median(us[name]) for name in names}
+    return found | {f"{name}/per_s": median(values) for name, values in per_s.items() if values}
 
 
 def derived(figures: dict[str, float]) -> dict[str, float]:
