@@ -7,7 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,12 +31,15 @@ values = "temp"
 {sink}
 [checkpoint]
 path = "{folder}/state.db"
+mode = "{mode}"
 """
+ONCE = "once"  # scores go to a topic, in one transaction with the offsets
 SINKS = {
     "none": "",
     "file": '[[sink]]\nkind = "file"\npath = "{folder}/scores.jsonl"\n',
     "topic": '[[sink]]\nkind = "kafka"\ntopic = "{scores}"\npack = 100\n',
 }
+SINKS[ONCE] = SINKS["topic"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Task:
     Attributes
     ----------
     what : str
-        ``"bare"``, ``"detector"``, or where the daemon's scores go: ``"none"``, ``"file"``, ``"topic"``.
+        ``"bare"``, ``"detector"``, or where the daemon's scores go: ``"none"``, ``"file"``, ``"topic"``
+        or ``"once"``.
     client : str
         As ``[source] client``.
     brokers, topic : str
@@ -76,11 +80,14 @@ class Used:
     ----------
     cpu_s : float
         CPU of all threads, from before the client is opened until all is safe and closed.
+    wall_s : float
+        Of the daemon, by the clock: from the first messages until all is safe and closed.
     early_mb, late_mb : float
         Memory after a tenth of the messages, and at the end.
     """
 
     cpu_s: float
+    wall_s: float = 0.0
     early_mb: float = 0.0
     late_mb: float = 0.0
 
@@ -133,22 +140,27 @@ def daemon(task: Task) -> Used:
     from streamrnn.pipelines.pipeline import Pipeline
 
     memory: list[float] = []
+    began: list[float] = []
 
     class Ending(Daemon):
         """Leaves after the last message."""
 
         def _is_over(self, pipeline: Pipeline) -> bool:
             done = sum(pipeline.source.snapshot().values())
+            if not began and done:
+                began.append(time.monotonic())
             if not memory and done * 10 >= task.messages:
                 memory.append(memory_mb())
             return super()._is_over(pipeline) or done >= task.messages
 
     with TemporaryDirectory() as folder:
         names = {**asdict(task), "folder": folder, "group": _group()}
+        names["mode"] = "exactly-once" if task.what == ONCE else "at-least-once"
         path = Path(folder) / "pipeline.toml"
         path.write_text(PIPELINE.format(**names, sink=SINKS[task.what].format(**names)))
-        cpu_s = _timed(Ending(str(path)).run).cpu_s
-    return Used(cpu_s, memory[0], memory_mb())
+        timed = _timed(Ending(str(path)).run)
+        wall_s = time.monotonic() - began[0]
+    return replace(timed, wall_s=wall_s, early_mb=memory[0], late_mb=memory_mb())
 
 
 def detector(task: Task) -> Used:

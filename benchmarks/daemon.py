@@ -3,8 +3,11 @@
 A topic of four partitions holds JSON messages of 40 series, with epoch times. Each
 contender reads it in a process of its own, the contenders in turn; figures are
 medians of CPU time (all threads; what a short topic costs is taken off: start-up), to be
-compared within a run only. ``--memory-messages 5000000`` also runs the daemon over so
-many and compares its memory after a tenth of them with that at the end.
+compared within a run only. *Once* is the topic sink with ``mode = "exactly-once"``: scores
+and offsets in one transaction; ``per_s`` are messages a second by the clock, once
+the group has given the partitions.
+``--memory-messages 5000000`` also runs the daemon over so many and compares its memory
+after a tenth of them with that at the end.
 
 The broker is that of the tests (Java and Maven), or one that runs: ``--brokers host:port``.
 
@@ -25,7 +28,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from common import Report, Requirement, arguments, stream
-from consumers import Task, Used
+from consumers import ONCE, Task, Used
 
 CLIENTS = ("kafka-python", "confluent")
 SINKS = ("none", "file", "topic")
@@ -82,32 +85,38 @@ def used(task: Task) -> Used:
 
 
 def measured(broker: Any, count: int, rounds: int) -> dict[str, float]:
-    """CPU microseconds a message of every contender, by name."""
+    """CPU microseconds a message of every contender, and messages a second, by name."""
     topics = {n: filled(broker, n) for n in (SHORT, count)}
     scores = broker.new_topic(1)
     whats = [("detector", CLIENTS[1]), *((what, client) for what in ("bare", *SINKS) for client in CLIENTS)]
+    whats.append((ONCE, CLIENTS[1]))
     names = [what if what == "detector" else f"{client}/{what}" for what, client in whats]
-    times: dict[str, list[float]] = {name: [] for name in names}
+    us: dict[str, list[float]] = {name: [] for name in names}
+    per_s: dict[str, list[float]] = {name: [] for name in names}
     used(Task("detector", CLIENTS[1], broker.address, topics[SHORT], SHORT, scores))  # compiles the kernels
     for _ in range(rounds):
         for name, (what, client) in zip(names, whats, strict=True):
-            cpu = {n: used(Task(what, client, broker.address, topics[n], n, scores)).cpu_s for n in topics}
-            times[name].append((cpu[count] - cpu[SHORT]) / (count - SHORT) * 1e6)
-    return {f"{name}/us": median(found) for name, found in times.items()}
+            of = {n: used(Task(what, client, broker.address, topics[n], n, scores)) for n in topics}
+            us[name].append((of[count].cpu_s - of[SHORT].cpu_s) / (count - SHORT) * 1e6)
+            if of[count].wall_s:
+                per_s[name].append(count / of[count].wall_s)
+    found = {f"{name}/us": median(us[name]) for name in names}
+    return found | {f"{name}/per_s": median(values) for name, values in per_s.items() if values}
 
 
-def derived(us: dict[str, float]) -> dict[str, float]:
-    """What the daemon adds to a bare loop, and that to what it may add.
+def derived(figures: dict[str, float]) -> dict[str, float]:
+    """What the daemon adds to a bare loop, that to what it may add, and the pace of the modes.
 
     It may add 1.3 times the detector's own CPU, or that and a quarter of the bare
     loop, whichever is more.
     """
-    found, own = {}, us["detector/us"]
+    own = figures["detector/us"]
+    found = {"confluent/once/of_topic": figures["confluent/once/per_s"] / figures["confluent/topic/per_s"]}
     for client in CLIENTS:
-        bare = us[f"{client}/bare/us"]
+        bare = figures[f"{client}/bare/us"]
         allowed = max(1.3 * own, own + bare / 4)
         for sink in SINKS:
-            found[f"{client}/{sink}/added_us"] = us[f"{client}/{sink}/us"] - bare
+            found[f"{client}/{sink}/added_us"] = figures[f"{client}/{sink}/us"] - bare
         found[f"{client}/none/of_allowed"] = found[f"{client}/none/added_us"] / allowed
     return found
 
@@ -132,9 +141,9 @@ def main(options: Namespace) -> int:
         if options.memory_messages:
             report.figures |= memory(broker, options.memory_messages)
     report.table(
-        f"{options.messages:,} messages, CPU us a message",
-        ["detector", *(f"{client}/{what}" for client in CLIENTS for what in ("bare", *SINKS))],
-        ["us", "added_us", "of_allowed"],
+        f"{options.messages:,} messages, CPU us a message, messages a second",
+        ["detector", *(f"{client}/{what}" for client in CLIENTS for what in ("bare", *SINKS, ONCE))],
+        ["us", "per_s", "added_us", "of_allowed", "of_topic"],
     )
     report.table("memory without a sink, MB", ["memory"], ["early_mb", "late_mb", "ratio"])
     report.write(options.json)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from streamrnn.connectors.appending import AppendingFile
 from streamrnn.connectors.kafka_clients.base import Headers
-from streamrnn.connectors.kafka_sink import KafkaSink
+from streamrnn.connectors.kafka_sink import Topic
 from streamrnn.connectors.messages import DeadLetter
 from streamrnn.connectors.text import printable
 from streamrnn.errors import SettingsError
@@ -33,18 +33,19 @@ class KafkaDeadLetters:
 
     Parameters
     ----------
-    sink : KafkaSink
+    sink : KafkaSink or another Topic
         Of the topic that takes them.
 
     Examples
     --------
     >>> from streamrnn.connectors.kafka import KafkaOptions
+    >>> from streamrnn.connectors.kafka_sink import KafkaSink
     >>> letters = KafkaDeadLetters(KafkaSink(KafkaOptions(brokers=("localhost:9092",)), "dead"))
     >>> letters.write([])
     >>> letters.close()
     """
 
-    def __init__(self, sink: KafkaSink) -> None:
+    def __init__(self, sink: Topic) -> None:
         self._sink = sink
 
     def write(self, dead: Sequence[DeadLetter]) -> None:

@@ -198,6 +198,12 @@ class KafkaSource:
         found = self._client.committed(asked, timeout_s) if self._client is not None and asked else {}
         return {_name(partition): offset for partition, offset in found.items()}
 
+    def membership(self) -> object:
+        """What the group knows us by, for a transaction; RetriableError where it does not yet."""
+        if self._client is None:
+            raise RetriableError(f"{self._options.title} has not let us into the group yet")
+        return self._client.membership()
+
     def forget(self, names: Collection[str]) -> None:
         """Have partitions that left us begin elsewhere, should they come again."""
         for name in names:

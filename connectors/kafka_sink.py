@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import Protocol
 
 from streamrnn.connectors.kafka_clients.background import Background
 from streamrnn.connectors.kafka_clients.base import Headers, Outgoing, Producer, open_producer
@@ -12,10 +13,28 @@ from streamrnn.connectors.kafka_clients.link import Link
 from streamrnn.connectors.kafka_clients.options import KafkaOptions
 from streamrnn.errors import RetriableError
 
-__all__ = ["KafkaSink"]
+__all__ = ["KafkaSink", "Topic"]
 
 _ROOM_S = 1.0  # how long a full sink waits for room before it says so
 _CLOSE_S = 5.0
+
+
+class Topic(Protocol):
+    """A topic to write to: a ``KafkaSink``, or one of a transaction."""
+
+    def write_messages(
+        self,
+        values: Sequence[bytes],
+        keys: Sequence[bytes | None],
+        headers: Sequence[Headers] | None = None,
+    ) -> None:
+        """Take messages, all or none; raises as ``KafkaSink.write_messages``."""
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait until all is acknowledged; raises as ``KafkaSink.flush``."""
+
+    def close(self) -> None:
+        """Give back what was opened; may be called twice."""
 
 
 class KafkaSink:

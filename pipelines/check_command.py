@@ -16,6 +16,7 @@ from streamrnn.fleet import Fleet
 from streamrnn.pipelines.channels import open_channels
 from streamrnn.pipelines.durations import bytes_of
 from streamrnn.pipelines.endpoints import LiveSource, kafka_options, open_source
+from streamrnn.pipelines.exactly_once import check_mode
 from streamrnn.pipelines.found import found_text
 from streamrnn.pipelines.group.opening import check_group
 from streamrnn.pipelines.settings import FileSinkTable, FileSourceTable, PipelineSettings, load_settings
@@ -41,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     settings = load_settings(arguments.file)
     check_page(settings)
+    exactly_once = check_mode(settings) is not None
     if settings.checkpoint.topic is not None:
         settings = _beside_the_group(settings, settings.checkpoint.topic)
     live = open_source(settings)
@@ -60,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         fit = rows_within(bytes_of(settings.fleet.budget), needed)
         print(f"fleet     {count(fit, 'series', 'series')} in memory, the others on disk")
     _check_outputs(settings)
+    if exactly_once:
+        print("          exactly once: in one transaction with the offsets of the records")
     _check_channels(settings)
     print("all is well")
     return 0

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from streamrnn.connectors.kafka_transaction import KafkaTransaction
 from streamrnn.errors import SettingsError, StateError, StreamrnnError
 from streamrnn.pipelines.alert_opening import open_alerts
 from streamrnn.pipelines.alert_service import AlertService
@@ -22,6 +23,7 @@ from streamrnn.pipelines.alert_settings import AlertTables
 from streamrnn.pipelines.channels import open_channels
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.endpoints import Live, open_dead_letters, open_outputs, open_source
+from streamrnn.pipelines.exactly_once import check_mode, open_transaction, written_of
 from streamrnn.pipelines.group.member import Member
 from streamrnn.pipelines.group.opening import open_member
 from streamrnn.pipelines.journal import Journal
@@ -90,6 +92,7 @@ class Daemon:
         self._path, self._dry = path, dry
         self._settings = load_settings(path)
         check_page(self._settings)
+        check_mode(self._settings)
         self._signals = Signals()
         self._last_notice = time.monotonic()
         self._service: AlertService | None = None
@@ -153,7 +156,9 @@ class Daemon:
         fleet = fleet_of(settings, saved, live.channels, _keeping(opened, settings, spill, saved))
         coding = Coding(fleet, saved.partition_names if saved else ())
         committed, marks = committed_of(store, saved)
-        outputs, letters = _outputs(opened, settings, marks)
+        transaction = open_transaction(settings, live.source, opened)
+        committed = written_of(transaction, () if saved is None else saved.positions, committed)
+        outputs, letters = _outputs(opened, settings, marks, transaction)
         checkpoint = settings.checkpoint
         reorder = Reorder(round(1e9 * seconds(settings.record.reorder)), part_of(saved, WAITING))
         metrics = Metrics(coding.partition_names, lambda: [fleet], live, clock=time.monotonic, wall=time.time)
@@ -181,7 +186,8 @@ class Daemon:
             reorder=reorder,
             late=settings.record.late,
             followers=followers,
-            commits=not self._dry,
+            commits=not self._dry and transaction is None,
+            transaction=transaction,
             extra=partial(extra_of, live, settings, alerts.intake),
             spill=spill,
         )
@@ -251,13 +257,16 @@ def _live(opened: ExitStack, settings: PipelineSettings, saved: Snapshot | None)
 
 
 def _outputs(
-    opened: ExitStack, settings: PipelineSettings, marks: Mapping[str, Any]
+    opened: ExitStack,
+    settings: PipelineSettings,
+    marks: Mapping[str, Any],
+    transaction: KafkaTransaction | None,
 ) -> tuple[Sequence[Output], MarkedLetters | None]:
     """Where rows and dead letters go."""
-    outputs = open_outputs(settings, marks)
+    outputs = open_outputs(settings, marks, transaction)
     for output in outputs:
         opened.callback(close_quietly, output)
-    letters = open_dead_letters(settings, marks)
+    letters = open_dead_letters(settings, marks, transaction)
     if letters is not None:
         opened.callback(close_quietly, letters)
     return outputs, letters

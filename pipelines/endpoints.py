@@ -17,7 +17,8 @@ from streamrnn.connectors.follow import FollowSource
 from streamrnn.connectors.json import JsonDecoder
 from streamrnn.connectors.jsonl import JsonlSink
 from streamrnn.connectors.kafka import KafkaOptions, KafkaSecurity, KafkaSource
-from streamrnn.connectors.kafka_sink import KafkaSink
+from streamrnn.connectors.kafka_sink import KafkaSink, Topic
+from streamrnn.connectors.kafka_transaction import KafkaTransaction
 from streamrnn.connectors.lines import LineSource
 from streamrnn.connectors.messages import DeadLetter
 from streamrnn.connectors.options import RecordOptions
@@ -190,8 +191,10 @@ class _FilePart(FileSource):
         self.dead = rejects.letters
 
 
-def open_outputs(settings: PipelineSettings, marks: Mapping[str, Any]) -> list[Output]:
-    """The outputs of a pipeline, each cut back to what was safe.
+def open_outputs(
+    settings: PipelineSettings, marks: Mapping[str, Any], transaction: KafkaTransaction | None = None
+) -> list[Output]:
+    """The outputs of a pipeline, each cut back to what was safe; topics in a transaction, if there is one.
 
     Raises
     ------
@@ -207,12 +210,14 @@ def open_outputs(settings: PipelineSettings, marks: Mapping[str, Any]) -> list[O
         if isinstance(table, FileSinkTable):
             sink = _file_sink(table.path, int(marks.get(name) or 0))
         else:
-            sink = TopicSink(KafkaSink(_brokers(settings), table.topic), table.pack)
+            sink = TopicSink(_topic(settings, table.topic, transaction), table.pack)
         outputs.append(Output(name, sink, Selection(table.what)))
     return outputs
 
 
-def open_dead_letters(settings: PipelineSettings, marks: Mapping[str, Any]) -> MarkedLetters | None:
+def open_dead_letters(
+    settings: PipelineSettings, marks: Mapping[str, Any], transaction: KafkaTransaction | None = None
+) -> MarkedLetters | None:
     """Where dead letters go; None where nobody wants them.
 
     Raises
@@ -225,7 +230,12 @@ def open_dead_letters(settings: PipelineSettings, marks: Mapping[str, Any]) -> M
         raise SettingsError("dead_letter names a path and a topic; give one")
     if path is not None:
         return FileDeadLetters(path, keep=int(marks.get(DEAD_LETTERS) or 0))
-    return None if topic is None else TopicLetters(KafkaDeadLetters(KafkaSink(_brokers(settings), topic)))
+    return None if topic is None else TopicLetters(KafkaDeadLetters(_topic(settings, topic, transaction)))
+
+
+def _topic(settings: PipelineSettings, name: str, transaction: KafkaTransaction | None) -> Topic:
+    """A topic to write to."""
+    return KafkaSink(_brokers(settings), name) if transaction is None else transaction.topic(name)
 
 
 def _brokers(settings: PipelineSettings) -> KafkaOptions:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamrnn.connectors.base import Positions, Read, nothing
+from streamrnn.connectors.kafka_transaction import KafkaTransaction
 from streamrnn.connectors.messages import DeadLetter
 from streamrnn.errors import RetriableError, StoreError
 from streamrnn.fleet import Fleet
@@ -85,6 +86,8 @@ class Pipeline:
         Who tells of events, by the names under which a snapshot holds what they know.
     commits : bool
         Whether the source hears what is committed.
+    transaction : KafkaTransaction or None
+        Commits what was written together with the positions.
     extra : callable
         What a snapshot holds beside the state.
     spill : SqliteSpill or None
@@ -106,6 +109,7 @@ class Pipeline:
     late: str = KEEP
     followers: Mapping[str, Follower] = field(default_factory=dict)
     commits: bool = True
+    transaction: KafkaTransaction | None = None
     extra: Callable[[], Mapping[str, Any]] = dict
     spill: SqliteSpill | None = None
 
@@ -142,7 +146,7 @@ class Pipeline:
 
     def turn(self) -> bool:
         """Go round once; False where nothing was read, since outputs do not take what there is."""
-        if not self._delivered():
+        if not (self._delivered() and self._may_begin()):
             self.observer.beat()
             return False
         with self._stage("poll"):
@@ -300,10 +304,7 @@ class Pipeline:
         return self._troubles.over(_REFUSED)
 
     def _bury(self, letters: list[DeadLetter]) -> None:
-        """Write dead letters that were not written before a restart, and late records among them.
-
-        In the order in which they were found to be such, however the batches were cut.
-        """
+        """Write letters not written before a restart, and late records; as found, whatever the batches."""
         found = [(one.offset, one) for one in letters if one.offset >= self.committed.get(one.partition, 0)]
         letters = [letter for _, letter in sorted([*found, *self._too_late], key=itemgetter(0))]
         self._too_late = []
@@ -360,6 +361,17 @@ class Pipeline:
             for name in {**self.committed, **polled}
         }
 
+    def _known_of(self, positions: Positions) -> Positions:
+        """What others are told: they start there; we must not, where no snapshot says better."""
+        return {name: positions[name] for name in positions if name in self._known}
+
+    def _may_begin(self) -> bool:
+        """Have no transaction grow too large, nor hold rows of a partition that no snapshot knows."""
+        if self.transaction is None:
+            return True
+        known = self._known.issuperset(self.source.snapshot())
+        return (known and not self.transaction.full) or (self._commit() and (known or self.snapshot()))
+
     def _commit(self) -> bool:
         """Make the outputs safe, then say so; False where that must wait."""
         if self.journal.holding or not self._delivered():
@@ -372,14 +384,15 @@ class Pipeline:
                 marks[COMMANDS] = max(self.journal.applied, self.commanded)
                 positions = self._written()
                 self._store_events()
+                if self.transaction is not None:
+                    self.transaction.commit(self._known_of(positions))
                 self.store.commit(positions, marks)
         except (RetriableError, StoreError) as error:
             self._last_commit = self.clock()
             return self._troubles.hindered(_UNCOMMITTED, error)
         self._marks = marks
         if self.commits:
-            # Others start where this says; we must not, where no snapshot says better.
-            self.source.commit({name: positions[name] for name in positions if name in self._known})
+            self.source.commit(self._known_of(positions))
         self._last_commit, self._dirty = self.clock(), False
         self.observer.committed(positions)
         return self._troubles.over(_UNCOMMITTED)

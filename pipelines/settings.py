@@ -192,6 +192,13 @@ class Checkpoint(Table, frozen=True):
     standby: Annotated[
         bool, Meta(description="whether to follow that topic in memory, to take over sooner")
     ] = False
+    mode: Annotated[
+        Literal["at-least-once", "exactly-once"],
+        Meta(
+            description="from topic to topic: whether scores may come again after a crash, or are committed "
+            "with the offsets of their records in one transaction"
+        ),
+    ] = "at-least-once"
     every: Annotated[Duration, Meta(description="between snapshots of all state")] = "5m"
     commit: Annotated[Duration, Meta(description="between flushes of the outputs")] = "1s"
     keep: Annotated[

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from streamrnn.connectors.base import Column
 from streamrnn.connectors.dead_letters import KafkaDeadLetters
 from streamrnn.connectors.jsonl import objects_of
-from streamrnn.connectors.kafka_sink import KafkaSink
+from streamrnn.connectors.kafka_sink import Topic
 from streamrnn.connectors.messages import DeadLetter
 
 __all__ = ["MarkedLetters", "TopicLetters", "TopicSink"]
@@ -37,11 +37,11 @@ class TopicSink:
 
     Parameters
     ----------
-    sink : KafkaSink
+    sink : KafkaSink or another Topic
     pack : int
     """
 
-    def __init__(self, sink: KafkaSink, pack: int) -> None:
+    def __init__(self, sink: Topic, pack: int) -> None:
         self._sink, self._pack = sink, pack
 
     def write(self, columns: dict[str, Column]) -> None:

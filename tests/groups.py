@@ -89,6 +89,8 @@ class Group:
         Of the pipeline file.
     """
 
+    pipeline = PIPELINE
+
     def __init__(self, broker, folder, write, **settings):
         self.broker, self.folder = broker, folder
         self.rows = write(folder / "all.csv")
@@ -112,7 +114,7 @@ class Group:
         folder.mkdir()
         for name, text in dict(files).items():
             (folder / name).write_text(text)
-        runner = Runner(folder, PIPELINE.format(**{**self._settings, **settings}))
+        runner = Runner(folder, self.pipeline.format(**{**self._settings, **settings}))
         with (folder / "stderr.txt").open("wb") as log:
             process = runner.start(stderr=log)
         process.folder, process.log = folder, folder / "stderr.txt"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 
 def write_all(broker, topic, values, partitions):
@@ -31,5 +31,29 @@ def read_all(broker, topic):
         while len(values) < end:
             values += [message.value() for message in consumer.consume(5000, 1.0) if message.error() is None]
         return values
+    finally:
+        consumer.close()
+
+
+def read_committed(broker, topic):
+    """What readers of a topic of one partition see who pass by what is not committed, or was undone."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": broker.address,
+            "group.id": "whole",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+        }
+    )
+    try:
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        values = []
+        while True:
+            for message in consumer.consume(5000, 1.0):
+                if message.error() is None:
+                    values.append(message.value())
+                elif message.error().code() == KafkaError._PARTITION_EOF:
+                    return values
     finally:
         consumer.close()

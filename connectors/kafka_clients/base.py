@@ -33,10 +33,12 @@ __all__ = [
     "Partition",
     "PartitionCodes",
     "Producer",
+    "Transaction",
     "offsets_of",
     "open_consumer",
     "open_log",
     "open_producer",
+    "open_transaction",
     "times_of",
 ]
 
@@ -135,6 +137,9 @@ class Consumer(Protocol):
     def commit_now(self, offsets: Mapping[Partition, int], timeout_s: float) -> None:
         """Commit offsets to the group and wait until that is done."""
 
+    def membership(self) -> object:
+        """What the group knows us by, for a ``Transaction``; of a client that has such."""
+
     def close(self, timeout_s: float) -> None:
         """Leave the group."""
 
@@ -188,6 +193,39 @@ class Log(Protocol):
         """Disconnect."""
 
 
+class Transaction(Protocol):
+    """Messages and a group's offsets, committed together; one transaction after the other, in one thread.
+
+    Once another of its name is open, all raise FatalConnectorError.
+    """
+
+    @property
+    def full(self) -> bool:
+        """Whether it should be committed before more is written."""
+
+    def write(self, topic: str, messages: Sequence[Outgoing]) -> None:
+        """Take messages, all or none; RetriableError where the transaction before is not ended yet."""
+
+    def commit(
+        self, offsets: Mapping[Partition, int], membership: Callable[[], object], timeout_s: float
+    ) -> None:
+        """Commit what was written and these offsets of the group that ``membership`` is of.
+
+        Raises
+        ------
+        RetriableError
+            Where it is not in time, or was aborted; what was written is kept for a next call.
+        FatalConnectorError
+            Where trying again does not help.
+        """
+
+    def committed(self, partitions: Sequence[Partition], timeout_s: float) -> dict[Partition, int]:
+        """The group's offsets of those partitions that have one; raises RetriableError."""
+
+    def close(self, timeout_s: float) -> None:
+        """Abort what is not committed, and disconnect."""
+
+
 def open_consumer(options: KafkaOptions, leaving: Leaving | None = None) -> Consumer:
     """Connect and subscribe; blocks for as long as the options' patience lasts.
 
@@ -218,6 +256,11 @@ def open_log(options: KafkaOptions, topic: str) -> Log:
 def open_producer(options: KafkaOptions, topic: str) -> Producer:
     """Connect; blocks and raises as ``open_consumer``."""
     return cast(Producer, _module(options).open_producer(options, topic))
+
+
+def open_transaction(options: KafkaOptions, name: str, topics: Sequence[str]) -> Transaction:
+    """Connect, end what an earlier one of that name had open, and fence it; as ``open_consumer``."""
+    return cast(Transaction, _module(options).open_transaction(options, name, topics))
 
 
 def times_of(milliseconds: Sequence[int] | Int64Array) -> Int64Array:

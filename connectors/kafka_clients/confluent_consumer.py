@@ -104,6 +104,10 @@ class ConfluentConsumer:
         with translated(self._options):
             check_all(committing.result(), self._options)
 
+    def membership(self) -> object:
+        """What the group knows us by, for a transaction."""
+        return self._consumer.consumer_group_metadata()
+
     def close(self, timeout_s: float) -> None:
         closing = Background(self._consumer.close)
         if closing.wait(timeout_s):

@@ -5,7 +5,16 @@ from __future__ import annotations
 from streamrnn.connectors.kafka_clients.options import KafkaOptions
 from streamrnn.errors import FatalConnectorError, SettingsError
 
-__all__ = ["fenced", "login_refused", "no_groups", "not_allowed", "too_large", "topic_unknown", "wrong"]
+__all__ = [
+    "fenced",
+    "login_refused",
+    "no_groups",
+    "not_allowed",
+    "too_large",
+    "topic_unknown",
+    "writer_fenced",
+    "wrong",
+]
 
 
 def login_refused(options: KafkaOptions) -> FatalConnectorError:
@@ -53,6 +62,15 @@ def fenced(options: KafkaOptions) -> FatalConnectorError:
     return FatalConnectorError(
         f"another member of group {options.group!r} calls itself {options.instance!r} and has taken this "
         "one's place; give each daemon a group_instance of its own"
+    )
+
+
+def writer_fenced(options: KafkaOptions, name: str, open_s: float) -> FatalConnectorError:
+    """Another writes under our name, or we stood still for too long."""
+    return FatalConnectorError(
+        f"{options.title} takes no more from {name!r}: another daemon of group {options.group!r} has begun, "
+        f"or this one stood still for longer than {open_s:.0f} s with a transaction open. What it had not "
+        "committed is undone, and scored again by whoever goes on; run one daemon for each group"
     )
 
 

@@ -1,0 +1,86 @@
+"""``[checkpoint] mode = "exactly-once"``: what it asks of a pipeline file, and its transaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from contextlib import ExitStack
+
+from streamrnn.connectors.base import Positions
+from streamrnn.connectors.kafka import KafkaSource
+from streamrnn.connectors.kafka_transaction import KafkaTransaction
+from streamrnn.errors import SettingsError
+from streamrnn.pipelines.endpoints import LiveSource, kafka_options
+from streamrnn.pipelines.settings import FileSinkTable, KafkaSourceTable, PipelineSettings
+
+__all__ = ["check_mode", "open_transaction", "topics_of", "written_of"]
+
+_LOG = logging.getLogger("streamrnn.daemon")
+_MODE = 'checkpoint.mode = "exactly-once"'
+
+
+def check_mode(settings: PipelineSettings) -> KafkaSourceTable | None:
+    """The source of a daemon that writes exactly once; None for the other mode.
+
+    Raises
+    ------
+    SettingsError
+        Where something cannot be part of one transaction.
+    """
+    table = settings.source
+    if settings.checkpoint.mode != "exactly-once":
+        return None
+    if not isinstance(table, KafkaSourceTable):
+        raise SettingsError(f'{_MODE} is for [source] kind = "kafka"; from file to file every row comes once')
+    if table.client != "confluent":
+        raise SettingsError(
+            f"with {_MODE} give source.client = \"confluent\" (pip install 'streamrnn[confluent]'): "
+            "its transactions are the ones that are tested here"
+        )
+    files = [one for one in settings.sink if isinstance(one, FileSinkTable)]
+    if files or settings.dead_letter.path is not None:
+        raise SettingsError(
+            f"with {_MODE} every sink and dead_letter is a topic: a file cannot be part of a transaction"
+        )
+    if settings.checkpoint.topic is not None:
+        raise SettingsError(
+            f"{_MODE} is for one daemon alone yet: leave out checkpoint.topic, or have rows come "
+            "at least once and go by their record_id"
+        )
+    return table
+
+
+def topics_of(settings: PipelineSettings) -> list[str]:
+    """To which a pipeline writes."""
+    sinks = [one.topic for one in settings.sink if not isinstance(one, FileSinkTable)]
+    return [*sinks, *(topic for topic in (settings.dead_letter.topic,) if topic is not None)]
+
+
+def open_transaction(
+    settings: PipelineSettings, source: LiveSource, opened: ExitStack
+) -> KafkaTransaction | None:
+    """What commits outputs and offsets together; None in the other mode. Closed with ``opened``.
+
+    From here on no earlier daemon of the group commits anything.
+
+    Raises
+    ------
+    SettingsError
+        As ``check_mode``.
+    RetriableError, FatalConnectorError
+        Where the brokers don't let it begin.
+    """
+    table = check_mode(settings)
+    if table is None or not isinstance(source, KafkaSource):
+        return None
+    options = kafka_options(table)
+    name = f"streamrnn-{table.group}"
+    transaction = KafkaTransaction(options, name, topics_of(settings), source.membership)
+    opened.callback(transaction.close)
+    _LOG.info("exactly once: transactions of %r", name)
+    return transaction
+
+
+def written_of(transaction: KafkaTransaction | None, known: Iterable[str], written: Positions) -> Positions:
+    """How far outputs are: with a transaction what the group says, where it has not forgotten."""
+    return written if transaction is None else {**written, **transaction.committed(known)}
