@@ -20,6 +20,7 @@ __all__ = ["Beside", "Writer"]
 Beside = Mapping[str, NDArray[Any]]
 
 _FLUSH_S = 10.0
+_NOTHING = {"f": "nan", "m": "NaT", "M": "NaT"}  # of kinds of columns
 
 
 class Writer:
@@ -51,8 +52,11 @@ class Writer:
         """Write the next records; ``beside`` are more columns, (n,) or of every channel (n, channels)."""
         self._beside = {name: column[:0] for name, column in (beside or {}).items()}
         if not self._missing:
-            arrays = {n: c for n, c in batch.columns.items() if isinstance(c, np.ndarray)}
-            self._missing = {name: np.array("nan", cells.dtype) for name, cells in arrays.items()}
+            self._missing = {
+                name: np.array(_NOTHING[cells.dtype.kind], cells.dtype)
+                for name, cells in batch.columns.items()
+                if isinstance(cells, np.ndarray) and cells.dtype.kind in _NOTHING
+            }
         self._sink.write(self._columns(batch, found, beside or {}))
 
     def add_forecast(self, batch: Read, ahead: Results) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from streamrnn import Detector, Fleet, Settings
 from streamrnn.connectors.csv_sink import CsvSink
+from streamrnn.pipelines.cli import main
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.replay import replay
 from streamrnn.pipelines.summary import summarise
@@ -113,6 +114,22 @@ class Interrupting:
         self.seen += len(batch)
         if self.seen >= self.after:
             signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("zone", ["UTC", None])
+@pytest.mark.parametrize("output", ["scored.parquet", "scored.csv"])
+def test_a_parquet_file_with_times_is_replayed_and_its_forecasts_are_written(zone, output, tmp_path):
+    pytest.importorskip("pyarrow")
+    times = pd.date_range("2026-01-01", periods=200, freq="1min", tz=zone)
+    value = np.sin(np.arange(200.0))
+    frame = pd.DataFrame({"time": times, "value": value, "count": np.arange(200)})
+    frame.to_parquet(tmp_path / "data.parquet")
+    out = tmp_path / output
+    arguments = ["replay", str(tmp_path / "data.parquet"), "--hidden", "0", "--values", "value"]
+    assert main([*arguments, "--forecast", "2", "-o", str(out)]) == 0
+    scored = pd.read_parquet(out) if output.endswith("parquet") else pd.read_csv(out)
+    assert len(scored) == 202 and (scored["value"][:200] == value).all()
+    assert pd.isna(scored["value"][200:]).all() and scored["yhat"][200:].notna().all()
 
 
 def test_ctrl_c_ends_between_batches_with_everything_written(table, tmp_path, opened):
