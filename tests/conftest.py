@@ -1,11 +1,16 @@
 """Fixtures that tests of several folders share."""
 
+import signal
+
 import pytest
 from broker import Broker, running_broker
 from hypothesis import settings
 from real_parts import pytest_runtest_makereport
 
 __all__ = ["broker", "pytest_runtest_makereport"]
+
+# A shell has what it starts in the background ignore Ctrl-C, and so would all daemons of the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples on every machine, however slow it is: Hypothesis alone does so only where CI is set.
 settings.register_profile("streamrnn", derandomize=True, deadline=None, database=None)
