@@ -90,7 +90,9 @@ def look_back(values: Float64Array, seed: int = 0) -> Hindsight:
     use = errors[:, 0] < errors[:, 1]
     seen = z
     for _ in range(2):  # what is odd is hidden then, so that its neighbours are not measured by it
-        expected = _line(seen) + np.where(use, _said(model, seen), 0.0) if use.any() else _line(seen)
+        expected = _line(seen)
+        if use.any():
+            expected += np.where(use, _said(model, seen), 0.0)
         off = np.where(_between(seen), z - expected, np.nan)
         score = np.abs(off) / _usual(off)[1]
         seen = np.where(_peaks(score), np.nan, z)
