@@ -154,8 +154,9 @@ class OwnBroker(Broker):
         self._end(signal.SIGKILL)
 
     def freeze(self):
-        """SIGSTOP: connections stay open, nothing answers."""
+        """SIGSTOP: connections stay open, nothing answers; returns when all its threads have stopped."""
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def resume(self):
         """Go on after ``freeze``."""
