@@ -73,11 +73,8 @@ def batches(n: int, size: int) -> Iterator[Batch]:
         yield Batch(series, at * _MINUTE_NS, value_of(series, at)[:, None], np.zeros(size, np.int32), at)
 
 
-def settings_of(preset: str) -> Settings:
-    """A preset; with a prior of other series, where its networks need one."""
-    settings = Settings(preset=preset)
-    if preset != "shared":
-        return settings
+def with_prior(settings: Settings) -> Settings:
+    """With a prior of other series."""
     at, none = np.arange(SEEN), np.zeros(SEEN, np.int32)
     others = []
     for code in range(FITTED):
@@ -165,7 +162,8 @@ def growth(settings: Settings, records: int) -> float:
 
 def measured(counts: dict[str, tuple[int, ...]], quick: bool) -> dict[str, float]:
     """Every figure."""
-    settings = {preset: settings_of(preset) for preset in counts}
+    settings = {preset: Settings(preset=preset) for preset in counts}
+    settings["shared"] = with_prior(settings["shared"])
     figures = {f"{preset}/bytes": float(Fleet.bytes_per_series(each)) for preset, each in settings.items()}
     for preset in ("light", "shared"):
         most = max(counts[preset])
