@@ -41,7 +41,7 @@ def test_a_broker_that_crashes_and_returns_under_load_costs_and_doubles_nothing(
 
 
 def test_a_source_without_messages_does_not_take_its_brokers_for_lost(broker, client, caplog):
-    source = source_of(broker, broker.new_topic(), client=client)
+    source = source_of(broker, broker.new_topic(), client=client, lost_after_s=3.0)
     polled = Polled(source).poll_while(lambda: not source.snapshot())
     caplog.clear()
     end = time.monotonic() + 6.0  # some times as long as until the brokers are asked
