@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,13 +21,20 @@ from typing import Any, TypeVar
 import llvmlite.binding as llvm
 import numba
 from numba import config, njit
+from numba.core.compiler_lock import global_compiler_lock
 
 from streamrnn.errors import UnsupportedMachineError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SOURCES = ("kernels", "scoring")
+_PATIENCE_S = 300.0  # a large kernel takes a minute
 
 # No fast-math flag, here or in emitted IR: results must have the same bits on
 # every machine, so the compiler may neither reorder nor contract arithmetic.
@@ -110,9 +119,53 @@ def entry_point(function: F) -> F:
     others = config.CACHE_DIR
     config.CACHE_DIR = str(folder)
     try:
-        return njit(cache=True, **_FLAGS)(function)  # type: ignore[no-any-return]
+        compiled = njit(cache=True, **_FLAGS)(function)
     finally:
         config.CACHE_DIR = others
+    _share_work(compiled, folder)
+    return compiled  # type: ignore[no-any-return]
+
+
+def _share_work(dispatcher: Any, folder: Path) -> None:
+    """Have each kernel compiled by one process, while others that want the same wait for it.
+
+    And have one process at a time enter it in the index of a function's files, which Numba reads,
+    changes and writes without a lock: of two at once, one would find the other's kernel under its name.
+    """
+    compile_it, save, name = dispatcher.compile, dispatcher._cache.save_overload, dispatcher.__name__
+
+    def compile_alone(signature: Any) -> Any:
+        if signature in dispatcher.overloads:
+            return compile_it(signature)
+        digest = hashlib.sha256(repr(signature).encode()).hexdigest()[:16]
+        with global_compiler_lock, _held(folder / f"{name}-{digest}.lock"):
+            return compile_it(signature)
+
+    def save_alone(signature: Any, data: Any) -> None:
+        with _held(folder / f"{name}.lock"):
+            save(signature, data)
+
+    dispatcher.compile, dispatcher._cache.save_overload = compile_alone, save_alone
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Hold a lock against other processes; without one, where that fails: the worst is double work."""
+    with ExitStack() as opened:
+        if fcntl is not None:
+            with suppress(OSError):
+                _wait_for(opened.enter_context(path.open("ab")).fileno())
+        yield
+
+
+def _wait_for(file: int) -> None:
+    """Wait for a file's lock, but not for ever: who has it may be frozen."""
+    end = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < end:
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.05)
 
 
 def bind(dispatcher: Any, *examples: Any) -> Callable[..., Any]:
