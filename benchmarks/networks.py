@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from streamrnn.initial import fill_network
 from streamrnn.kernels.compiling import bind
-from streamrnn.kernels.run import run_network, run_one
+from streamrnn.kernels.run import LEARN, SAY, run_one, run_sequence
 from streamrnn.space import Space, aligned_bytes
 from streamrnn.tables import NetworkShape, Training, network_table
 
@@ -42,20 +42,21 @@ class Alone:
         fill_network(shape, segments, seed=0)
         self.addresses = (shape.tag, self._table.ctypes.data, self._row.ctypes.data)
 
-    def take(self, values: NDArray[np.float32], outputs: NDArray[np.float32], learning: int) -> None:
-        """The whole stream in one compiled call; each value is the truth of the output before it."""
-        self.take_columns(values, values, outputs, learning)
+    def take(self, values: NDArray[np.float32], outputs: NDArray[np.float32], learning: bool) -> None:
+        """The whole stream in one compiled call; each value is the target of the step before it."""
+        self.take_columns(values[:-1, None], values[1:, None], outputs, learning)
 
     def take_columns(
         self,
         inputs: NDArray[np.float32],
-        truth: NDArray[np.float32],
+        targets: NDArray[np.float32],
         outputs: NDArray[np.float32],
-        learning: int = 1,
+        learning: bool = True,
     ) -> None:
-        """The same with (n, inputs), and (n, outputs) of what came true and for what is said."""
-        columns = (part.ctypes.data for part in (inputs, truth, outputs))
-        run_network(*self.addresses, self._scratch.ctypes.data, *columns, len(inputs), learning)
+        """The same with (n, inputs), and (n, outputs) of targets and for what is said."""
+        columns = (inputs.ctypes.data, targets.ctypes.data, outputs.ctypes.data)
+        purpose = LEARN if learning else SAY
+        run_sequence(*self.addresses, self._scratch.ctypes.data, columns, len(inputs), purpose)
 
     def take_one_by_one(self, step: Callable[..., float], values: Sequence[float]) -> None:
         """One compiled call from Python for each record, forward only."""
@@ -69,8 +70,8 @@ def _univariate(cell: str, hidden: int, k1: int, k2: int, recompute: bool = Fals
 
 
 def _whole_stream(name: str, alone: Alone, n: int, learning: bool) -> Contender:
-    values = stream(n)[:, 0].astype(np.float32)
-    run = partial(alone.take, values, np.empty_like(values), int(learning))
+    values = stream(n + 1)[:, 0].astype(np.float32)
+    run = partial(alone.take, values, np.empty(n, np.float32), learning)
     return Contender(name, run, n)
 
 

@@ -36,7 +36,7 @@ def alone(name: str, settings: Settings) -> Contender:
     inputs = np.ascontiguousarray(stream(STEPS, shape.inputs), np.float32)
     outputs = np.empty((STEPS, shape.outputs), np.float32)
     network = networks.Alone(shape)
-    return Contender(f"{name}/forward", partial(network.take_columns, inputs, outputs, outputs, 0), STEPS)
+    return Contender(f"{name}/forward", partial(network.take_columns, inputs, outputs, outputs, False), STEPS)
 
 
 def contenders(series: int) -> list[Contender]:

@@ -372,7 +372,7 @@ class SGD(Adam):
 
 @dataclass
 class Learner:
-    """``run_network``: step on every record, train on the newest k2 steps every k1 records."""
+    """Step on every record, train on the newest k2 steps every k1 records."""
 
     cell: Cell
     p: Arrays
@@ -426,9 +426,10 @@ class Learner:
         return self.steps[-1]
 
     def learn_one(self, x: np.ndarray, truth: np.ndarray) -> np.ndarray:
-        """Learn, then step on x; the new output."""
+        """Step on x, then learn what its output should have been; the output."""
+        output = self.advance(x).y
         self.learn(truth)
-        return self.advance(x).y
+        return output
 
 
 # ---------------------------------------------------------------- readout

@@ -9,10 +9,10 @@ import numpy as np
 from numba import njit
 
 from streamrnn.initial import fill_network
-from streamrnn.kernels import network, plan
+from streamrnn.kernels import plan
 from streamrnn.kernels.cells.protocol import cell_input_gradient
-from streamrnn.kernels.run import run_network, window_gradient
-from streamrnn.kernels.vector import int64_at, load, pointer_like, store
+from streamrnn.kernels.run import DIFFERENTIATE, LEARN, SAY, run_sequence
+from streamrnn.kernels.vector import pointer_like
 from streamrnn.parameters import blocks, named, set_named
 from streamrnn.space import Space, aligned_bytes
 from streamrnn.tables import NetworkShape, Training, network_table
@@ -31,31 +31,12 @@ test_kernel.__test__ = False  # type: ignore[attr-defined]
 
 
 @test_kernel
-def _steps(cell, net, row, inputs, masks, outputs, n):
-    """``run_network`` without learning, but with a mask for every step."""
-    table = int64_at(net)
-    n_inputs, n_outputs = load(table, plan.NET_INPUTS), load(table, plan.NET_OUTPUTS)
-    counters = int64_at(row + load(table, plan.NET_COUNTERS))
-    x, out = pointer_like(inputs, cell.one), pointer_like(outputs, cell.one)
-    y = pointer_like(row + load(table, plan.NET_Y), cell.one)
-    for t in range(n):
-        slot = load(counters, plan.COUNT_SLOT) + 1
-        slot = 0 if slot == load(table, plan.NET_SLOTS) else slot
-        place = network.input_address(cell, net, row, slot)
-        for k in range(n_inputs):
-            store(place, k, load(x, t * n_inputs + k))
-        network.step(cell, net, row, load(int64_at(masks), t))
-        for k in range(n_outputs):
-            store(out, t * n_outputs + k, load(y, slot * n_outputs + k))
-
-
-@test_kernel
 def _input_gradient(cell, net, row, scratch, slot, out):
     cell_input_gradient(cell, net, row, scratch, slot, pointer_like(out, cell.one))
 
 
 class Network:
-    """A network by itself, as ``run_network`` knows it.
+    """A network by itself, as ``run_sequence`` knows it.
 
     Parameters
     ----------
@@ -115,26 +96,27 @@ class Network:
         return self.segment("v")[-top:].reshape(self.shape.slots, -1)[slot, : self.shape.padded].copy()
 
     def run(
-        self, inputs: np.ndarray, observed: np.ndarray | None = None, learning: bool = False
+        self, inputs: np.ndarray, targets: np.ndarray | None = None, learning: bool = False
     ) -> np.ndarray:
-        """``run_network``: (n, inputs) and what came true (n, outputs) to outputs (n, outputs)."""
-        n, dtype = len(inputs), self.shape.dtype
-        x = np.ascontiguousarray(inputs, dtype)
-        truth = np.full((n, self.shape.outputs), np.nan) if observed is None else observed
-        truth = np.ascontiguousarray(truth, dtype)
-        outputs = np.empty((n, self.shape.outputs), dtype)
-        addresses = [a.ctypes.data for a in (self.table, self.row, self.scratch, x, truth, outputs)]
-        run_network(self.shape.tag, *addresses, n, int(learning))
-        return outputs
+        """Inputs (n, inputs) and targets of the same steps (n, outputs) to outputs (n, outputs)."""
+        return self._feed(inputs, targets, LEARN if learning else SAY)[0]
 
     def step(self, inputs: np.ndarray, masks: np.ndarray) -> np.ndarray:
         """Steps without learning; a masked one carries the state."""
-        x = np.ascontiguousarray(inputs, self.shape.dtype)
-        masked = np.ascontiguousarray(masks, np.int64)
-        outputs = np.empty((len(x), self.shape.outputs), self.shape.dtype)
-        addresses = [a.ctypes.data for a in (self.table, self.row, x, masked, outputs)]
-        _steps(self.shape.tag, *addresses, len(x))
-        return outputs
+        return self.run(np.where(masks[:, None], np.nan, inputs))
+
+    def _feed(
+        self, inputs: np.ndarray, targets: np.ndarray | None, purpose: int
+    ) -> tuple[np.ndarray, tuple[float, int]]:
+        """Outputs, and what ``run_sequence`` returns."""
+        n, dtype = len(inputs), self.shape.dtype
+        x = np.ascontiguousarray(inputs, dtype)
+        truth = np.full((n, self.shape.outputs), np.nan) if targets is None else targets
+        truth = np.ascontiguousarray(truth, dtype)
+        outputs = np.empty((n, self.shape.outputs), dtype)
+        addresses = [a.ctypes.data for a in (self.table, self.row, self.scratch)]
+        columns = (x.ctypes.data, truth.ctypes.data, outputs.ctypes.data)
+        return outputs, run_sequence(self.shape.tag, *addresses, columns, n, purpose)
 
     def set_targets(self, targets: np.ndarray) -> None:
         """Write (m, outputs) targets of the newest m steps into the ring."""
@@ -146,8 +128,7 @@ class Network:
 
     def gradient(self) -> tuple[Arrays, float, int]:
         """(gradient of the sum of the losses, its sum of squares, how many losses)."""
-        addresses = [a.ctypes.data for a in (self.table, self.row, self.scratch)]
-        squares, losses = window_gradient(self.shape.tag, *addresses)
+        _, (squares, losses) = self._feed(np.empty((0, self.shape.inputs)), None, DIFFERENTIATE)
         return self.named(self.segment("gradient")), squares, losses
 
     def input_gradient(self, back: int) -> np.ndarray:

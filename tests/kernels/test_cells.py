@@ -195,7 +195,7 @@ def assert_gradients_are_right(cell, layers, case, recompute):
 
 @each_cell
 @pytest.mark.parametrize("recompute", [False, True])
-@pytest.mark.parametrize(("double", "tolerance"), [(True, 1e-12), (False, 1e-5)])
+@pytest.mark.parametrize(("double", "tolerance"), [(True, 1e-12), (False, 2e-6)])
 def test_a_learning_network_follows_its_twin(cell, recompute, double, tolerance):
     """Stored activations too: what is differentiated is the past as it was computed."""
     assert_it_follows(cell, 1, recompute, double, tolerance)
@@ -215,7 +215,7 @@ def assert_it_follows(cell, layers, recompute, double, tolerance):
         naive.Adam(training.rate, training.beta_1, training.beta_2, training.epsilon, training.clip),
         k1=2, k2=5, huber=training.huber, recompute=recompute,
     )  # fmt: skip
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(7)  # no gradient so small that rounding decides its sign, and Adam's step
     inputs, observed = rng.normal(size=(60, 2)), rng.normal(size=(60, 2))
     observed[rng.random(observed.shape) < 0.2] = np.nan
     expected = np.array([twin.learn_one(x, y) for x, y in zip(inputs, observed, strict=True)])
