@@ -52,7 +52,7 @@ def fleet_hash() -> str:
 
 def race_hash() -> str:
     """Of what simple forecasts say beside a fleet, and what they know."""
-    settings = Settings(channels=["a", "b"], networks=["lstm"], hidden=20, k1=2, k2=7, seed=5)
+    settings = Settings(channels=["a", "b"], networks=["lstm", "gru"], hidden=20, k1=2, k2=7, seed=5)
     tally, digest = Tally(settings, season=24, step_ns=60e9), hashlib.sha256()
     tally.add(records(), Fleet(settings).process(records()))
     for column in (*tally.races(slice(0, 1)), tally.race.scores, *tally.race._rows):

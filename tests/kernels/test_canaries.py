@@ -31,7 +31,7 @@ NETWORKS = [
     ("rnn_relu", "jordan", "tdnn:4x2"),
     ("lstm", "gru"),
     ("gru", "diagonal_lstm:7:kalman_units", "ar:16"),
-    ("lstm:9:kalman",),
+    ("lstm:9:kalman", "gru:9:adam_heads", "ar:8"),
 ]
 
 
