@@ -8,7 +8,7 @@ from math import inf
 import numpy as np
 
 from streamrnn.kernels import losses, plan
-from streamrnn.kernels.cells import CELLS
+from streamrnn.kernels.cells import CELLS, GRID_CELLS
 from streamrnn.kernels.cells.protocol import CellSpec
 from streamrnn.kernels.cells.stack import Stack
 from streamrnn.kernels.ensemble import Shared
@@ -79,7 +79,7 @@ class NetworkShape:
 
     @property
     def spec(self) -> CellSpec:
-        return CELLS[self.cell]
+        return CELLS.get(self.cell) or GRID_CELLS[self.cell]
 
     @property
     def padded(self) -> int:
