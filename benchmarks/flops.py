@@ -18,8 +18,8 @@ update, every k1 records
 ------------------------  -----------------------------------------------------
 back through time         (k2 - 1) 2 G H H: nothing flows back from the oldest
                           Jordan (k2 - 1) 6 O H: through the head; TDNN none
-weights' gradient         k2 2 G H (H + D + 2), or as the gates
-element by element        k2 x (LSTM 22 H, GRU 17 H; tanh and logistic 3 H, ReLU H)
+weights' gradient         k2 2 G H (H + D + 2), or as the gates; TDNN k1
+element by element        k2 x (LSTM 22 H, GRU 17 H; tanh and logistic 3 H, ReLU H); TDNN k1
 head                      k1 4 O H: its gradient and what it sends to h
 gradient's norm           2 P, with P parameters
 Adam and clipping         15 P
@@ -102,8 +102,9 @@ def update_flop(cell: str, hidden: int, k1: int, k2: int, inputs: int = 1, outpu
     work = CELL_WORK[cell]
     block = work.weights(hidden, inputs, outputs)
     parameters = block + outputs * (hidden + 1)
-    back = (k2 - 1) * work.back(hidden, outputs) + k2 * work.backward * hidden
-    return back + k2 * 2 * block + k1 * 4 * outputs * hidden + (NORM + ADAM) * parameters
+    steps = k1 if work.context == "inputs" else k2  # a TDNN's errors stay in the steps of their losses
+    back = (steps - 1) * work.back(hidden, outputs) + steps * work.backward * hidden
+    return back + steps * 2 * block + k1 * 4 * outputs * hidden + (NORM + ADAM) * parameters
 
 
 def learn_flop(cell: str, hidden: int, k1: int, k2: int) -> float:

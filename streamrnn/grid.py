@@ -7,8 +7,8 @@ Two dimensions recur: a unit hears h of the moment before and h of the neighbour
 with the same weights at every place of the grid, so that its cost grows with the grid and its parameters
 do not. To the kernels a channel is a sequence whose inputs are x and the neighbour's h: the grid is gone
 through channel by channel, and back in the other order, the errors of those inputs being what the
-neighbour hears. Cells with gates hear both at each gate; Graves' LSTM has a forget gate for each dimension,
-and a second cell state, which this one has not.
+neighbour hears. Cells with gates hear both at each gate. ``"grid_lstm"``, theirs, also has a forget gate for
+each dimension and keeps of the neighbour's state what the second one lets through.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from streamrnn.errors import DataError, SettingsError
+from streamrnn.kernels.cells import GRID_CELLS, grid_lstm
 from streamrnn.losses import LOSSES
 from streamrnn.parameters import blocks
 from streamrnn.recurrent import (
@@ -47,7 +48,8 @@ class GridModel(Together):
     Parameters
     ----------
     cell : str
-        ``"rnn"``, ``"rnn_relu"``, ``"rnn_logistic"``, ``"lstm"``, ``"gru"`` or ``"diagonal_lstm"``.
+        ``"rnn"``, ``"rnn_relu"``, ``"rnn_logistic"``, ``"lstm"``, ``"gru"``, ``"diagonal_lstm"`` or
+        ``"grid_lstm"``, the LSTM with a forget gate for each dimension.
     units : int
     inputs, outputs : int
         Columns at each place of the grid.
@@ -94,7 +96,7 @@ class GridModel(Together):
         seed: int = 0,
         **options: float,
     ) -> None:
-        require_one_of("cell", cell, HANDING_OVER)
+        require_one_of("cell", cell, (*HANDING_OVER, *GRID_CELLS))
         training = training_of(loss, optimizer, rate=rate, clip=clip, clip_value=clip_value, **options)
         if min(units, inputs, outputs) < 1:
             raise SettingsError("units, inputs and outputs are each at least 1")
@@ -182,56 +184,80 @@ class GridModel(Together):
         return np.concatenate([given, beside], axis=2)
 
     def _there(self, x: Numbers) -> tuple[Float64Array, dict[str, Numbers]]:
-        """Outputs (time, channels, said), and of each network the h of all places."""
-        outputs, hidden = np.zeros((*x.shape[:2], self._said)), {}
+        """Outputs (time, channels, said), and of each network what neighbours hear of all places."""
+        outputs, heard = np.zeros((*x.shape[:2], self._said)), {}
         for part, net in self._parts.items():
-            h = np.zeros((*x.shape[:2], net.shape.hidden), x.dtype)
+            told = np.zeros((*x.shape[:2], self._told(net)), x.dtype)
             for c, neighbour in self._order(part, x.shape[1]):
-                made = self._run(net, x, h, c, neighbour)
-                h[:, c] = made[:, self._said :]
+                made = self._run(net, x, told, c, neighbour)
+                told[:, c, : net.shape.hidden] = made[:, self._said :]
+                if self._crosses(net):
+                    told[:, c, net.shape.hidden :] = net.saved(grid_lstm.S, len(x))
                 outputs[:, c] += made[:, : self._said]
-            hidden[part] = h
-        return outputs, hidden
+            heard[part] = told
+        return outputs, heard
+
+    def _crosses(self, net: Recurrent) -> bool:
+        """Whether a place hears of its neighbour's state beside h."""
+        return net.shape.cell in GRID_CELLS
+
+    def _told(self, net: Recurrent) -> int:
+        """How many numbers of a place its neighbour hears: h, and the state beside it."""
+        return net.shape.hidden * (2 if self._crosses(net) else 1)
 
     def _order(self, part: str, channels: int) -> list[tuple[int, int | None]]:
         """Each channel and the one that it hears, as a network goes through them."""
         order = list(range(channels))[:: -1 if part else 1]
         return list(zip(order, [None, *order[:-1]], strict=True))
 
-    def _run(self, net: Recurrent, x: Numbers, h: Numbers, c: int, neighbour: int | None) -> Numbers:
-        heard = np.zeros_like(h[:, c]) if neighbour is None else h[:, neighbour]
+    def _run(self, net: Recurrent, x: Numbers, told: Numbers, c: int, neighbour: int | None) -> Numbers:
+        heard = np.zeros_like(told[:, c]) if neighbour is None else told[:, neighbour]
         net.start(len(x))
-        return net.run(np.concatenate([x[:, c], heard], axis=1))[0]
+        if self._crosses(net):
+            net.saved(grid_lstm.S_BESIDE, len(x))[:] = heard[:, net.shape.hidden :]
+        return net.run(np.concatenate([x[:, c], heard[:, : net.shape.hidden]], axis=1))[0]
 
     def _differentiate(self, inputs: ArrayLike, targets: ArrayLike) -> tuple[float, int]:
         x = self._grid("inputs", inputs, self._inputs)
         y = self._targets(targets, x)
-        outputs, hidden = self._there(x)
+        outputs, told = self._there(x)
         losses = self._loss.of(outputs, y, self._training.huber)
         slopes = np.nan_to_num(self._loss.slope(outputs, y, self._training.huber))
         for part, net in self._parts.items():
-            self._go_back(net, x, hidden[part], slopes, self._order(part, x.shape[1]))
+            self._go_back(net, x, told[part], slopes, self._order(part, x.shape[1]))
         return self._loss.mean(outputs, y, self._training.huber), int(np.sum(~np.isnan(losses)))
 
     def _go_back(
         self,
         net: Recurrent,
         x: Numbers,
-        h: Numbers,
+        told: Numbers,
         slopes: Float64Array,
         order: list[tuple[int, int | None]],
     ) -> None:
         """Leave a network's gradient over all channels, each run once more for its way back."""
-        total = np.zeros(len(net.gradient))
-        errors = np.zeros_like(h[:, 0])  # of the h of the channel that is gone back through
+        total, units = np.zeros(len(net.gradient)), net.shape.hidden
+        errors = np.zeros_like(told[:, 0])  # of what the channel that is gone back through told
         for c, neighbour in reversed(order):
-            made = self._run(net, x, h, c, neighbour)
-            given = np.concatenate([slopes[:, c], errors], axis=1)
-            net.hear(given, np.zeros_like(made))
+            made = self._run(net, x, told, c, neighbour)
+            if self._crosses(net):
+                net.saved(grid_lstm.S_ERRORS, len(x))[:] = _of_states(errors[:, units:], x[:, c])
+            net.hear(np.concatenate([slopes[:, c], errors[:, :units]], axis=1), np.zeros_like(made))
             net.go_back(len(x))
-            errors = net.input_errors[:, self._inputs :]
+            beside = [net.step_errors[:, 0, 0]] * self._crosses(net)
+            errors = np.concatenate([net.input_errors[:, self._inputs :], *beside], axis=1)
             total += net.gradient
         net.gradient[:] = total
         head = blocks(net.shape, net.segments["gradient"])
         head["head_weight"][self._said :] = 0  # h itself, which does not learn
         head["head_bias"][self._said :] = 0
+
+
+def _of_states(errors: Numbers, x: Numbers) -> Numbers:
+    """Errors of a channel's states, where one that was only carried on belongs to the place that made it."""
+    found = errors.copy()
+    for t in np.flatnonzero(np.isnan(x).any(axis=1))[::-1]:
+        if t:
+            found[t - 1] += found[t]
+        found[t] = 0
+    return found

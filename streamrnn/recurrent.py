@@ -135,6 +135,12 @@ class Recurrent:
         """What the newest step left, (vectors, padded units): of each layer h, then what else recurs."""
         return np.array(self._state_places())
 
+    def saved(self, vector: int, steps: int) -> Numbers:
+        """View of what the cell saves as one vector, (steps, units), of the first steps of a sequence."""
+        shape = self.shape
+        saved = self.segments["saved"].reshape(shape.slots, shape.spec.saved, shape.padded)
+        return saved[1 : steps + 1, vector, : shape.hidden]
+
     @property
     def newest(self) -> Numbers:
         """The outputs of the newest step, as the head said them."""

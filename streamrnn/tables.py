@@ -8,7 +8,7 @@ from math import inf
 import numpy as np
 
 from streamrnn.kernels import losses, plan
-from streamrnn.kernels.cells import CELLS
+from streamrnn.kernels.cells import CELLS, GRID_CELLS
 from streamrnn.kernels.cells.protocol import CellSpec
 from streamrnn.kernels.cells.stack import Stack
 from streamrnn.kernels.ensemble import Shared
@@ -79,7 +79,7 @@ class NetworkShape:
 
     @property
     def spec(self) -> CellSpec:
-        return CELLS[self.cell]
+        return CELLS.get(self.cell) or GRID_CELLS[self.cell]
 
     @property
     def padded(self) -> int:
@@ -187,6 +187,8 @@ def network_table(
         (plan.NET_CARRY, "carry", layers * shape.padded),
     ):
         table[index] = scratch.take(f"{name}.{segment}", count, item)
+    if shape.padded <= spec.turned_to:
+        table[plan.NET_TURNED] = scratch.take(f"{name}.turned", layers * shape.padded**2, item)
     if layers > 1:
         table[plan.NET_BY_INPUTS] = scratch.take(f"{name}.by_inputs", shape.padded, item)
     _write_sizes(shape, table)
@@ -243,6 +245,7 @@ def _layer_tables(shape: NetworkShape, common: Int64Array) -> Int64Array:
             (plan.NET_CARRY, n * shape.padded),
         ):
             table[index] += elements * item
+        table[plan.NET_TURNED] += (n * shape.padded**2 * item) if common[plan.NET_TURNED] else 0
         table[plan.NET_DH] = common[plan.NET_TOP_DH] + (last - n) * 2 * shape.padded * item
         tables.append(table)
         weights += part.rows * part.columns

@@ -66,7 +66,7 @@ def test_the_snippets_of_the_readme_run():
 
 
 def test_the_snippets_of_the_library_guide_print_what_stands_below_them():
-    assert run_snippets("docs/library.md") == 12
+    assert run_snippets("docs/library.md") == 13
 
 
 def test_the_snippets_of_the_networks_print_what_stands_below_them():

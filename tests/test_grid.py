@@ -33,22 +33,38 @@ def grid(loss: str = "squared", steps: int = 5, channels: int = 4) -> tuple[np.n
     return x, y
 
 
+def _grid_products(p, x, state):
+    """As an LSTM's, beside the neighbour's state, which is the last of x."""
+    seen, beside = x[..., :-4], x[..., -4:]
+    return naive._from_x(p, seen) + naive._from_h(p, state), beside
+
+
+def _grid_activate(products, state):
+    """s = f s(t-1, c) + e s(t, c-1) + i g, h = o tanh(s)."""
+    i, f, e, g, o = np.split(products[0], 5, axis=-1)
+    s = naive.sigmoid(f) * state[1] + naive.sigmoid(e) * products[1] + naive.sigmoid(i) * np.tanh(g)
+    return naive.sigmoid(o) * np.tanh(s), s
+
+
+CELLS = {**naive.CELLS, "grid_lstm": naive.Cell(2, _grid_products, _grid_activate)}
+
+
 def run_twin(p, cell, x, reverse=""):
     """y[t][c] of one network: place by place, each from its two predecessors."""
     own = {
         name.removesuffix(reverse): a for name, a in p.items() if name.endswith("_reverse") == bool(reverse)
     }
     own["weight_ih_l0"] = np.concatenate([own["weight_ih_l0"], own.pop("weight_ch_l0")], axis=-1)
-    twin = naive.CELLS[cell]
+    twin, heard = CELLS[cell], 2 if cell == "grid_lstm" else 1
     steps, channels, _ = x.shape
     states, said = {}, {}
     for t in range(steps):
         for c in range(channels)[:: -1 if reverse else 1]:
             before = states.get((t - 1, c), twin.zero_state(own))
-            neighbour = states.get((t, c + 1 if reverse else c - 1), (np.zeros(4),))[0]
+            neighbour = states.get((t, c + 1 if reverse else c - 1), (np.zeros(4),) * heard)[:heard]
             masked = bool(np.isnan(x[t, c]).any())
             seen = np.zeros(2) if masked else x[t, c]
-            step = naive.step(twin, own, naive._beside(seen, neighbour), before, masked)
+            step = naive.step(twin, own, naive._beside(seen, *neighbour), before, masked)
             states[t, c], said[t, c] = step.state, step.y
     return said
 
@@ -60,6 +76,7 @@ def run_twin(p, cell, x, reverse=""):
         ("rnn_logistic", "gaussian", True),
         ("gru", "cross_entropy", False),
         ("gru", "huber", True),
+        ("grid_lstm", "squared", True),
         pytest.param("rnn", "squared", False, marks=pytest.mark.soak),
         pytest.param("lstm", "squared", True, marks=pytest.mark.soak),
         pytest.param("diagonal_lstm", "squared", False, marks=pytest.mark.soak),

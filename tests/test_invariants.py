@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamrnn import Batch, Fleet, Settings
+from streamrnn.adapters.weights import weights_of
 from streamrnn.kernels.cells import CELLS
 from streamrnn.kernels.plan import NO_TIME
 
@@ -318,3 +319,18 @@ def test_whether_an_anomaly_is_learned_is_a_setting(networks):
             for name, kind in learned_segments(fleet.layout)
         ]
         assert not any(unchanged) if learn else all(unchanged)
+
+
+@pytest.mark.soak
+def test_a_network_learns_the_same_beside_one_that_goes_back_fewer_steps():
+    """A time-delay network goes back through k1 steps; those beside it through all k2."""
+    values, times = stream(60, times=False)
+    values[:] = np.sin(np.arange(60)[:, None] * [0.3, 0.5])  # in a hole they would hear each other's forecast
+    learned = []
+    for beside in ("tdnn", "gru"):
+        fleet = Fleet(make_settings((beside, "lstm"), k1=1, k2=7))
+        fleet.series(["pump"])
+        run(fleet, values, times)
+        learned.append(weights_of(fleet, "pump", network=1))
+    for name, array in learned[0].items():
+        assert np.array_equal(array, learned[1][name]), name

@@ -145,6 +145,9 @@ def _place(
 def from_keras(cell: str, layers: Sequence[Sequence[ArrayLike]]) -> Arrays:
     """Keras' weights of layers one above the other, by PyTorch's names.
 
+    They fit ``SequenceModel.weights``, and those of ``Bidirectional`` layers, which hand up or out what
+    both directions hold side by side (``merge_mode="concat"``), ``BidirectionalModel.weights``.
+
     Parameters
     ----------
     cell : str
@@ -152,6 +155,7 @@ def from_keras(cell: str, layers: Sequence[Sequence[ArrayLike]]) -> Arrays:
     layers : sequence of [kernel, recurrent kernel, bias]
         (inputs, gates x units), (units, gates x units) and (gates x units,), or of a GRU
         (2, 3 x units): that with ``reset_after=True``, since the other one is another cell.
+        Of a ``Bidirectional`` six arrays: those that read forwards, then those that read backwards.
 
     Raises
     ------
@@ -168,25 +172,34 @@ def from_keras(cell: str, layers: Sequence[Sequence[ArrayLike]]) -> Arrays:
     order = _order(cell)
     found: Arrays = {}
     for n, given in enumerate(layers):
-        kernel, recurrent, bias = (np.asarray(array, np.float64) for array in given)
-        units = len(recurrent)
-        shapes = (kernel.shape[1:], recurrent.shape, bias.shape)
-        columns = len(order) * units
-        biases = (2, columns) if cell == "gru" else (columns,)
-        if shapes != ((columns,), (units, columns), biases):
-            raise DataError(
-                f"layer {n} has a kernel, a recurrent kernel and a bias of the shapes {kernel.shape}, "
-                f"{recurrent.shape} and {bias.shape}; a {cell} of {units} units has (inputs, {columns}), "
-                f"{(units, columns)} and {biases}"
-            )
-        both = bias if cell == "gru" else np.stack([bias, np.zeros(columns)])
-        found |= {
-            f"weight_ih_l{n}": _reordered(kernel, order).T,
-            f"weight_hh_l{n}": _reordered(recurrent, order).T,
-            f"bias_ih_l{n}": _reordered(both[0], order),
-            f"bias_hh_l{n}": _reordered(both[1], order),
-        }
+        if len(given) not in (3, 6):
+            raise DataError(f"layer {n} has {len(given)} arrays; give 3, or 6 of a Bidirectional")
+        for way in range(len(given) // 3):
+            arrays = [np.asarray(array, np.float64) for array in given[3 * way : 3 * way + 3]]
+            found |= _from_keras(cell, order, arrays, f"l{n}{'_reverse' * way}")
     return found
+
+
+def _from_keras(cell: str, order: tuple[int, ...], given: list[NDArray[np.float64]], place: str) -> Arrays:
+    """One direction of a layer; ``place`` ends the names."""
+    kernel, recurrent, bias = given
+    units = len(recurrent)
+    shapes = (kernel.shape[1:], recurrent.shape, bias.shape)
+    columns = len(order) * units
+    biases = (2, columns) if cell == "gru" else (columns,)
+    if shapes != ((columns,), (units, columns), biases):
+        raise DataError(
+            f"{place} has a kernel, a recurrent kernel and a bias of the shapes {kernel.shape}, "
+            f"{recurrent.shape} and {bias.shape}; a {cell} of {units} units has (inputs, {columns}), "
+            f"{(units, columns)} and {biases}"
+        )
+    both = bias if cell == "gru" else np.stack([bias, np.zeros(columns)])
+    return {
+        f"weight_ih_{place}": _reordered(kernel, order).T,
+        f"weight_hh_{place}": _reordered(recurrent, order).T,
+        f"bias_ih_{place}": _reordered(both[0], order),
+        f"bias_hh_{place}": _reordered(both[1], order),
+    }
 
 
 def to_keras(cell: str, arrays: Mapping[str, ArrayLike]) -> list[list[NDArray[np.float64]]]:
@@ -206,15 +219,23 @@ def to_keras(cell: str, arrays: Mapping[str, ArrayLike]) -> list[list[NDArray[np
     """
     order = _order(cell)
     back = tuple(np.argsort(order))
+    layers = sum(name.startswith("weight_hh") and not name.endswith("_reverse") for name in arrays)
     found = []
-    for n in range(sum(name.startswith("weight_hh") for name in arrays)):
-        by_x, by_h, bias_x, bias_h = (
-            _reordered(np.asarray(arrays[f"{name}_l{n}"], np.float64).T, back)
-            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        )
-        bias = np.stack([bias_x, bias_h]) if cell == "gru" else bias_x + bias_h
-        found.append([by_x, by_h, bias])
+    for n in range(layers):
+        found.append(_to_keras(cell, back, arrays, f"l{n}"))
+        if f"weight_hh_l{n}_reverse" in arrays:
+            found[-1] += _to_keras(cell, back, arrays, f"l{n}_reverse")
     return found
+
+
+def _to_keras(
+    cell: str, back: tuple[int, ...], arrays: Mapping[str, ArrayLike], place: str
+) -> list[NDArray[np.float64]]:
+    by_x, by_h, bias_x, bias_h = (
+        _reordered(np.asarray(arrays[f"{name}_{place}"], np.float64).T, back)
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    return [by_x, by_h, np.stack([bias_x, bias_h]) if cell == "gru" else bias_x + bias_h]
 
 
 def _order(cell: str) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """LLVM IR in the vocabulary of our kernels: 64-byte vectors and counted loops.
 
-Only ``vector.py`` and ``matrix.py`` import this. A vector is 64 bytes: 16
+Only ``vector.py``, ``matrix.py`` and ``narrow.py`` import this. A vector is 64 bytes: 16
 float32 or 8 float64 lanes. LLVM splits it in two on machines with 32-byte
 registers, which changes no bit, since no lane ever meets another except in the
 fixed trees below.
@@ -144,6 +144,21 @@ class Emitter:
             ]
             width //= 2
         return placed[0]
+
+    def transposed(self, vectors: Sequence[Any]) -> list[Any]:
+        """Vectors whose lane i of vector j is lane j of ``vectors[i]``.
+
+        Halves of lanes change places with those of other vectors, then halves of halves.
+        """
+        turned, width = list(vectors), self.lanes
+        while width > 1:
+            width //= 2
+            low = [lane if not lane & width else self.lanes + lane - width for lane in range(self.lanes)]
+            high = [lane + width if not lane & width else self.lanes + lane for lane in range(self.lanes)]
+            for i in (i for i in range(self.lanes) if not i & width):
+                a, b = turned[i], turned[i + width]
+                turned[i], turned[i + width] = self.shuffle(a, b, low), self.shuffle(a, b, high)
+        return turned
 
 
 def _pair_lanes(lanes: int, width: int) -> tuple[list[int], list[int]]:

@@ -219,7 +219,7 @@ def _forecast(model, row, i, h, slot):
 
 
 def _one_by_one(all_of_them: Any, of_own: Any, of_shared: Any) -> None:
-    """Let a function of all networks call another one for each; it returns what the first one gave.
+    """Let a function of all networks call another one for each; it returns the most that any gave.
 
     The networks of a model are all shared, or none is.
     """
@@ -237,15 +237,13 @@ def _one_by_one(all_of_them: Any, of_own: Any, of_shared: Any) -> None:
 
         def two(cells, i, model, row, scratch, places):
             found = first(cells[0], i, model, row, scratch, places)
-            first(cells[1], i + 1, model, row, scratch, places)
-            return found
+            return max(found, first(cells[1], i + 1, model, row, scratch, places))
 
         def more(cells, i, model, row, scratch, places):
             found = first(cells[0], i, model, row, scratch, places)
-            first(cells[1], i + 1, model, row, scratch, places)
-            first(cells[2], i + 2, model, row, scratch, places)
-            all_of_them(cells[3:], i + 3, model, row, scratch, places)
-            return found
+            found = max(found, first(cells[1], i + 1, model, row, scratch, places))
+            found = max(found, first(cells[2], i + 2, model, row, scratch, places))
+            return max(found, all_of_them(cells[3:], i + 3, model, row, scratch, places))
 
         return (none, one, two, more)[min(len(cells), 3)]
 

@@ -6,7 +6,7 @@ The order of every sum is fixed, so results have the same bits everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numba.core import types
@@ -19,6 +19,8 @@ from streamrnn.kernels.emit import CountedLoop, Emitter, index
 _COLUMN_BLOCKS = ((16, 1), (8, 2), (6, 2), (4, 4), (3, 4), (1, 4))  # (vectors, chains)
 # A GRU's rows are threes of vectors. 24 sums, 4 errors and a factor fit 32 registers.
 _GRADIENT_ROWS = {3: (8, 4, 1), 4: (6, 4, 1), 1: (4, 1)}
+# Rows of a cell without gates are short: as many sums as with gates need blocks of more rows.
+_NARROW_GRADIENT_ROWS = {4: (6, 4, 1), 2: (8, 2, 1), 1: (16, 4, 1)}
 _TRIANGLE_ROWS = {1: (4, 1), 2: (3, 1), 3: (2, 1)}  # by vectors that are multiplied
 
 
@@ -135,53 +137,65 @@ def matvec_transposed(
     return types.void(matrix, i, d, i, out, i, i), emit
 
 
-@intrinsic
-def weight_gradient(
-    _t: Any, v: Any, v_stride: Any, d: Any, d_stride: Any, steps: Any, out: Any, rows: Any, columns: Any
+def _weight_gradient(rows_of: Mapping[int, Sequence[int]]) -> Any:
+    """The product of a whole window in blocks of ``rows_of[vectors]`` rows, the widest first."""
+
+    @intrinsic
+    def product(
+        _t: Any, v: Any, v_stride: Any, d: Any, d_stride: Any, steps: Any, out: Any, rows: Any, columns: Any
+    ) -> Any:
+        """out[k, j] = sum_t v[t, k] d[t, j], k < rows, j < columns; returns the sum of squares.
+
+        The whole window's gradient as one product, t in the order of memory.
+        ``columns`` is a multiple of the lanes and the row length of ``out``.
+        """
+
+        def emit(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+            *operands, out_, rows_, columns_ = args
+            emitter = Emitter(builder, v.dtype)
+            column: Any = index(0)
+            squares: Any = emitter.zero
+            for vectors, heights in rows_of.items():
+                width = emitter.lanes * vectors
+                stop = builder.sub(columns_, index(width - 1))
+                if vectors == 3:  # only where fours would leave single vectors over
+                    fours = builder.srem(columns_, index(4 * emitter.lanes))
+                    stop = builder.select(builder.icmp_signed("==", fours, index(0)), index(0), stop)
+                with CountedLoop(builder, column, stop, width, [squares]) as loop:
+                    to = (out_, rows_, columns_, loop.i)
+                    loop.carry([_gradient_columns(emitter, operands, to, vectors, heights, loop.carried[0])])
+                column, squares = loop.i, loop.carried[0]
+            return emitter.sum(squares)
+
+        i = types.int64
+        return v.dtype(v, i, d, i, i, out, i, i), emit
+
+    return product
+
+
+def _gradient_columns(
+    emitter: Emitter,
+    operands: Sequence[Any],
+    to: Sequence[Any],
+    vectors: int,
+    heights: Sequence[int],
+    squares: Any,
 ) -> Any:
-    """out[k, j] = sum_t v[t, k] d[t, j], k < rows, j < columns; returns the sum of squares.
+    """All rows of some columns of the gradient; the sum of squares so far."""
+    out, rows, columns, column = to
+    builder, row = emitter.builder, index(0)
+    for height in heights:
+        bound = builder.sub(rows, index(height - 1))
+        with CountedLoop(builder, row, bound, height, [squares]) as loop:
+            corner = (loop.i, column)
+            block = _gradient_block(emitter, operands, corner, (height, vectors))
+            loop.carry([_store_block(emitter, block, out, columns, corner, loop.carried[0])])
+        row, squares = loop.i, loop.carried[0]
+    return squares
 
-    The whole window's gradient as one product, t in the order of memory.
-    ``columns`` is a multiple of the lanes and the row length of ``out``.
-    """
 
-    def emit(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
-        v_, v_stride_, d_, d_stride_, steps_, out_, rows_, columns_ = args
-        emitter = Emitter(builder, v.dtype)
-        column: Any = index(0)
-        squares: Any = emitter.zero
-        for vectors, row_blocks in _GRADIENT_ROWS.items():
-            width = emitter.lanes * vectors
-            stop = builder.sub(columns_, index(width - 1))
-            if vectors == 3:  # only where fours would leave single vectors over
-                fours = builder.srem(columns_, index(4 * emitter.lanes))
-                stop = builder.select(builder.icmp_signed("==", fours, index(0)), index(0), stop)
-            with CountedLoop(builder, column, stop, width, [squares]) as loop:
-                row: Any = index(0)
-                total = loop.carried[0]
-                for height in row_blocks:
-                    bound = builder.sub(rows_, index(height - 1))
-                    with CountedLoop(builder, row, bound, height, [total]) as inner:
-                        block = _gradient_block(
-                            emitter,
-                            (v_, v_stride_, d_, d_stride_, steps_),
-                            (inner.i, loop.i),
-                            (height, vectors),
-                        )
-                        inner.carry(
-                            [
-                                _store_block(
-                                    emitter, block, out_, columns_, (inner.i, loop.i), inner.carried[0]
-                                )
-                            ]
-                        )
-                    row, total = inner.i, inner.carried[0]
-                loop.carry([total])
-            column, squares = loop.i, loop.carried[0]
-        return emitter.sum(squares)
-
-    i = types.int64
-    return v.dtype(v, i, d, i, i, out, i, i), emit
+weight_gradient = _weight_gradient(_GRADIENT_ROWS)
+narrow_weight_gradient = _weight_gradient(_NARROW_GRADIENT_ROWS)
 
 
 def _gradient_block(

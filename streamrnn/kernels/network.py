@@ -18,12 +18,14 @@ from streamrnn.kernels.cells.protocol import (
     cell_forward,
     cell_gradient,
     cell_hold,
+    cell_prepare,
+    cell_reach,
 )
 from streamrnn.kernels.compiling import inlined, kernel, woven
 from streamrnn.kernels.head import hear_error
 from streamrnn.kernels.losses import HUBER, normaliser, slope
 from streamrnn.kernels.optimizer import descend
-from streamrnn.kernels.slots import next_slot
+from streamrnn.kernels.slots import next_slot, slot_before
 from streamrnn.kernels.vector import (
     float64_at,
     fma,
@@ -155,21 +157,14 @@ def _head_backward(cell, net, row, scratch, slot):
     return losses
 
 
-@inlined
-def slot_before(newest, steps, slots):
-    """The slot so many steps before the newest."""
-    slot = newest - steps
-    return slot if slot >= 0 else slot + slots
-
-
 @kernel
 def open_window(cell, net, row, scratch):
     """Clear what the way back adds to; how many steps it goes back."""
     never_inline()
     table = int64_at(net)
     counters = int64_at(row + load(table, plan.NET_COUNTERS))
-    newest, steps = load(counters, plan.COUNT_SLOT), load(counters, plan.COUNT_FILLED)
     if load(table, plan.NET_RECOMPUTE):
+        newest, steps = load(counters, plan.COUNT_SLOT), load(counters, plan.COUNT_FILLED)
         _recompute(cell, net, row, slot_before(newest, steps - 1, load(table, plan.NET_SLOTS)), steps)
     offset = load(table, plan.NET_HEAD)
     gradient = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
@@ -178,7 +173,8 @@ def open_window(cell, net, row, scratch):
         units = load(table, plan.NET_LAYERS) * load(table, plan.NET_PADDED)
         clear(pointer_like(scratch + load(table, plan.NET_TOP_DH), cell.one), 2 * units)
         clear(pointer_like(scratch + load(table, plan.NET_CARRY), cell.one), units)
-    return steps
+    cell_prepare(cell, net, row, scratch)
+    return cell_reach(cell, net, row)
 
 
 @inlined
@@ -228,8 +224,8 @@ def sum_up(cell, net, row, scratch):
     """The gradient from the errors of all slots, to the scratch; its sum of squares."""
     table = int64_at(net)
     counters = int64_at(row + load(table, plan.NET_COUNTERS))
-    newest, filled = load(counters, plan.COUNT_SLOT), load(counters, plan.COUNT_FILLED)
-    first, steps = in_one_piece(cell, net, scratch, newest, filled)
+    newest, reach = load(counters, plan.COUNT_SLOT), cell_reach(cell, net, row)
+    first, steps = in_one_piece(cell, net, scratch, newest, reach)
     gradient = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
     total = splat(gradient, 0.0)
     for i in range(load(table, plan.NET_HEAD), load(table, plan.NET_PARAMETERS), lanes(gradient)):

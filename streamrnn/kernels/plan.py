@@ -54,6 +54,7 @@ from __future__ import annotations
     NET_DH,
     NET_TOP_DH,  # that of the layer whose h the head reads; the others' lie behind it
     NET_BY_INPUTS,  # room for dL/dx of a layer above
+    NET_TURNED,  # W_hh transposed, for a cell's way back; 0: it has no use for it
     NET_CARRY,  # what else flows back in time: the cell state's gradient
     # training
     NET_LOSS,  # which of ``losses.py``
@@ -71,7 +72,7 @@ from __future__ import annotations
     NET_CLIP_VALUE,  # of each element of the gradient
     NET_HUBER,  # infinite: half squares
     NET_SIZE,
-) = range(52)
+) = range(53)
 
 # a network's int64 counters, in its row
 (

@@ -21,6 +21,13 @@ def previous_slot(slot, slots):
 
 
 @inlined
+def slot_before(newest, steps, slots):
+    """The slot so many steps before the newest."""
+    slot = newest - steps
+    return slot if slot >= 0 else slot + slots
+
+
+@inlined
 def alternate(slot, units_by_rows):
     """Direction in which to walk the weights at this slot: 1 is backwards (see ``matvec``)."""
     return slot & 1 if units_by_rows > _CACHED else 0

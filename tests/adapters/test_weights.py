@@ -9,6 +9,7 @@ from support import golden, relative_error
 
 from streamrnn import Batch, DataError, Fleet, Settings
 from streamrnn.adapters.weights import from_keras, set_weights, to_keras, weights_of
+from streamrnn.bidirectional import BidirectionalModel
 from streamrnn.parameters import blocks
 from streamrnn.tables import NetworkShape
 
@@ -159,9 +160,33 @@ def test_weights_of_keras_compute_what_keras_computes(cell):
     assert relative_error(outputs, expected) < 1e-12
 
 
+def test_weights_of_keras_bidirectional_layers_compute_what_keras_computes():
+    """Forward kernel, recurrent kernel, bias, then the backward ones (keras.layers.Bidirectional)."""
+    layers = [
+        a + b for a, b in zip(keras_weights("gru", (3, 10), 0), keras_weights("gru", (3, 10), 1), strict=True)
+    ]
+    model = BidirectionalModel("gru", units=5, layers=2, inputs=3, outputs=10, double=True)
+    model.weights = {**from_keras("gru", layers), "head_weight": np.eye(10), "head_bias": np.zeros(10)}
+    x = np.random.default_rng(2).normal(size=(7, 3))
+    expected = x
+    for weights in layers:
+        ways = []
+        for way, own in ((1, weights[:3]), (-1, weights[3:])):
+            state, seen = (np.zeros(5),), []
+            for row in expected[::way]:
+                state = keras_step("gru", own, row, state)
+                seen.append(state[0])
+            ways.append(np.array(seen)[::way])
+        expected = np.concatenate(ways, axis=1)
+    assert relative_error(model.predict(x), expected) < 1e-12
+
+
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-def test_weights_go_to_keras_and_back(cell):
+@pytest.mark.parametrize("both", [False, True])
+def test_weights_go_to_keras_and_back(cell, both):
     layers = keras_weights(cell, (3, 5))
+    if both:
+        layers = [a + b for a, b in zip(layers, keras_weights(cell, (3, 5), 1), strict=True)]
     back = to_keras(cell, from_keras(cell, layers))
     for given, found in zip(layers, back, strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(given, found, strict=True))
@@ -174,6 +199,9 @@ def test_what_keras_does_not_have_is_refused():
         to_keras("jordan", {})
     kernel, recurrent, _ = keras_weights("gru", (3,))[0]
     with pytest.raises(
-        DataError, match=r"shapes \(3, 15\), \(5, 15\) and \(15,\); a gru of 5 units has .* \(2, 15\)"
+        DataError,
+        match=r"l0 has .* shapes \(3, 15\), \(5, 15\) and \(15,\); a gru of 5 units has .* \(2, 15\)",
     ):
         from_keras("gru", [[kernel, recurrent, np.zeros(15)]])  # reset_after=False is another cell
+    with pytest.raises(DataError, match="layer 1 has 2 arrays; give 3, or 6 of a Bidirectional"):
+        from_keras("gru", [*keras_weights("gru", (3,)), [kernel, recurrent]])

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import test_kernel
 
-from streamrnn.kernels.matrix import matvec, matvec_transposed, weight_gradient
+from streamrnn.kernels.matrix import matvec, matvec_transposed, narrow_weight_gradient, weight_gradient
+from streamrnn.kernels.narrow import narrow_matvec, transpose
 from streamrnn.kernels.vector import float32_at, float64_at
 
 POINTERS = {np.float32: float32_at, np.float64: float64_at}
@@ -35,7 +36,19 @@ def compile_for(dtype):
     def gradient(v, v_stride, d, d_stride, steps, out, rows, columns):
         return weight_gradient(at(v), v_stride, at(d), d_stride, steps, at(out), rows, columns)
 
-    return product, transposed, gradient
+    @test_kernel
+    def narrow_product(matrix, columns, v, whole, rows, out, backwards):
+        narrow_matvec(at(matrix), columns, at(v), whole, rows, at(out), backwards)
+
+    @test_kernel
+    def narrow_gradient(v, v_stride, d, d_stride, steps, out, rows, columns):
+        return narrow_weight_gradient(at(v), v_stride, at(d), d_stride, steps, at(out), rows, columns)
+
+    @test_kernel
+    def turned(matrix, stride, rows, columns, out):
+        transpose(at(matrix), stride, rows, columns, at(out))
+
+    return product, transposed, gradient, narrow_product, narrow_gradient, turned
 
 
 KERNELS = {dtype: compile_for(dtype) for dtype in POINTERS}
@@ -94,14 +107,47 @@ def test_matvec_transposed_equals_numpy(dtype, n_rows, n_blocks, backwards, seed
 
 
 @both_types
+@given(
+    n_whole=st.integers(0, 4),
+    rest=st.integers(0, 20),
+    n_blocks=st.integers(1, 15),
+    backwards=st.integers(0, 1),
+    seed=seeds,
+)
+@random_sizes
+def test_narrow_matvec_equals_numpy(dtype, n_whole, rest, n_blocks, backwards, seed):
+    rng, whole, columns = np.random.default_rng(seed), n_whole * LANES[dtype], n_blocks * LANES[dtype]
+    matrix = rng.normal(size=(whole + rest, columns)).astype(dtype)
+    v = rng.normal(size=whole + rest).astype(dtype)
+    memory, out = guarded(columns, dtype)
+    KERNELS[dtype][3](
+        matrix.ctypes.data, columns, v.ctypes.data, whole, whole + rest, out.ctypes.data, backwards
+    )
+    wide = matrix.astype(np.float64)
+    assert np.all(np.abs(out - v.astype(np.float64) @ wide) <= TOLERANCE[dtype] * (np.abs(v) @ np.abs(wide)))
+    assert untouched(memory, out)
+
+
+@both_types
+def test_transpose_moves_every_element_to_its_place(dtype):
+    rows, columns = 2 * LANES[dtype], 3 * LANES[dtype]
+    matrix = np.arange(rows * (columns + 5), dtype=dtype).reshape(rows, -1)
+    memory, out = guarded(rows * columns, dtype)
+    KERNELS[dtype][5](matrix.ctypes.data, columns + 5, rows, columns, out.ctypes.data)
+    assert np.array_equal(out.reshape(columns, rows), matrix[:, :columns].T)
+    assert untouched(memory, out)
+
+
+@both_types
+@pytest.mark.parametrize("kernel", [2, 4], ids=["wide", "narrow"])
 @given(steps=st.integers(0, 20), rows=st.integers(1, 40), n_blocks=st.integers(1, 14), seed=seeds)
 @random_sizes
-def test_weight_gradient_equals_numpy_and_returns_its_squares(dtype, steps, rows, n_blocks, seed):
+def test_weight_gradient_equals_numpy_and_returns_its_squares(dtype, kernel, steps, rows, n_blocks, seed):
     rng, columns = np.random.default_rng(seed), n_blocks * LANES[dtype]
     v = rng.normal(size=(max(steps, 1), rows + 5)).astype(dtype)
     d = rng.normal(size=(max(steps, 1), columns + 7)).astype(dtype)
     memory, out = guarded(rows * columns, dtype)
-    squares = KERNELS[dtype][2](
+    squares = KERNELS[dtype][kernel](
         v.ctypes.data, rows + 5, d.ctypes.data, columns + 7, steps, out.ctypes.data, rows, columns
     )
     left, right = v[:steps, :rows].astype(np.float64), d[:steps, :columns].astype(np.float64)

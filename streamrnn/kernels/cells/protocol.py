@@ -23,6 +23,9 @@ from typing import Any
 from numba.core import types
 from numba.extending import overload
 
+from streamrnn.kernels import plan
+from streamrnn.kernels.vector import int64_at, load
+
 
 @dataclass(frozen=True)
 class CellSpec:
@@ -52,6 +55,8 @@ class CellSpec:
     bound : float or None
         Initial weights are uniform within it; None is 1/sqrt(units), or where the context is
         earlier inputs 1/sqrt(all inputs seen).
+    turned_to : int
+        Most padded units with which its way back reads a transposed copy of W_hh (``NET_TURNED``).
     """
 
     name: str
@@ -63,6 +68,7 @@ class CellSpec:
     bias: dict[str, float]
     context: str = "hidden"
     bound: float | None = None
+    turned_to: int = 0
 
     @property
     def diagonal(self) -> bool:
@@ -76,6 +82,14 @@ def cell_forward(cell: Any, net: int, row: int, slot: int) -> None:
 
 def cell_hold(cell: Any, net: int, row: int, slot: int) -> None:
     """A masked step: the recurrent state passes through the slot unchanged."""
+
+
+def cell_reach(cell: Any, net: int, row: int) -> Any:
+    """How many steps, from the newest on, the errors of the newest k1 outputs go back through."""
+
+
+def cell_prepare(cell: Any, net: int, row: int, scratch: int) -> None:
+    """Before the first step of a way back: what all its steps need, while the weights stand still."""
 
 
 def cell_backward(cell: Any, net: int, row: int, scratch: int, slot: int, last: bool) -> None:
@@ -100,16 +114,45 @@ def cell_input_gradient(cell: Any, net: int, row: int, scratch: int, slot: int, 
     """dL/dx of the slot, for a layer below; ``out`` holds the inputs rounded up to 16."""
 
 
+_IMPLEMENTED: set[tuple[Callable[..., Any], type]] = set()
+
+
 def implements(stub: Callable[..., Any], tag: type) -> Callable[[Callable[..., Any]], Any]:
     """Register the decorated function as ``stub`` for the cell ``tag``."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        def choose(cell: Any, *rest: Any) -> Any:
-            matches = isinstance(cell, types.BaseNamedTuple) and cell.instance_class is tag
-            return function if matches else None
-
-        choose.__signature__ = signature(stub)
-        overload(stub, jit_options={"forceinline": True, "error_model": "numpy"}, strict=False)(choose)
+        _IMPLEMENTED.add((stub, tag))
+        _choose(stub, function, lambda of_cell: of_cell is tag)
         return function
 
     return register
+
+
+def otherwise(stub: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Register the decorated function as ``stub`` for all cells that have none of their own."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        _choose(stub, function, lambda of_cell: (stub, of_cell) not in _IMPLEMENTED)
+        return function
+
+    return register
+
+
+def _choose(stub: Callable[..., Any], function: Callable[..., Any], fits: Callable[[type], bool]) -> None:
+    def choose(cell: Any, *rest: Any) -> Any:
+        matches = isinstance(cell, types.BaseNamedTuple) and fits(cell.instance_class)
+        return function if matches else None
+
+    choose.__signature__ = signature(stub)
+    overload(stub, jit_options={"forceinline": True, "error_model": "numpy"}, strict=False)(choose)
+
+
+@otherwise(cell_reach)
+def _to_the_end(cell, net, row):
+    counters = int64_at(row + load(int64_at(net), plan.NET_COUNTERS))
+    return load(counters, plan.COUNT_FILLED)
+
+
+@otherwise(cell_prepare)
+def _as_it_is(cell, net, row, scratch):
+    pass

@@ -21,6 +21,7 @@ from streamrnn.kernels.cells.protocol import (
     cell_gradient,
     cell_hold,
     cell_input_gradient,
+    cell_prepare,
     implements,
 )
 from streamrnn.kernels.cells.simple import (
@@ -35,6 +36,7 @@ from streamrnn.kernels.cells.simple import (
 )
 from streamrnn.kernels.compiling import inlined
 from streamrnn.kernels.matrix import matvec_transposed
+from streamrnn.kernels.narrow import narrow_matvec, transpose
 from streamrnn.kernels.slots import alternate
 from streamrnn.kernels.vector import (
     inside,
@@ -71,7 +73,7 @@ class LogisticRNN(NamedTuple):
 
 
 SPECS = tuple(
-    CellSpec(name, tag, ("h",), saved=0, errors=1, state=(), bias={})
+    CellSpec(name, tag, ("h",), saved=0, errors=1, state=(), bias={}, turned_to=32)
     for name, tag in (("rnn", RNN), ("rnn_relu", ReLURNN), ("rnn_logistic", LogisticRNN))
 )
 
@@ -136,6 +138,16 @@ def hold(cell, net, row, slot):
     hold_h(cell, net, row, slot)
 
 
+def prepare(cell, net, row, scratch):
+    """Turn W_hh of few units, once for all steps: of so short rows the sums over the lanes cost most."""
+    table = int64_at(net)
+    h_size = load(table, plan.NET_PADDED)
+    if load(table, plan.NET_TURNED):
+        weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
+        turned = pointer_like(scratch + load(table, plan.NET_TURNED), cell.one)
+        transpose(weights, h_size, h_size, h_size, turned)
+
+
 def backward(cell, net, row, scratch, slot, last):
     table = int64_at(net)
     h_size = load(table, plan.NET_PADDED)
@@ -145,8 +157,12 @@ def backward(cell, net, row, scratch, slot, last):
     for j in range(0, h_size, lanes(h)):
         store_vector(dz, j, load_vector(dh, j) * slope(cell, load_vector(h, j)))
     if not last:
-        weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
-        matvec_transposed(weights, h_size, dz, h_size, dh, h_size, _direction(net, slot))
+        if load(table, plan.NET_TURNED):
+            turned = pointer_like(scratch + load(table, plan.NET_TURNED), cell.one)
+            narrow_matvec(turned, h_size, dz, h_size, h_size, dh, 0)
+        else:
+            weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
+            matvec_transposed(weights, h_size, dz, h_size, dh, h_size, _direction(net, slot))
 
 
 def gradient(cell, net, row, scratch, first, steps):
@@ -161,6 +177,7 @@ def input_gradient(cell, net, row, scratch, slot, out):
 for _spec in SPECS:
     implements(cell_forward, _spec.tag)(forward)
     implements(cell_hold, _spec.tag)(hold)
+    implements(cell_prepare, _spec.tag)(prepare)
     implements(cell_backward, _spec.tag)(backward)
     implements(cell_gradient, _spec.tag)(gradient)
     implements(cell_input_gradient, _spec.tag)(input_gradient)

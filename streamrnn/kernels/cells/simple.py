@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import inlined
-from streamrnn.kernels.matrix import matvec, matvec_transposed, weight_gradient
+from streamrnn.kernels.matrix import matvec_transposed, narrow_weight_gradient
+from streamrnn.kernels.narrow import narrow_matvec
 from streamrnn.kernels.slots import next_slot
 from streamrnn.kernels.vector import (
     int64_at,
@@ -64,7 +65,8 @@ def multiply(cell, net, row, slot, whence, backwards):
     first, rows = _seen(net, whence)
     weights = pointer_like(row + load(int64_at(net), plan.NET_WEIGHTS), cell.one)
     v = shift(vector_of(cell, net, row, slot), first)
-    matvec(weights, h_size, v, rows, vector_behind(cell, net, row, slot), h_size, backwards)
+    whole, out = h_size if whence else 0, vector_behind(cell, net, row, slot)
+    narrow_matvec(weights, h_size, v, whole, rows, out, backwards)
 
 
 @inlined
@@ -104,7 +106,7 @@ def gradient_of_products(cell, net, row, scratch, first, steps, whence):
     dz = errors_of(cell, net, scratch, first)
     out = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
     strides = load(table, plan.NET_V_STRIDE), load(table, plan.NET_ERRORS_STRIDE)
-    return weight_gradient(v, strides[0], dz, strides[1], steps, out, rows, h_size)
+    return narrow_weight_gradient(v, strides[0], dz, strides[1], steps, out, rows, h_size)
 
 
 @inlined

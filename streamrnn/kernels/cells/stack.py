@@ -16,6 +16,7 @@ from streamrnn.kernels.cells.protocol import (
     cell_gradient,
     cell_hold,
     cell_input_gradient,
+    cell_prepare,
     implements,
 )
 from streamrnn.kernels.cells.simple import vector_behind, vector_of
@@ -60,6 +61,12 @@ def forward(cell, net, row, slot):
 def hold(cell, net, row, slot):
     for n in range(load(int64_at(net), plan.NET_LAYERS)):
         cell_hold(cell.cell, _layer(net, n), row, slot)
+
+
+@implements(cell_prepare, Stack)
+def prepare(cell, net, row, scratch):
+    for n in range(load(int64_at(net), plan.NET_LAYERS)):
+        cell_prepare(cell.cell, _layer(net, n), row, scratch)
 
 
 @implements(cell_backward, Stack)

@@ -18,6 +18,8 @@ from streamrnn.kernels.cells.protocol import (
     cell_gradient,
     cell_hold,
     cell_input_gradient,
+    cell_prepare,
+    cell_reach,
     implements,
 )
 from streamrnn.kernels.cells.simple import (
@@ -32,7 +34,7 @@ from streamrnn.kernels.cells.simple import (
     vector_of,
 )
 from streamrnn.kernels.compiling import inlined
-from streamrnn.kernels.slots import next_slot
+from streamrnn.kernels.slots import next_slot, slot_before
 from streamrnn.kernels.vector import (
     fma,
     int64_at,
@@ -43,6 +45,7 @@ from streamrnn.kernels.vector import (
     shift,
     splat,
     store,
+    store_vector,
     vector_sum,
 )
 
@@ -78,6 +81,32 @@ def forward(cell, net, row, slot):
 def hold(cell, net, row, slot):
     hold_h(cell, net, row, slot)
     _hand_on(cell, net, row, slot, load(int64_at(net), plan.NET_INPUTS))
+
+
+@implements(cell_reach, TDNN)
+def reach(cell, net, row):
+    """No further than the newest k1 outputs: no step hears of the one before. Masked ones hand on its h."""
+    table = int64_at(net)
+    counters, mask = (
+        int64_at(row + load(table, plan.NET_COUNTERS)),
+        int64_at(row + load(table, plan.NET_MASK)),
+    )
+    filled, steps = load(counters, plan.COUNT_FILLED), load(table, plan.NET_K1)
+    while steps < filled and load(
+        mask, slot_before(load(counters, plan.COUNT_SLOT), steps - 1, load(table, plan.NET_SLOTS))
+    ):
+        steps += 1
+    return min(steps, filled)
+
+
+@implements(cell_prepare, TDNN)
+def prepare(cell, net, row, scratch):
+    """Silence the steps that nothing goes back to."""
+    table = int64_at(net)
+    for slot in range(load(table, plan.NET_SLOTS)):
+        dz = errors_of(cell, net, scratch, slot)
+        for j in range(0, load(table, plan.NET_PADDED), lanes(dz)):
+            store_vector(dz, j, splat(dz, 0.0))
 
 
 @implements(cell_backward, TDNN)

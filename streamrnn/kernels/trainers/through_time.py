@@ -7,9 +7,10 @@ window's start is a constant (truncated backpropagation through time, ``network.
 from __future__ import annotations
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.cells.protocol import cell_gradient
+from streamrnn.kernels.cells.protocol import cell_gradient, cell_prepare
 from streamrnn.kernels.compiling import inlined, kernel
-from streamrnn.kernels.network import clear, in_one_piece, slot_before, step_back
+from streamrnn.kernels.network import clear, in_one_piece, step_back
+from streamrnn.kernels.slots import slot_before
 from streamrnn.kernels.vector import (
     int64_at,
     lanes,
@@ -43,6 +44,7 @@ def differentiate(cell, group, row, scratch, k, first, steps):
     clear(pointer_like(scratch + load(sizes, plan.NET_CARRY), cell.one), padded)
     for j in range(0, padded, lanes(dh)):
         store_vector(dh, j, load_vector(weights, j))
+    cell_prepare(cell, net, row, scratch)
     for n in range(steps):
         slot = slot_before(first, n, load(sizes, plan.NET_SLOTS))
         step_back(cell, net, row, scratch, slot, n == steps - 1)
