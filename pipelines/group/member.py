@@ -61,6 +61,7 @@ class Member:
         """
         self._shared, self._archive, self._tunable = shared, archive, dict(tunable)
         self._arrivals = Arrivals(archive)
+        self._opened: dict[str, float] = {}  # lanes whose records do not come yet, and since when we wait
         self._homes = Homes(moved)
 
     @property
@@ -98,10 +99,10 @@ class Member:
         source = self._shared.source
         while not stopped():
             if not any(lane.source.waits for lane in self.lanes.values()):  # else outputs refuse more
-                messages = source.poll_messages(_SOON_S if self._arrivals.expected else _POLL_S)
+                messages = source.poll_messages(self._patience_s())
                 self._follow(source.assignment_changes())
                 self._feed(messages)
-            self._open()
+            self._open_next()
             turned = [lane.pipeline.turn() for lane in self.lanes.values()]
             if not all(turned):
                 time.sleep(_POLL_S)
@@ -167,32 +168,43 @@ class Member:
                 self._shared.source.forget(names)
                 self._arrivals.leave(names)
 
-    def _open(self) -> None:
-        """Open lanes of what was given, once what is known of them has been read."""
-        shelves = self._arrivals.shelves()
-        if not shelves:
-            return
-        began = min(self._arrivals.expected[name] for name in shelves)
-        try:
-            self._open_all(shelves)
-        except RetriableError as error:
-            _LOG.info("not taken over yet: %s", error)
-            return
-        self._arrivals.leave(shelves)
-        self._shared.source.begin(shelves)
-        _LOG.info("taken over in %.2f s: %s", time.monotonic() - began, ", ".join(shelves))
+    def _patience_s(self) -> float:
+        """How long to wait for records."""
+        if self._opened:
+            return 0.0
+        return _SOON_S if self._arrivals.expected else _POLL_S
 
-    def _open_all(self, shelves: Mapping[str, Shelf]) -> None:
-        topics = {name: topic_and_partition(name)[0] for name in shelves}
-        counts = {topic: self._archive.partitions_of(topic) for topic in set(topics.values())}
-        offsets = self._shared.source.committed(shelves.keys(), _ANSWER_S)
-        for name, shelf in shelves.items():
-            topic = topics[name]
-            lane = open_lane(self._shared, name, shelf, offsets.get(name), counts[topic])
-            self.lanes[name] = lane
-            self._homes.count(topic, lane.partitions, counts[topic])
-            self._homes.meet(name, lane.pipeline.fleet.keys)
-            lane.pipeline.retune(self._tunable)
+    def _open_next(self) -> None:
+        """Open a lane of which all has been read: one in a round, so that others go on meanwhile.
+
+        Records come when all that can be are open: to begin halts the reading of others.
+        """
+        shelves = self._arrivals.shelves()
+        if shelves:
+            name = next(iter(shelves))
+            try:
+                self._open(name, shelves[name])
+            except RetriableError as error:
+                _LOG.debug("not taken over yet: %s", error)
+                time.sleep(_POLL_S)
+                return
+            self._opened[name] = self._arrivals.expected[name]
+            self._arrivals.leave([name])
+        self._opened = {name: since for name, since in self._opened.items() if name in self.lanes}
+        if self._opened and len(shelves) < 2:
+            self._shared.source.begin(self._opened)
+            took = time.monotonic() - min(self._opened.values())
+            _LOG.info("taken over in %.2f s: %s", took, ", ".join(self._opened))
+            self._opened = {}
+
+    def _open(self, name: str, shelf: Shelf) -> None:
+        topic = topic_and_partition(name)[0]
+        count = self._archive.partitions_of(topic)
+        offset = self._shared.source.committed([name], _ANSWER_S).get(name)
+        self.lanes[name] = lane = open_lane(self._shared, name, shelf, offset, count)
+        self._homes.count(topic, lane.partitions, count)
+        self._homes.meet(name, lane.pipeline.fleet.keys)
+        lane.pipeline.retune(self._tunable)
 
     def _feed(self, messages: Messages) -> None:
         """Give each lane its messages; those of partitions that left meanwhile are not ours."""
