@@ -65,6 +65,10 @@ class Archive:
         """How many partitions a topic has; raises as ``shelves``."""
         return self._log.partitions_of(topic, _ANSWER_S)
 
+    def catch_up(self) -> bool:
+        """As a standby, read on; whether all that others had written is read now. Raises as ``shelves``."""
+        return self._log.catch_up(_READ_S, range(self._count))
+
     def keep_up(self, timeout_s: float) -> None:
         """Read some of what others write, as a standby; raises as ``shelves``."""
         self._log.read_on(timeout_s)

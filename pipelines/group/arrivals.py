@@ -32,6 +32,8 @@ class Arrivals:
     ----------
     expected : dict of str to float
         Partitions that were given and not yet taken up, and since when, in monotonic seconds.
+    ready : threading.Event
+        Set once a standby has read what others wrote before.
     """
 
     def __init__(self, archive: Archive) -> None:
@@ -39,7 +41,9 @@ class Arrivals:
         self._shelves: dict[str, Shelf] = {}
         self._error: Exception | None = None
         self._why, self._ended = "", False
-        self._news = threading.Condition()
+        self._news, self.ready = threading.Condition(), threading.Event()
+        if not archive.standby:
+            self.ready.set()
         self._thread = threading.Thread(target=self._run, name="arrivals", daemon=True)
         self._thread.start()
 
@@ -103,8 +107,7 @@ class Arrivals:
                 self._news.wait(_LOOK_S)
             wanted = self._missing()
         if not wanted:
-            if self._archive.standby:
-                self._archive.keep_up(_LOOK_S)
+            self._follow()
             return
         found = self._archive.shelves(wanted)
         self._why = ""
@@ -112,6 +115,14 @@ class Arrivals:
             for name, shelf in found.items():
                 if self.expected.get(name) == wanted[name]:  # else it left and came again meanwhile
                     self._shelves[name] = shelf
+
+    def _follow(self) -> None:
+        """As a standby, read what others write."""
+        if not self.ready.is_set():
+            if self._archive.catch_up():
+                self.ready.set()
+        elif self._archive.standby:
+            self._archive.keep_up(_LOOK_S)
 
     def _missing(self) -> dict[str, float]:
         return {name: since for name, since in self.expected.items() if name not in self._shelves}

@@ -29,6 +29,7 @@ __all__ = ["Member"]
 _LOG = logging.getLogger("streamrnn.group")
 _POLL_S, _SOON_S = 0.2, 0.02
 _SAVE_S = 10.0  # for what is handed over; what takes longer is read again by the next owner
+_PREPARE_S = 60.0
 _ANSWER_S = 5.0
 
 
@@ -97,6 +98,7 @@ class Member:
             Where going on makes no sense; what was committed stays.
         """
         source = self._shared.source
+        self._prepare(stopped)
         while not stopped():
             if not any(lane.source.waits for lane in self.lanes.values()):  # else outputs refuse more
                 messages = source.poll_messages(self._patience_s())
@@ -167,6 +169,12 @@ class Member:
             elif change.kind in ("revoked", "lost"):
                 self._shared.source.forget(names)
                 self._arrivals.leave(names)
+
+    def _prepare(self, stopped: Callable[[], bool]) -> None:
+        """As a standby, read before the first poll joins the group: partitions would wait for it."""
+        end = time.monotonic() + _PREPARE_S
+        while not (stopped() or time.monotonic() >= end or self._arrivals.ready.wait(_POLL_S)):
+            self._shared.metrics.beat()
 
     def _patience_s(self) -> float:
         """How long to wait for records."""

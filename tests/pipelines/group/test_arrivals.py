@@ -75,3 +75,16 @@ def test_what_may_pass_is_tried_again_and_what_may_not_is_raised_where_it_is_ask
         archive.answers.put(StateError("damaged"))
         with pytest.raises(StateError, match="damaged"):
             shelves_of(arrivals, 2)
+
+
+def test_a_standby_is_ready_once_it_has_read_all_and_then_keeps_up():
+    archive = FakeArchive()
+    archive.standby, archive.kept = True, queue.Queue()
+    archive.catch_up = archive.answers.get
+    archive.keep_up = archive.kept.put
+    with closing(Arrivals(archive)) as arrivals:
+        archive.answers.put(False)
+        assert not arrivals.ready.is_set()
+        archive.answers.put(True)
+        assert arrivals.ready.wait(10)
+        assert archive.kept.get(timeout=10) < 1.0  # seconds in which it hears of nothing else
