@@ -1,9 +1,11 @@
-"""How long a partition of many series is without an owner after ``kill -9``, with and without a standby.
+"""How long partitions are without an owner: handed over as planned, and after ``kill -9``.
 
-Two daemons share a topic of one partition, so that one of them owns every series; it
-is killed while records come, and the clock runs until the other has scored one of them.
-What the group waits for before it gives the partition away, ``session_timeout``, is part
-of that time and taken off in ``beyond_s``. A planned hand-over, by SIGTERM, comes before.
+Two daemons share a topic while records come; one joins, is asked to leave (SIGTERM), or is
+killed. ``joined_s``, ``planned_s`` and ``killed_s`` are the longest time in which a partition had
+no new score. What the group waits for before it gives a dead daemon's partitions away,
+``session_timeout``, is part of that and taken off in ``beyond_s``. With and without a standby; the
+series spread over eight partitions, of which four move (a snapshot is an eighth of all
+series), and all in one partition.
 
 The broker is that of the tests (Java and Maven), or one that runs: ``--brokers host:port``.
 
@@ -12,11 +14,13 @@ The broker is that of the tests (Java and Maven), or one that runs: ``--brokers 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -30,7 +34,15 @@ from daemon import broker_at
 
 SESSION_S, START_S = 3, 1_700_000_000
 JOINED_S = 12.0  # by then a daemon that has begun is in the group, and a snapshot has been written
-REQUIRED = (Requirement("standby/beyond_s", "<=", 2.0), Requirement("standby/planned_s", "<=", 1.0))
+FLOWING_S = 2.0  # before and after
+LOT, LOT_S = 20, 0.02  # records that come at a time, and how often
+SPREADS = {"spread": 8, "one": 1}  # partitions
+REQUIRED = (
+    Requirement("spread/standby/beyond_s", "<=", 2.0),
+    Requirement("one/standby/beyond_s", "<=", 2.0),
+    Requirement("spread/standby/joined_s", "<=", 1.0),
+    Requirement("spread/standby/planned_s", "<=", 1.0),
+)
 PIPELINE = """
 [source]
 kind = "kafka"
@@ -66,14 +78,15 @@ listen = "127.0.0.1:0"
 
 
 class Plant:
-    """A topic of one partition to which each series writes in turn, and daemons that share it."""
+    """A topic to which each series writes in turn, and daemons that share it."""
 
-    def __init__(self, broker: Any, folder: Path, series: int, *, standby: bool) -> None:
+    def __init__(self, broker: Any, folder: Path, series: int, partitions: int, *, standby: bool) -> None:
         from confluent_kafka import Producer
 
         self.series, self.written, self._folder, self._broker = series, 0, folder, broker
-        self.topic, self.scores = broker.new_topic(1), broker.new_topic(1)
-        self.snapshots = broker.new_topic(1, compacted=True)
+        self.partitions = partitions
+        self.topic, self.scores = broker.new_topic(partitions), broker.new_topic(1)
+        self.snapshots = broker.new_topic(partitions, compacted=True)
         self._producer = Producer({"bootstrap.servers": broker.address, "linger.ms": 5})
         self._text = PIPELINE.format(
             brokers=broker.address,
@@ -93,19 +106,57 @@ class Plant:
                 i % self.series,
                 i * 7919 % 1000,
             )
-            self._producer.produce(self.topic, value)
+            self._producer.produce(self.topic, value, partition=i % self.series % self.partitions)
             if i % 10_000 == 0:
                 self._producer.flush()  # its queue has an end
         self._producer.flush()
         self.written += count
 
+    @contextmanager
+    def flowing(self) -> Iterator[None]:
+        """Records come all the time."""
+        done = threading.Event()
+
+        def flow() -> None:
+            while not done.wait(LOT_S):
+                self.write(LOT)
+
+        thread = threading.Thread(target=flow)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
     def scored(self) -> int:
         """How many scores there are."""
+        with self._watching() as (consumer, place):
+            return int(consumer.get_watermark_offsets(place, timeout=30)[1])
+
+    def longest(self, start: int) -> float:
+        """The longest time without a score of a partition, from a score on, seconds."""
+        last: dict[str, int] = {}
+        longest, at, end = 0, start, self.scored()
+        with self._watching() as (consumer, place):
+            place.offset = start
+            consumer.assign([place])
+            while at < end:
+                for message in consumer.consume(10_000, 0.2):
+                    at, now = message.offset() + 1, message.timestamp()[1]
+                    partition = json.loads(message.value())["record_id"].rpartition("-")[0]
+                    longest = max(longest, now - last.get(partition, now))
+                    last[partition] = now
+        return longest / 1000
+
+    @contextmanager
+    def _watching(self) -> Iterator[tuple[Any, Any]]:
+        """A consumer, and the place of the scores."""
         from confluent_kafka import Consumer, TopicPartition
 
         consumer = Consumer({"bootstrap.servers": self._broker.address, "group.id": "watch"})
         try:
-            return int(consumer.get_watermark_offsets(TopicPartition(self.scores, 0), timeout=30)[1])
+            yield consumer, TopicPartition(self.scores, 0)
         finally:
             consumer.close()
 
@@ -130,13 +181,17 @@ class Daemon:
     """A daemon that runs."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        self.process, self._log = process, log
+        self.process, self._log, self._known = process, log, 0
 
     def said(self, pattern: str) -> list[str]:
-        """What its log says at such places."""
+        """What its log says at such places since ``forget``."""
         if self.process.poll() not in (None, 0, -signal.SIGKILL):
             raise RuntimeError(self._log.read_text())
-        return re.findall(pattern, self._log.read_text())
+        return re.findall(pattern, self._log.read_text()[self._known :])
+
+    def forget(self) -> None:
+        """Look at nothing that was said so far."""
+        self._known = len(self._log.read_text())
 
 
 def wait(condition: Callable[[], object], most_s: float = 300.0) -> None:
@@ -148,56 +203,67 @@ def wait(condition: Callable[[], object], most_s: float = 300.0) -> None:
         time.sleep(0.02)
 
 
-def moved(plant: Plant, to: Daemon, leaves: Callable[[], object]) -> float:
-    """Seconds from when an owner leaves until the next one has scored what came since."""
-    before, taken = plant.scored(), len(to.said("taken over in"))
-    began = time.monotonic()
-    leaves()
-    plant.write(100)
-    wait(lambda: len(to.said("taken over in")) > taken)
-    wait(lambda: plant.scored() > before)
-    return time.monotonic() - began
+def moved(plant: Plant, leaves: Callable[[], object], to: Callable[[], Daemon]) -> float:
+    """The longest time in which a partition has no score, while something has it go to a daemon."""
+    with plant.flowing():
+        time.sleep(FLOWING_S)
+        before = plant.scored()
+        time.sleep(FLOWING_S)
+        leaves()
+        wait(lambda: to().said("taken over in"))
+        time.sleep(FLOWING_S)
+    wait(lambda: plant.scored() >= plant.written)
+    return plant.longest(before)
 
 
-def measured(broker: Any, folder: Path, series: int, records: int, *, standby: bool) -> dict[str, float]:
-    """Seconds of a planned hand-over and of a take-over after a kill."""
-    plant = Plant(broker, folder, series, standby=standby)
+def measured(plant: Plant, records: int) -> dict[str, float]:
+    """Seconds of planned hand-overs and of a take-over after a kill."""
+    daemons: list[Daemon] = []
     with ExitStack() as stack:
-        first = stack.enter_context(plant.daemon("first"))
-        wait(lambda: first.said("taken over in"))
-        plant.write(series * records)
+
+        def join() -> None:
+            daemons.append(stack.enter_context(plant.daemon(f"daemon-{len(daemons)}")))
+            wait(lambda: daemons[-1].said("health and metrics"))
+
+        def newest() -> Daemon:
+            return daemons[-1]
+
+        join()
+        wait(lambda: newest().said("taken over in"))
+        plant.write(plant.series * records)
         wait(lambda: plant.scored() >= plant.written)
-        second = stack.enter_context(plant.daemon("second"))
-        wait(lambda: second.said("health and metrics"))
+        found = {}
+        if plant.partitions > 1:
+            found["joined_s"] = moved(plant, join, newest)
+        else:
+            join()
         time.sleep(JOINED_S)
-        planned = moved(plant, second, lambda: first.process.send_signal(signal.SIGTERM))
-        first.process.wait(60)
-        third = stack.enter_context(plant.daemon("third"))
-        wait(lambda: third.said("health and metrics"))
-        wait(lambda: plant.scored() >= plant.written)
+        newest().forget()
+        first = daemons[0].process
+        found["planned_s"] = moved(plant, lambda: first.send_signal(signal.SIGTERM), newest)
+        first.wait(60)
+        join()
         time.sleep(JOINED_S)
-        killed = moved(plant, third, second.process.kill)
-        restoring = float(third.said(r"taken over in ([\d.]+) s")[-1])
-    return {
-        "planned_s": planned,
-        "killed_s": killed,
-        "beyond_s": killed - SESSION_S,
-        "restoring_s": restoring,
-    }
+        newest().forget()
+        killed = moved(plant, daemons[1].process.kill, newest)
+        restoring = float(newest().said(r"taken over in ([\d.]+) s")[-1])
+    return {**found, "killed_s": killed, "beyond_s": killed - SESSION_S, "restoring_s": restoring}
 
 
 def main(options: Namespace) -> int:
     """Measure, print, write."""
     report = Report()
     series, records = (200, 5) if options.quick else (options.series, 20)
+    columns = ["joined_s", "planned_s", "killed_s", "beyond_s", "restoring_s"]
     with broker_at(options.brokers) as broker:
-        for standby in (True, False):
-            name = "standby" if standby else "none"
-            with TemporaryDirectory() as folder:
-                found = measured(broker, Path(folder), series, records, standby=standby)
-            report.figures |= {f"{name}/{figure}": value for figure, value in found.items()}
-    columns = ["planned_s", "killed_s", "beyond_s", "restoring_s"]
-    report.table(f"{series:,} light series in one partition", ["standby", "none"], columns)
+        for spread, partitions in SPREADS.items():
+            names = {f"{spread}/standby": True, f"{spread}/none": False}
+            for name, standby in names.items():
+                with TemporaryDirectory() as folder:
+                    plant = Plant(broker, Path(folder), series, partitions, standby=standby)
+                    found = measured(plant, records)
+                report.figures |= {f"{name}/{figure}": value for figure, value in found.items()}
+            report.table(f"{series:,} light series in {partitions} partitions", names, columns)
     report.write(options.json)
     passed = report.check(REQUIRED)
     return 1 if options.check and not passed else 0
@@ -205,6 +271,6 @@ def main(options: Namespace) -> int:
 
 if __name__ == "__main__":
     parser = arguments(__doc__)
-    parser.add_argument("--series", type=int, default=10_000, help="in the one partition")
+    parser.add_argument("--series", type=int, default=10_000, help="in all")
     parser.add_argument("--brokers", metavar="HOST:PORT", help="use brokers that run")
     sys.exit(main(parser.parse_args()))

@@ -60,7 +60,8 @@ class KafkaSource:
     leaving : callable, optional
         Called within a poll of what is revoked, while it is still ours: what was
         committed by ``commit_now`` is where the next owner starts. Also of what is lost.
-        With it the group moves single partitions; client ``"confluent"`` only.
+        With it the group moves single partitions, and what it gives us stands still until
+        ``begin``; client ``"confluent"`` only.
 
     Raises
     ------
@@ -86,6 +87,7 @@ class KafkaSource:
         self._ends: dict[str, int] = {}
         self._owned: set[Partition] = set()
         self._waiting: set[Partition] = set()
+        self._held: set[Partition] = set()
         self._uncommitted: dict[str, int] = {}
         self._commit_at = 0.0
         self._dead: list[DeadLetter] = []
@@ -167,6 +169,10 @@ class KafkaSource:
         """Go on from these positions, now or when the group gives us the partitions."""
         self._next.update(positions)
         self._waiting |= {partition for partition in self._owned if _name(partition) in positions}
+
+    def begin(self, names: Collection[str]) -> None:
+        """Read partitions that stood still since the group gave us them."""
+        self._held = {partition for partition in self._held if _name(partition) not in names}
 
     def commit(self, positions: Mapping[str, int]) -> None:
         """Commit offsets to the group; never blocks, goes on in polls and is finished by ``close``.
@@ -258,9 +264,9 @@ class KafkaSource:
 
     def _take_up(self, client: Consumer, deadline: float) -> bool:
         """Start partitions that are new to us, or were sought, where they go on; whether there were any."""
-        if not self._waiting:
+        waiting = sorted(self._waiting - self._held)
+        if not waiting:
             return False
-        waiting = sorted(self._waiting)
         unknown = [partition for partition in waiting if _name(partition) not in self._next]
         committed = client.committed(unknown, _left(deadline)) if unknown else {}
         bounds = client.bounds(waiting, _left(deadline))
@@ -274,7 +280,7 @@ class KafkaSource:
         going_on = {partition: self._next[_name(partition)] for partition in self._owned - self._waiting}
         client.start({**going_on, **starts})
         self._beyond_since = None
-        self._waiting.clear()
+        self._waiting &= self._held
         self._next.update({_name(partition): offset for partition, offset in starts.items()})
         return True
 
@@ -319,9 +325,12 @@ class KafkaSource:
             if change.kind in ("revoked", "lost"):
                 self._owned -= partitions
                 self._waiting -= partitions
+                self._held -= partitions
             else:
                 self._owned |= partitions
                 self._waiting |= partitions
+            if change.kind == "assigned" and self._leaving is not None:
+                self._held |= partitions
             _log.info("Kafka source: partitions %s: %s", change.kind, ", ".join(map(_name, partitions)))
             self._changes.append(change)
 

@@ -161,9 +161,9 @@ class Pipeline:
         self._keep_pace()
         return True
 
-    def finish(self, stopped: Callable[[], bool]) -> bool:
-        """Commit and save, whatever the pace, waiting until ``stopped``; whether all is safe."""
-        while not (self._emptied() and self._commit() and self.snapshot()):
+    def finish(self, stopped: Callable[[], bool], *, save: bool = True) -> bool:
+        """Commit and, if asked, save, whatever the pace, waiting until ``stopped``; whether all is safe."""
+        while not (self._emptied() and self._commit() and (not save or self.snapshot())):
             if stopped() or self.journal.holding:
                 _LOG.warning("what is not committed is read again at the next start")
                 return False

@@ -321,7 +321,7 @@ class Fleet:
         return encode(SavedState(self.settings.saved(), self._keys, found, places, self._forgetting.state()))
 
     @classmethod
-    def from_bytes(cls, data: bytes, keeping: Keeping | None = None, **changes: Any) -> Fleet:
+    def from_bytes(cls, data: bytes | memoryview, keeping: Keeping | None = None, **changes: Any) -> Fleet:
         """A fleet that goes on, to the bit, where the saved one stopped.
 
         Parameters
@@ -342,9 +342,10 @@ class Fleet:
         """
         saved = decode(data)
         fleet = cls(Settings.from_dict(merge_settings(saved.settings, changes)), keeping)
-        check_rows(fleet.layout, saved.rows)
+        rows = np.asarray(saved.rows)
+        check_rows(fleet.layout, rows)
         fleet.series(saved.keys)
-        fleet._rows.go_on(saved.places, saved.rows)
+        fleet._rows.go_on(saved.places, rows)
         fleet._forgetting.go_on(saved.columns)
         return fleet
 
@@ -386,7 +387,7 @@ class Fleet:
         self._forgotten += len(codes)
 
     def _check(self, row: NDArray[np.uint8]) -> None:
-        check_rows(self.layout, [row])
+        check_rows(self.layout, row[None])
 
     def _code_of(self, key: str) -> int:
         if key not in self._codes:

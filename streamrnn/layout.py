@@ -222,7 +222,7 @@ class ModelLayout:
         return table
 
     def segment(self, row: NDArray[np.uint8], name: str, dtype: type[np.generic]) -> NDArray[Any]:
-        """A named segment of a row, as an array that shares its memory."""
+        """A named segment of a row, or of each of many, as an array that shares its memory."""
         return self.row.view(row, name, dtype)
 
 

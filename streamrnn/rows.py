@@ -139,8 +139,8 @@ class Rows:
         stored, here = self.stored[:codes], self.addresses[:codes] != 0
         return np.select([here | (stored & whole), stored], [HERE, STORED], NOWHERE).astype(np.uint8)
 
-    def go_on(self, places: Row, rows: Sequence[Row]) -> None:
-        """Take saved rows: into memory, and where that is full into the store."""
+    def go_on(self, places: Row, rows: NDArray[np.uint8]) -> None:
+        """Take saved rows, (rows, row bytes): into memory, and where that is full into the store."""
         for code, row in zip(np.flatnonzero(places == HERE).tolist(), rows, strict=True):
             if self.most and self.in_memory == self.most:
                 self._store(code, row)

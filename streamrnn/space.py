@@ -41,9 +41,9 @@ class Space:
         return offset
 
     def view(self, memory: NDArray[np.uint8], name: str, dtype: type[np.generic]) -> NDArray[Any]:
-        """A segment of such memory, as an array that shares it."""
+        """A segment of such memory, or of each row of such, as an array that shares it."""
         offset, count = self.segments[name]
-        return memory[offset : offset + count * np.dtype(dtype).itemsize].view(dtype)
+        return memory[..., offset : offset + count * np.dtype(dtype).itemsize].view(dtype)
 
     def close_vector(self) -> None:
         """Have the next segment begin at a vector, however small it is."""

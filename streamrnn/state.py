@@ -49,7 +49,7 @@ class SavedState:
         As ``Settings.saved`` gave them; ``channels`` is None where no record came.
     keys : list of str
         Keys of the series, in the order of their rows.
-    rows : sequence of (row bytes,) uint8
+    rows : sequence of (row bytes,) uint8, or (rows, row bytes) uint8
         Of the series whose rows are here, in their order.
     places : (series,) uint8
         Where each row is: ``HERE``, ``STORED`` elsewhere, or ``NOWHERE``, since its series begins anew.
@@ -59,7 +59,7 @@ class SavedState:
 
     settings: dict[str, Any]
     keys: Sequence[str]
-    rows: Sequence[NDArray[np.uint8]]
+    rows: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]
     places: NDArray[np.uint8]
     columns: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
@@ -87,15 +87,15 @@ def encode(state: SavedState) -> bytes:
     return b"".join([*parts, _CRC.pack(checksum)])
 
 
-def decode(data: bytes) -> SavedState:
-    """The state that bytes hold.
+def decode(data: bytes | memoryview) -> SavedState:
+    """The state that bytes hold, whose rows share their memory.
 
     Raises
     ------
     StateError
         Where they are not a state, of a newer format, cut short or changed.
     """
-    if len(data) < _PREFIX.size + _CRC.size or not data.startswith(MAGIC):
+    if len(data) < _PREFIX.size + _CRC.size or data[: len(MAGIC)] != MAGIC:
         raise StateError("this is not a saved streamrnn state (it does not start with its mark)")
     _, version, length = _PREFIX.unpack_from(data)
     if not 0 < version <= FORMAT:
@@ -140,7 +140,7 @@ def _unpacked(header: dict[str, Any], sizes: dict[str, int], body: memoryview, v
     settings = header["settings"]
     if (column := columns.pop(_PRIOR, None)) is not None:
         settings = {**settings, "prior": _prior_of(column, settings.get("prior"))}
-    return SavedState(settings, keys, list(rows.reshape(here, size)), places, columns)
+    return SavedState(settings, keys, rows.reshape(here, size), places, columns)
 
 
 def _as_column(data: bytes) -> NDArray[np.int64]:
@@ -186,7 +186,7 @@ def place_of(read: Callable[[int, int], bytes], code: int, series: int, row_byte
     return int(places[code]), start + series + int((places[:code] == HERE).sum()) * row_bytes
 
 
-def stored_series(data: bytes) -> int:
+def stored_series(data: bytes | memoryview) -> int:
     """How many series' rows lie elsewhere.
 
     Raises
@@ -222,20 +222,23 @@ def merge_settings(saved: dict[str, Any], changes: dict[str, Any]) -> dict[str, 
     return {**saved, **{k: v for k, v in changes.items() if k != "channels"}}
 
 
-def check_rows(layout: ModelLayout, rows: Sequence[NDArray[np.uint8]]) -> None:
-    """Refuse rows whose size or indices do not belong to the layout."""
-    for code, row in enumerate(rows):
-        if len(row) != layout.row_bytes:
+def check_rows(layout: ModelLayout, rows: NDArray[np.uint8]) -> None:
+    """Refuse rows, (rows, row bytes) uint8, whose size or indices do not belong to the layout."""
+    if not len(rows):
+        return
+    if rows.shape[1] != layout.row_bytes:
+        raise StateError(
+            f"a series' state has {rows.shape[1]} bytes, its settings need {layout.row_bytes}; "
+            "the state comes from another version or other settings"
+        )
+    for name, index, largest, dtype in _indices(layout):
+        values = layout.segment(rows, name, dtype)[:, index].reshape(len(rows), -1)
+        good = ((values >= 0) & (values <= largest)).all(axis=1)
+        if not good.all():
+            code = int(good.argmin())
             raise StateError(
-                f"a series' state has {len(row)} bytes, its settings need {layout.row_bytes}; "
-                "the state comes from another version or other settings"
+                f"the state is damaged: series {code} has {name} = {values[code]}, not from 0 to {largest}"
             )
-        for name, index, largest, dtype in _indices(layout):
-            value = layout.segment(row, name, dtype)[index]
-            if not np.all((value >= 0) & (value <= largest)):
-                raise StateError(
-                    f"the state is damaged: series {code} has {name} = {value}, not from 0 to {largest}"
-                )
 
 
 def _indices(layout: ModelLayout) -> list[tuple[str, Any, int, type[np.generic]]]:

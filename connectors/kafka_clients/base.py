@@ -6,7 +6,7 @@ by the time it leaves here; nobody else knows a client's own errors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -161,9 +161,9 @@ class Producer(Protocol):
 
 
 class Log(Protocol):
-    """A compacted topic as a store of values by their keys. Used by one thread."""
+    """A compacted topic as a store of values by their keys. Written by one thread, read by one."""
 
-    def write(self, partition: int, entries: Sequence[Entry], timeout_s: float) -> None:
+    def write(self, partition: int, entries: Iterable[Entry], timeout_s: float) -> None:
         """Append entries and wait until all are acknowledged.
 
         Raises

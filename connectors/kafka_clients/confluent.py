@@ -30,6 +30,8 @@ __all__ = ["open_consumer", "open_log", "open_producer", "open_transaction"]
 
 _HEARTBEAT_S = 0.3
 _INIT_S = 5.0
+_LOG_ROOM_KB = 64 * 1024  # on the way to and from a log: states are larger, and need not lie in memory twice
+_LOG_FETCH_BYTES = 8 << 20  # of a partition at once; some chunks
 
 
 def open_consumer(options: KafkaOptions, leaving: Leaving | None = None) -> ConfluentConsumer:
@@ -94,6 +96,8 @@ def open_log(options: KafkaOptions, topic: str) -> ConfluentLog:
                 "enable.idempotence": True,
                 "acks": "all",
                 "message.max.bytes": options.max_message_bytes,
+                "queue.buffering.max.kbytes": _LOG_ROOM_KB,
+                "linger.ms": 0,  # each chunk is a batch
                 "compression.type": "lz4",  # states of young series are mostly zeros
             }
         )
@@ -108,6 +112,9 @@ def open_log(options: KafkaOptions, topic: str) -> ConfluentLog:
                 "auto.offset.reset": "earliest",
                 "allow.auto.create.topics": False,
                 "fetch.wait.max.ms": FETCH_WAIT_MS,
+                "fetch.message.max.bytes": _LOG_FETCH_BYTES,
+                "fetch.queue.backoff.ms": 5,  # with the client's own a full queue costs a second each time
+                "queued.max.messages.kbytes": _LOG_ROOM_KB,
             }
         )
     return ConfluentLog(producer, reader, topic, state)

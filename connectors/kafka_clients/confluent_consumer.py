@@ -17,7 +17,14 @@ from streamrnn.connectors.kafka_clients.base import (
     Partition,
     PartitionCodes,
 )
-from streamrnn.connectors.kafka_clients.confluent_link import State, check_all, translated
+from streamrnn.connectors.kafka_clients.confluent_link import (
+    EARLIEST,
+    LATEST,
+    State,
+    check_all,
+    offsets_at,
+    translated,
+)
 from streamrnn.connectors.kafka_clients.confluent_messages import messages_of
 from streamrnn.connectors.messages import Messages
 from streamrnn.errors import RetriableError
@@ -72,12 +79,10 @@ class ConfluentConsumer:
 
     def bounds(self, partitions: Sequence[Partition], timeout_s: float) -> dict[Partition, tuple[int, int]]:
         deadline = time.monotonic() + timeout_s
-        found = {}
-        with translated(self._options):
-            for partition in partitions:
-                left = max(0.0, deadline - time.monotonic())
-                found[partition] = self._consumer.get_watermark_offsets(TopicPartition(*partition), left)
-        return found
+        first = offsets_at(EARLIEST, partitions, self._consumer, timeout_s, self._options)
+        left = max(0.0, deadline - time.monotonic())
+        last = offsets_at(LATEST, partitions, self._consumer, left, self._options)
+        return {partition: (first[partition], last[partition]) for partition in partitions}
 
     def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         found = {}

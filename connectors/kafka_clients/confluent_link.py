@@ -5,18 +5,30 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from streamrnn.connectors.kafka_clients import probe, words
-from streamrnn.connectors.kafka_clients.base import CommitResult
+from streamrnn.connectors.kafka_clients.base import CommitResult, Partition
 from streamrnn.connectors.kafka_clients.options import KafkaOptions
 from streamrnn.errors import FatalConnectorError, RetriableError
 
-__all__ = ["State", "check_all", "common", "raise_ours", "translated", "wait_for"]
+__all__ = [
+    "EARLIEST",
+    "LATEST",
+    "State",
+    "check_all",
+    "common",
+    "offsets_at",
+    "raise_ours",
+    "translated",
+    "wait_for",
+]
+
+LATEST, EARLIEST = -1, -2  # as the protocol has them
 
 _LOGIN = {KafkaError._AUTHENTICATION, KafkaError.SASL_AUTHENTICATION_FAILED}
 _RIGHTS = {
@@ -135,6 +147,20 @@ def check_all(partitions: Sequence[Any], options: KafkaOptions) -> None:
     for partition in partitions or ():
         if partition.error is not None:
             raise_ours(partition.error, options)
+
+
+def offsets_at(
+    end: int, partitions: Iterable[Partition], consumer: Any, timeout_s: float, options: KafkaOptions
+) -> dict[Partition, int]:
+    """The offsets of one ``end`` of these partitions.
+
+    Asked for all at once: on the same connection a question waits behind a fetch.
+    """
+    asked = [TopicPartition(*partition, end) for partition in partitions]
+    with translated(options):
+        found = consumer.offsets_for_times(asked, timeout_s)
+    check_all(found, options)
+    return {(tp.topic, tp.partition): tp.offset for tp in found}
 
 
 def wait_for(topic: str, client: Any, serve: Callable[[], object], state: State) -> None:

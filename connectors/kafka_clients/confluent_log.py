@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
 
 from streamrnn.connectors.kafka_clients.base import Entry
-from streamrnn.connectors.kafka_clients.confluent_link import State, raise_ours, translated
+from streamrnn.connectors.kafka_clients.confluent_link import (
+    LATEST,
+    State,
+    offsets_at,
+    raise_ours,
+    translated,
+)
 from streamrnn.errors import RetriableError
 
 __all__ = ["ConfluentLog"]
@@ -33,10 +39,9 @@ class ConfluentLog:
         self._producer, self._reader, self._topic, self._state = producer, reader, topic, state
         self._held: dict[int, dict[bytes, bytes]] = {}
         self._next: dict[int, int] = {}
-        self._ends: dict[int, int] = {}
         self._failed: list[Any] = []
 
-    def write(self, partition: int, entries: Sequence[Entry], timeout_s: float) -> None:
+    def write(self, partition: int, entries: Iterable[Entry], timeout_s: float) -> None:
         """Append entries and wait until all are acknowledged; raises as ``Log.write``."""
         deadline = time.monotonic() + timeout_s
         self._failed = []
@@ -66,18 +71,20 @@ class ConfluentLog:
     def catch_up(self, timeout_s: float, partitions: Collection[int]) -> bool:
         """Read on; whether all that these partitions held when this began is read now."""
         deadline = time.monotonic() + timeout_s
-        behind = {number for number in partitions if not self._is_read(number, deadline)}
-        while behind:
-            self.read_on(min(_ROOM_S, max(0.0, deadline - time.monotonic())))
-            behind = {number for number in behind if max(self._next[number], 0) < self._ends[number]}
-            if behind and time.monotonic() >= deadline:
+        asked = [(self._topic, number) for number in partitions]
+        found = offsets_at(LATEST, asked, self._reader, timeout_s, self._state.options)
+        ends = {number: end for (_, number), end in found.items()}
+        while any(max(self._next[number], 0) < end for number, end in ends.items()):
+            if time.monotonic() >= deadline:
                 return False
+            self.read_on(min(_ROOM_S, max(0.0, deadline - time.monotonic())))
         return True
 
     def read_on(self, timeout_s: float = 0.0) -> None:
         """Read some of what there is."""
         with translated(self._state.options):
-            messages = self._reader.consume(_AT_ONCE, timeout_s)
+            first = self._reader.poll(timeout_s)  # comes as soon as there is one
+            messages = [] if first is None else [first, *self._reader.consume(_AT_ONCE, 0.0)]
         for message in messages:
             self._heard(message)
         self._state.check()
@@ -114,14 +121,6 @@ class ConfluentLog:
         if time.monotonic() > deadline:
             self._producer.purge()
             raise RetriableError(f"{self._state.options.title} takes nothing for {self._topic!r}")
-
-    def _is_read(self, number: int, deadline: float) -> bool:
-        """Ask where a partition ends; whether that much is read."""
-        left = max(_ROOM_S, deadline - time.monotonic())
-        with translated(self._state.options):
-            at = TopicPartition(self._topic, number)
-            _, self._ends[number] = self._reader.get_watermark_offsets(at, left)
-        return max(self._next[number], 0) >= self._ends[number]
 
     def _heard(self, message: Any) -> None:
         """A message, or that there are no more: behind the last one there may be holes."""

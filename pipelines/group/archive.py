@@ -12,12 +12,12 @@ from streamrnn.pipelines.group.shelf import Shelf
 __all__ = ["Archive"]
 
 _ANSWER_S = 5.0
-_READ_S = 30.0  # of snapshots at a stretch; what is read by then need not be read again
+_READ_S = 3.0  # of snapshots at a stretch; what is read by then need not be read again
 _WRITE_S = 60.0  # of a blob: its lane stands still meanwhile
 
 
 class Archive:
-    """Finds the shelves of partitions.
+    """Finds the shelves of partitions. What reads may run in a thread of its own, beside what writes.
 
     What partition n of any topic knows lies in partition n of the snapshot topic, or n
     modulo how many that has.
@@ -29,10 +29,14 @@ class Archive:
         Its topic.
     standby : bool
         Whether to keep in memory what others write, to have it when they are gone.
+
+    Attributes
+    ----------
+    standby : bool
     """
 
     def __init__(self, log: Log, topic: str, *, standby: bool) -> None:
-        self._log, self._topic, self._standby = log, topic, standby
+        self._log, self._topic, self.standby = log, topic, standby
         self._count = log.partitions_of(topic, _ANSWER_S)
         if standby:
             log.follow(range(self._count))
@@ -48,12 +52,12 @@ class Archive:
             Where trying again does not help.
         """
         numbers = {home: int(topic_and_partition(home)[1]) % self._count for home in homes}
-        if not self._standby:
+        if not self.standby:
             self._log.follow(set(numbers.values()))
         if not self._log.catch_up(_READ_S, set(numbers.values())):
             raise RetriableError(f"the end of topic {self._topic!r} is not reached yet")
         found = {home: Shelf(self._log, number, home, timeout_s=_WRITE_S) for home, number in numbers.items()}
-        if not self._standby:
+        if not self.standby:
             self._log.follow(())  # what is large is with the shelves now
         return found
 
@@ -61,10 +65,13 @@ class Archive:
         """How many partitions a topic has; raises as ``shelves``."""
         return self._log.partitions_of(topic, _ANSWER_S)
 
-    def keep_up(self) -> None:
-        """Read some of what others wrote, as a standby; raises as ``shelves``."""
-        if self._standby:
-            self._log.read_on()
+    def catch_up(self) -> bool:
+        """As a standby, read on; whether all that others had written is read now. Raises as ``shelves``."""
+        return self._log.catch_up(_READ_S, range(self._count))
+
+    def keep_up(self, timeout_s: float) -> None:
+        """Read some of what others write, as a standby; raises as ``shelves``."""
+        self._log.read_on(timeout_s)
 
     def close(self) -> None:
         """Disconnect."""

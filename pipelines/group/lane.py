@@ -34,9 +34,11 @@ from streamrnn.pipelines.reorder import Reorder
 from streamrnn.pipelines.settings import PipelineSettings
 from streamrnn.pipelines.store import Snapshot
 from streamrnn.pipelines.topics import MarkedLetters
-from streamrnn.records import Results
+from streamrnn.records import Batch, Results
 
 __all__ = ["Lane", "Shared", "open_lane"]
+
+_AGAIN = 2.0  # to read and decode a record costs about as much as to score it
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Lane:
     partitions : int
         How many its topic had when its state was saved; 0: there was none.
     eye : Observer
-        Knows when a snapshot was last written.
+        Knows when a snapshot was last written, and what it cost.
     opened : ExitStack
     """
 
@@ -105,9 +107,11 @@ class Lane:
     opened: ExitStack
 
     def save(self, timeout_s: float) -> bool:
-        """Commit and save all; False where that cannot be done in time: its next owner reads more again."""
+        """Commit, and save where that spares the next owner time; False where it cannot be done in time."""
+        if not self.source.snapshot():
+            return True  # not even where it begins is known: it is as it was found
         end = time.monotonic() + timeout_s
-        return self.pipeline.finish(lambda: time.monotonic() >= end)
+        return self.pipeline.finish(lambda: time.monotonic() >= end, save=self.eye.saving_pays)
 
     def drop(self) -> None:
         """Forget it, with all that is to be said of its incidents: another daemon does, or will."""
@@ -148,7 +152,7 @@ def open_lane(shared: Shared, home: str, shelf: Shelf, group_offset: int | None,
         source = LaneSource(
             home, decoder_of(settings, None if saved is None else saved.extra["source"]), shared.source.commit
         )
-        eye = _Eye(shared.metrics, shared.code(home))
+        eye = _Eye(shared.metrics, shared.code(home), None if saved is None else 0.0)
         pipeline = _pipeline(shared, source, store, saved, opened, eye)
         if saved is not None:
             shared.source.seek(saved.positions)
@@ -192,11 +196,25 @@ def _pipeline(
 
 
 class _Eye(Observer):
-    """Has the daemon's metrics see a lane, whose only partition they know by a code of theirs."""
+    """Has the daemon's metrics see a lane, whose only partition they know by a code of theirs.
 
-    def __init__(self, metrics: Metrics, code: int) -> None:
+    What a record costs is taken from the batch where it cost least: read again, they come in large ones.
+    """
+
+    def __init__(self, metrics: Metrics, code: int, save_s: float | None) -> None:
         self._metrics, self._code = metrics, code
         self.saved_at = time.monotonic()
+        self._save_s = save_s  # None: there is no snapshot
+        self._unsaved, self._batch_s, self._record_s = 0, 0.0, 1.0
+
+    @property
+    def saving_pays(self) -> bool:
+        """Whether a snapshot takes less time than to read again what came since the last one, if any."""
+        return self._save_s is None or self._save_s < _AGAIN * self._unsaved * self._record_s
+
+    def scored(self, batch: Batch) -> None:
+        self._unsaved += len(batch)
+        self._record_s = min(self._record_s, self._batch_s / len(batch))
 
     def records(self, batch: Read, found: Results, fresh: NDArray[np.bool_]) -> None:
         self._metrics.records(self._renumbered(batch), found, fresh)
@@ -211,10 +229,12 @@ class _Eye(Observer):
         self._metrics.events(count)
 
     def saved(self, seconds: float, size: int) -> None:
-        self.saved_at = time.monotonic()
+        self.saved_at, self._save_s, self._unsaved = time.monotonic(), seconds, 0
         self._metrics.saved(seconds, size)
 
     def took(self, stage: str, seconds: float) -> None:
+        if stage == "process":
+            self._batch_s = seconds
         if stage != "poll":  # of the daemon's own source, not of a lane's
             self._metrics.took(stage, seconds)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 from streamrnn.errors import RetriableError, StoreError
+from streamrnn.pipelines.group.copies import Copy
 from streamrnn.pipelines.group.parcels import Ledger, pack_snapshot
 from streamrnn.pipelines.group.shelf import Shelf
 from streamrnn.pipelines.pipeline import COMMANDS
@@ -44,7 +44,7 @@ class LaneStore(Store):
         self._newest_command = ledger.journal[-1].number if ledger.journal else ledger.commanded
         self._said, self._seen = b"", (0, 0)
         self._of_file: Rows = {}
-        self._fleet: IO[bytes] | None = None
+        self._copy: Copy | None = None
         self._saved = 0
         if ledger.rows:
             self.home_put(ledger.rows)
@@ -53,8 +53,8 @@ class LaneStore(Store):
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._fleet is not None:
-            self._fleet.close()
+        if self._copy is not None:
+            self._copy.close()
         super().close()
 
     def save(self, snapshot: Snapshot) -> int:
@@ -66,7 +66,7 @@ class LaneStore(Store):
             Where it is not acknowledged in time; the one before still counts.
         """
         self._tell()
-        self._shelve(STATE, pack_snapshot(snapshot))
+        self._shelve(STATE, *pack_snapshot(snapshot))
         self._keep(snapshot)
         return self._saved
 
@@ -77,10 +77,9 @@ class LaneStore(Store):
 
     def snapshot_part(self, number: int, start: int, length: int) -> bytes:
         """Some bytes of the newest snapshot's fleet; raises StoreError where they are not there."""
-        if self._fleet is None:
+        if self._copy is None:
             raise StoreError("there is no snapshot yet")
-        self._fleet.seek(start)
-        return self._fleet.read(length)
+        return self._copy.read(start, length)
 
     def commit(self, positions: dict[str, int], marks: dict[str, Any]) -> None:
         """Have the topic hold all that the records before these positions brought about.
@@ -132,17 +131,15 @@ class LaneStore(Store):
             self._shelve(LEDGER, said)
             self._said = said
 
-    def _shelve(self, kind: str, blob: bytes) -> None:
+    def _shelve(self, kind: str, *parts: bytes | memoryview) -> None:
         try:
-            self._shelf.put(kind, blob)
+            self._shelf.put(kind, *parts)
         except RetriableError as error:
             raise StoreError(f"the snapshot topic does not take it: {error}") from error
 
     def _keep(self, snapshot: Snapshot) -> None:
         """Keep the models as they were saved, for captures; not in memory, they are large."""
-        if self._fleet is None:
-            self._fleet = TemporaryFile(dir=self._path.parent)  # noqa: SIM115 - closed with the store
-        self._fleet.seek(0)
-        self._fleet.write(snapshot.fleet)
-        self._fleet.truncate()
+        if self._copy is not None:
+            self._copy.close()
+        self._copy = Copy(self._path.parent, snapshot.fleet)
         self._saved += 1

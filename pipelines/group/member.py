@@ -13,22 +13,24 @@ from typing import Any
 
 from streamrnn.connectors.kafka_clients.base import AssignmentChange
 from streamrnn.connectors.messages import Messages, of_partitions
-from streamrnn.errors import RetriableError, StateError
+from streamrnn.errors import RetriableError
 from streamrnn.fleet import Fleet
 from streamrnn.pipelines.endpoints import topic_and_partition
 from streamrnn.pipelines.group.archive import Archive
+from streamrnn.pipelines.group.arrivals import Arrivals
 from streamrnn.pipelines.group.homes import Homes
 from streamrnn.pipelines.group.lane import Lane, Shared, open_lane
+from streamrnn.pipelines.group.shelf import Shelf
 from streamrnn.pipelines.pace import Pace
 from streamrnn.pipelines.parts import silent_of
 
 __all__ = ["Member"]
 
 _LOG = logging.getLogger("streamrnn.group")
-_POLL_S = 0.2
+_POLL_S, _SOON_S = 0.2, 0.02
 _SAVE_S = 10.0  # for what is handed over; what takes longer is read again by the next owner
-_RESTORE_S = 120.0  # for what is taken over; the group waits 300 s for a poll
-_AGAIN_S, _ANSWER_S = 0.5, 5.0
+_PREPARE_S = 60.0
+_ANSWER_S = 5.0
 
 
 class Member:
@@ -59,6 +61,8 @@ class Member:
             Policy for keys that move, as ``Homes`` has it.
         """
         self._shared, self._archive, self._tunable = shared, archive, dict(tunable)
+        self._arrivals = Arrivals(archive)
+        self._opened: dict[str, float] = {}  # lanes whose records do not come yet, and since when we wait
         self._homes = Homes(moved)
 
     @property
@@ -94,17 +98,24 @@ class Member:
             Where going on makes no sense; what was committed stays.
         """
         source = self._shared.source
+        self._prepare(stopped)
         while not stopped():
             if not any(lane.source.waits for lane in self.lanes.values()):  # else outputs refuse more
-                messages = source.poll_messages(_POLL_S)
-                self._follow(source.assignment_changes(), stopped)
+                messages = source.poll_messages(self._patience_s())
+                self._follow(source.assignment_changes())
                 self._feed(messages)
+            self._open_next()
             turned = [lane.pipeline.turn() for lane in self.lanes.values()]
             if not all(turned):
                 time.sleep(_POLL_S)
             self._look_around()
         self._shared.service.stop()  # what can be told at once is told; the rest is handed over
-        self._save(self.lanes)
+        self._hand_over(self.lanes)
+        source.close()  # the next owners wait for that
+
+    def close(self) -> None:
+        """End what goes on beside; before what ``join`` took is closed."""
+        self._arrivals.close()
 
     def retune(self, tunable: Mapping[str, Any]) -> None:
         """Have tunable settings change in every lane, and in those to come."""
@@ -125,14 +136,13 @@ class Member:
                 self._drop(names)
             _LOG.warning("dropped, another daemon may have them: %s", ", ".join(names))
             return
-        began = time.monotonic()
-        self._save(names)
-        _LOG.info("handed over in %.2f s: %s", time.monotonic() - began, ", ".join(names))
+        self._hand_over(names)
 
-    def _save(self, names: Iterable[str]) -> None:
+    def _hand_over(self, names: Iterable[str]) -> None:
         """Save lanes, commit, and forget them: from here on they are somebody else's."""
         ours = [self.lanes[name] for name in names if name in self.lanes]
-        end = time.monotonic() + _SAVE_S
+        began = time.monotonic()
+        end = began + _SAVE_S
         with self._shared.service.held():
             saved = [lane.home for lane in ours if lane.save(max(end - time.monotonic(), 0.0))]
             try:
@@ -140,6 +150,8 @@ class Member:
             except RetriableError as error:
                 _LOG.warning("offsets are not committed, outputs since will come twice: %s", error)
             self._drop([lane.home for lane in ours])
+        took, gone = time.monotonic() - began, ", ".join(lane.home for lane in ours)
+        _LOG.info("handed over in %.2f s: %s", took, gone)
 
     def _drop(self, names: Iterable[str]) -> None:
         for name in names:
@@ -147,43 +159,60 @@ class Member:
                 self.lanes.pop(name).drop()
                 self._homes.leave(name)
 
-    def _follow(self, changes: Iterable[AssignmentChange], stopped: Callable[[], bool]) -> None:
-        """Open lanes of what was given, and have what was taken begin elsewhere should it come again."""
-        new: dict[str, None] = {}
+    def _follow(self, changes: Iterable[AssignmentChange]) -> None:
+        """Read of what was given, and have what was taken begin elsewhere should it come again."""
         for change in changes:
             names = [f"{topic}-{number}" for topic, number in change.partitions]
             if change.kind == "assigned":
                 self._given += 1
-                new |= dict.fromkeys(names)
+                self._arrivals.expect(names)
             elif change.kind in ("revoked", "lost"):
                 self._shared.source.forget(names)
-                new = {name: None for name in new if name not in names}
-        end = time.monotonic() + _RESTORE_S
-        while new and not stopped():
-            try:
-                self._open(list(new))
-                return
-            except RetriableError as error:
-                if time.monotonic() >= end:
-                    raise StateError(
-                        f"what is known of {', '.join(new)} cannot be read for {_RESTORE_S:.0f} s: {error}"
-                    ) from error
-                self._shared.metrics.beat()
-                time.sleep(_AGAIN_S)
+                self._arrivals.leave(names)
 
-    def _open(self, names: list[str]) -> None:
-        began, shared, archive = time.monotonic(), self._shared, self._archive
-        topics = {name: topic_and_partition(name)[0] for name in names}
-        counts = {topic: archive.partitions_of(topic) for topic in set(topics.values())}
-        offsets = shared.source.committed(names, _ANSWER_S)
-        for name, shelf in archive.shelves(names).items():
-            topic = topics[name]
-            lane = open_lane(shared, name, shelf, offsets.get(name), counts[topic])
-            self.lanes[name] = lane
-            self._homes.count(topic, lane.partitions, counts[topic])
-            self._homes.meet(name, lane.pipeline.fleet.keys)
-            lane.pipeline.retune(self._tunable)
-        _LOG.info("taken over in %.2f s: %s", time.monotonic() - began, ", ".join(names))
+    def _prepare(self, stopped: Callable[[], bool]) -> None:
+        """As a standby, read before the first poll joins the group: partitions would wait for it."""
+        end = time.monotonic() + _PREPARE_S
+        while not (stopped() or time.monotonic() >= end or self._arrivals.ready.wait(_POLL_S)):
+            self._shared.metrics.beat()
+
+    def _patience_s(self) -> float:
+        """How long to wait for records."""
+        if self._opened:
+            return 0.0
+        return _SOON_S if self._arrivals.expected else _POLL_S
+
+    def _open_next(self) -> None:
+        """Open a lane of which all has been read: one in a round, so that others go on meanwhile.
+
+        Records come when all that can be are open: to begin halts the reading of others.
+        """
+        shelves = self._arrivals.shelves()
+        if shelves:
+            name = next(iter(shelves))
+            try:
+                self._open(name, shelves[name])
+            except RetriableError as error:
+                _LOG.debug("not taken over yet: %s", error)
+                time.sleep(_POLL_S)
+                return
+            self._opened[name] = self._arrivals.expected[name]
+            self._arrivals.leave([name])
+        self._opened = {name: since for name, since in self._opened.items() if name in self.lanes}
+        if self._opened and len(shelves) < 2:
+            self._shared.source.begin(self._opened)
+            took = time.monotonic() - min(self._opened.values())
+            _LOG.info("taken over in %.2f s: %s", took, ", ".join(self._opened))
+            self._opened = {}
+
+    def _open(self, name: str, shelf: Shelf) -> None:
+        topic = topic_and_partition(name)[0]
+        count = self._archive.partitions_of(topic)
+        offset = self._shared.source.committed([name], _ANSWER_S).get(name)
+        self.lanes[name] = lane = open_lane(self._shared, name, shelf, offset, count)
+        self._homes.count(topic, lane.partitions, count)
+        self._homes.meet(name, lane.pipeline.fleet.keys)
+        lane.pipeline.retune(self._tunable)
 
     def _feed(self, messages: Messages) -> None:
         """Give each lane its messages; those of partitions that left meanwhile are not ours."""
@@ -203,7 +232,3 @@ class Member:
         metrics.last_saved = min(
             (lane.eye.saved_at for lane in self.lanes.values()), default=time.monotonic()
         )
-        try:
-            self._archive.keep_up()
-        except RetriableError as error:
-            _LOG.info("the snapshot topic is not followed now: %s", error)

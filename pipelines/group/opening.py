@@ -112,6 +112,7 @@ def open_member(
     service = open_service(settings, metrics.registry, apart=True)
     shared = Shared(settings, file, source, outputs, letters, metrics, names, service)
     member.join(shared, archive, tunable_of(settings), table.moved)
+    opened.callback(member.close)
     opened.callback(source.close)
     service.start()
     opened.callback(service.stop)

@@ -51,11 +51,11 @@ class Ledger:
         return cls(**{**held, "journal": tuple(JournalEntry(**entry) for entry in held["journal"])})
 
 
-def pack_snapshot(snapshot: Snapshot) -> bytes:
-    """A snapshot as bytes; its number is not among them.
+def pack_snapshot(snapshot: Snapshot) -> list[bytes | memoryview]:
+    """A snapshot as bytes, in parts that follow each other; its number is not among them.
 
     Length of the header (uint32, little-endian), header (JSON), and all blobs one after
-    the other: they are large, and each is copied but once on either way.
+    the other: they are large, and none is copied on either way.
     """
     blobs = {_FLEET: snapshot.fleet, **{_OTHER + name: blob for name, blob in snapshot.others.items()}}
     header = {
@@ -66,16 +66,16 @@ def pack_snapshot(snapshot: Snapshot) -> bytes:
         "extra": snapshot.extra,
     }
     text = json.dumps(header, separators=(",", ":")).encode()
-    return b"".join([_LENGTH.pack(len(text)), text, *blobs.values()])
+    return [_LENGTH.pack(len(text)) + text, *blobs.values()]
 
 
 def unpack_snapshot(data: bytes) -> Snapshot:
-    """From ``pack_snapshot``; StateError where it is something else."""
+    """From ``pack_snapshot``, joined; the fleet shares its memory. StateError where it is something else."""
     at = _LENGTH.size + _LENGTH.unpack_from(data)[0]
     held = _of_format(json.loads(data[_LENGTH.size : at]))
     blobs, whole = {}, memoryview(data)
     for name, length in held["blobs"].items():
-        blobs[name] = bytes(whole[at : at + length])
+        blobs[name] = whole[at : at + length]
         at += length
     return Snapshot(
         number=1,
@@ -83,7 +83,7 @@ def unpack_snapshot(data: bytes) -> Snapshot:
         partition_names=tuple(held["partition_names"]),
         positions=held["positions"],
         extra=held["extra"],
-        others={name.removeprefix(_OTHER): blob for name, blob in blobs.items()},
+        others={name.removeprefix(_OTHER): bytes(blob) for name, blob in blobs.items()},
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import secrets
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from streamrnn.connectors.kafka_clients.base import Entry, Log
@@ -49,28 +49,23 @@ class Shelf:
 
     def __init__(self, log: Log, number: int, home: str, *, timeout_s: float) -> None:
         self._log, self._number, self._home, self._timeout_s = log, number, home, timeout_s
-        self._found = _by_version(log.entries(number), home)
-        versions = [version for kind in self._found.values() for version in kind]
+        found = _by_version(log.entries(number), home)
+        versions = [version for kind in found.values() for version in kind]
         self._epoch = 1 + max((version.epoch for version in versions), default=0)
         self._owner, self._written = secrets.token_hex(4), 0
         self._old = {
-            kind: [self._key(kind, version, part) for version, parts in found.items() for part in parts]
-            for kind, found in self._found.items()
+            kind: [self._key(kind, version, part) for version, parts in of_kind.items() for part in parts]
+            for kind, of_kind in found.items()
         }
+        self._blobs = {kind: blob for kind in found if (blob := _newest(found[kind])) is not None}
 
     def take(self) -> dict[str, bytes]:
-        """The newest whole blob of each kind; the memory of all is given back."""
-        found, self._found = self._found, {}
-        blobs = {}
-        for kind, versions in found.items():
-            newest = (_blob(versions[version]) for version in sorted(versions, reverse=True))
-            blob = next((blob for blob in newest if blob is not None), None)
-            if blob is not None:
-                blobs[kind] = blob
+        """The newest whole blob of each kind as it was found; their memory is given back."""
+        blobs, self._blobs = self._blobs, {}
         return blobs
 
-    def put(self, kind: str, blob: bytes) -> None:
-        """Write a blob; when this returns it is safe, and older ones but the last may be gone.
+    def put(self, kind: str, *parts: bytes | memoryview) -> None:
+        """Write a blob in parts that follow each other; when this returns it is safe, older ones may be gone.
 
         Raises
         ------
@@ -81,14 +76,11 @@ class Shelf:
         """
         self._written += 1
         version = _Version(self._epoch, self._written, self._owner)
-        chunks = [blob[start : start + CHUNK_BYTES] for start in range(0, len(blob), CHUNK_BYTES)]
-        about = {"format": _FORMAT, "chunks": len(chunks), "bytes": len(blob), "crc32": zlib.crc32(blob)}
-        parts = {**{str(i): chunk for i, chunk in enumerate(chunks)}, _WHOLE: json.dumps(about).encode()}
+        count = -(-sum(map(len, parts)) // CHUNK_BYTES)
+        newest = [self._key(kind, version, part) for part in (*map(str, range(count)), _WHOLE)]
         old = self._old.get(kind, [])
-        entries: list[Entry] = [(self._key(kind, version, part), value) for part, value in parts.items()]
-        newest = [key for key, _ in entries]
         self._old[kind] = old + newest  # whatever comes of it
-        self._log.write(self._number, entries, self._timeout_s)
+        self._log.write(self._number, _entries(newest, parts), self._timeout_s)
         self._log.write(self._number, [(key, None) for key in old], self._timeout_s)
         self._old[kind] = newest
 
@@ -107,6 +99,41 @@ def _by_version(entries: Mapping[bytes, bytes], home: str) -> dict[str, dict[_Ve
             version = _Version(int(epoch, 16), int(number, 16), token)
             found.setdefault(kind, {}).setdefault(version, {})[part] = value
     return found
+
+
+def _entries(keys: Sequence[bytes], parts: Iterable[bytes | memoryview]) -> Iterator[Entry]:
+    """Chunks under their keys, and under the last one what says of how many there are.
+
+    Each is made when it is asked for, so that the client sends while others are cut.
+    """
+    length = checksum = 0
+    for key, chunk in zip(keys, _chunks(parts), strict=False):
+        length, checksum = length + len(chunk), zlib.crc32(chunk, checksum)
+        yield key, chunk
+    about = {"format": _FORMAT, "chunks": len(keys) - 1, "bytes": length, "crc32": checksum}
+    yield keys[-1], json.dumps(about).encode()
+
+
+def _chunks(parts: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+    """Bytes that follow each other, cut into chunks wherever parts end."""
+    held: list[memoryview] = []
+    room = CHUNK_BYTES
+    for part in parts:
+        left = memoryview(part)
+        while left:
+            held.append(left[:room])
+            left, room = left[room:], room - len(held[-1])
+            if not room:
+                yield b"".join(held)
+                held, room = [], CHUNK_BYTES
+    if held:
+        yield b"".join(held)
+
+
+def _newest(versions: Mapping[_Version, Mapping[str, bytes]]) -> bytes | None:
+    """The newest blob that is whole."""
+    blobs = (_blob(versions[version]) for version in sorted(versions, reverse=True))
+    return next((blob for blob in blobs if blob is not None), None)
 
 
 def _blob(parts: Mapping[str, bytes]) -> bytes | None:

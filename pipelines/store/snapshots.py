@@ -25,7 +25,7 @@ class Snapshot:
     ----------
     number : int
         1, 2, ... as the store gives them; ``Store.save`` does not read it.
-    fleet : bytes
+    fleet : bytes or memoryview
         Of ``Fleet.to_bytes``.
     partition_names : tuple of str
         By the codes that the fleet's state uses.
@@ -38,7 +38,7 @@ class Snapshot:
     """
 
     number: int
-    fleet: bytes
+    fleet: bytes | memoryview
     partition_names: tuple[str, ...]
     positions: dict[str, int]
     extra: dict[str, Any]

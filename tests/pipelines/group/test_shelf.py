@@ -47,6 +47,16 @@ def test_the_next_owner_finds_the_newest_blob_of_each_kind():
     assert shelf(log).take() == {"state": LARGE, "ledger": b""}
 
 
+@pytest.mark.parametrize("cut", [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, len(LARGE)])
+def test_a_blob_in_parts_is_that_of_the_whole(cut):
+    log = FakeLog()
+    shelf(log).put("state", LARGE[:cut], b"", memoryview(LARGE)[cut:])
+    assert shelf(log).take() == {"state": LARGE}
+    assert sorted(map(len, log.entries(3).values()))[1:] == sorted(
+        [len(LARGE) - 2 * CHUNK_BYTES, CHUNK_BYTES, CHUNK_BYTES]
+    )
+
+
 def test_no_message_is_larger_than_brokers_take_and_no_blob_stays_for_ever():
     log = FakeLog()
     ours = shelf(log)
@@ -102,7 +112,7 @@ def test_snapshots_and_ledgers_come_back_as_they_were():
     snapshot = Snapshot(
         1, b"fleet", ("flow-3",), {"flow-3": 7}, {"journal": 2}, {"waiting": b"", "ttl": b"1d"}
     )
-    assert unpack_snapshot(pack_snapshot(snapshot)) == snapshot
+    assert unpack_snapshot(b"".join(pack_snapshot(snapshot))) == snapshot
     entry = JournalEntry(2, "reload", {"ttl": "1d"}, {"flow-3": 9})
     ledger = Ledger((entry,), 1, 4, {"incidents": [["flow-3-1", 5, 1, 1, 0, "{}"]]})
     assert Ledger.from_bytes(ledger.to_bytes()) == ledger
