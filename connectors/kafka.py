@@ -210,6 +210,14 @@ class KafkaSource:
             self._next.pop(name, None)
             self._uncommitted.pop(name, None)
 
+    def restart(self, names: Collection[str]) -> list[str]:
+        """Have those of these partitions that are ours begin as if they had just come; which they are."""
+        ours = {partition for partition in self._owned if _name(partition) in names}
+        found = sorted(map(_name, ours))
+        self.forget(found)
+        self._waiting |= ours
+        return found
+
     def close(self) -> None:
         """Leave the group; what is not committed by now stays so."""
         if self._opening is not None:

@@ -196,7 +196,7 @@ class Log(Protocol):
 class Transaction(Protocol):
     """Messages and a group's offsets, committed together; one transaction after the other, in one thread.
 
-    Once another of its name is open, all raise FatalConnectorError.
+    Once another of its name is open, all raise FencedError.
     """
 
     @property

@@ -9,7 +9,6 @@ callback only.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,14 +21,13 @@ from streamrnn.connectors.kafka_clients.confluent_consumer import ConfluentConsu
 from streamrnn.connectors.kafka_clients.confluent_cooperative import CooperativeConsumer
 from streamrnn.connectors.kafka_clients.confluent_link import State, common, translated, wait_for
 from streamrnn.connectors.kafka_clients.confluent_log import ConfluentLog
-from streamrnn.connectors.kafka_clients.confluent_transaction import OPEN_S, ConfluentTransaction
+from streamrnn.connectors.kafka_clients.confluent_transaction import OPEN_S, ConfluentTransaction, initialise
 from streamrnn.connectors.kafka_clients.options import KafkaOptions
 from streamrnn.errors import RetriableError
 
 __all__ = ["open_consumer", "open_log", "open_producer", "open_transaction"]
 
 _HEARTBEAT_S = 0.3
-_INIT_S = 5.0
 
 
 def open_consumer(options: KafkaOptions, leaving: Leaving | None = None) -> ConfluentConsumer:
@@ -131,17 +129,8 @@ def open_transaction(options: KafkaOptions, name: str, topics: Sequence[str]) ->
         )
     for topic in topics:
         wait_for(topic, producer, lambda: producer.poll(0), state)
-    deadline = time.monotonic() + options.patience_s
-    while True:
-        try:
-            with translated(options):
-                producer.init_transactions(_INIT_S)
-        except RetriableError:  # what timed out goes on with a next call
-            state.check()
-            if time.monotonic() >= deadline:
-                raise
-        else:
-            return ConfluentTransaction(producer, name, state)
+    initialise(producer, name, state)
+    return ConfluentTransaction(producer, name, state)
 
 
 def _membership(options: KafkaOptions, *, cooperative: bool) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 Revoked: the lane stops, saves, commits and is handed over, before the group gives the
 partition to another. Lost: another may have it already, so what it holds is dropped.
+Fenced: another has begun to write it, which we hear from its transaction before the group
+says so, or brokers gave a transaction up that stood still; dropped, and begun anew where it stays ours.
 """
 
 from __future__ import annotations
@@ -13,9 +15,10 @@ from typing import Any
 
 from streamrnn.connectors.kafka_clients.base import AssignmentChange
 from streamrnn.connectors.messages import Messages, of_partitions
-from streamrnn.errors import RetriableError, StateError
+from streamrnn.errors import FencedError, RetriableError, StateError
 from streamrnn.fleet import Fleet
 from streamrnn.pipelines.endpoints import topic_and_partition
+from streamrnn.pipelines.exactly_once import leave, open_transactions
 from streamrnn.pipelines.group.archive import Archive
 from streamrnn.pipelines.group.homes import Homes
 from streamrnn.pipelines.group.lane import Lane, Shared, open_lane
@@ -29,6 +32,7 @@ _POLL_S = 0.2
 _SAVE_S = 10.0  # for what is handed over; what takes longer is read again by the next owner
 _RESTORE_S = 120.0  # for what is taken over; the group waits 300 s for a poll
 _AGAIN_S, _ANSWER_S = 0.5, 5.0
+_SETTLE_S = 2.0  # some heartbeats: by then the group has told us whether what was fenced is ours no more
 
 
 class Member:
@@ -44,6 +48,7 @@ class Member:
         self.lanes: dict[str, Lane] = {}
         self._tunable: dict[str, Any] = {}
         self._given = 0
+        self._fenced: dict[str, float] = {}  # partitions, and when to begin them anew
 
     def join(self, shared: Shared, archive: Archive, tunable: Mapping[str, Any], moved: str) -> None:
         """Take what lanes need; before ``run``.
@@ -96,10 +101,11 @@ class Member:
         source = self._shared.source
         while not stopped():
             if not any(lane.source.waits for lane in self.lanes.values()):  # else outputs refuse more
+                self._take_over(source.restart(self._take_fenced()), stopped)
                 messages = source.poll_messages(_POLL_S)
                 self._follow(source.assignment_changes(), stopped)
                 self._feed(messages)
-            turned = [lane.pipeline.turn() for lane in self.lanes.values()]
+            turned = [self._turn(lane) for lane in list(self.lanes.values())]
             if not all(turned):
                 time.sleep(_POLL_S)
             self._look_around()
@@ -158,27 +164,67 @@ class Member:
             elif change.kind in ("revoked", "lost"):
                 self._shared.source.forget(names)
                 new = {name: None for name in new if name not in names}
+            self._fenced = {name: at for name, at in self._fenced.items() if name not in names}
+        self._take_over(list(new), stopped)
+
+    def _take_over(self, names: list[str], stopped: Callable[[], bool]) -> None:
+        """Open lanes, as soon as that can be done."""
         end = time.monotonic() + _RESTORE_S
-        while new and not stopped():
+        while names and not stopped():
             try:
-                self._open(list(new))
+                self._open(names)
+                return
+            except FencedError as error:
+                self._begin_anew(names, error)
                 return
             except RetriableError as error:
                 if time.monotonic() >= end:
                     raise StateError(
-                        f"what is known of {', '.join(new)} cannot be read for {_RESTORE_S:.0f} s: {error}"
+                        f"what is known of {', '.join(names)} cannot be read for {_RESTORE_S:.0f} s: {error}"
                     ) from error
                 self._shared.metrics.beat()
                 time.sleep(_AGAIN_S)
+
+    def _turn(self, lane: Lane) -> bool:
+        """Have a lane go round once, as ``Pipeline.turn``; one that is fenced is dropped."""
+        try:
+            return lane.pipeline.turn()
+        except FencedError as error:
+            with self._shared.service.held():
+                self._drop([lane.home])
+            self._begin_anew([lane.home], error)
+            return True
+
+    def _begin_anew(self, names: list[str], why: FencedError) -> None:
+        """Partitions that somebody else has begun, or a transaction of which was given up."""
+        _LOG.warning("fenced and dropped, begun anew should it stay ours: %s: %s", ", ".join(names), why)
+        self._fenced |= dict.fromkeys(names, time.monotonic() + _SETTLE_S)
+
+    def _take_fenced(self) -> list[str]:
+        """Those that are to be begun anew now."""
+        now = time.monotonic()
+        due = [name for name, at in self._fenced.items() if now >= at]
+        for name in due:
+            del self._fenced[name]
+        return due
 
     def _open(self, names: list[str]) -> None:
         began, shared, archive = time.monotonic(), self._shared, self._archive
         topics = {name: topic_and_partition(name)[0] for name in names}
         counts = {topic: archive.partitions_of(topic) for topic in set(topics.values())}
-        offsets = shared.source.committed(names, _ANSWER_S)
-        for name, shelf in archive.shelves(names).items():
+        # First of all: what an owner before may still do until then is not to be missed.
+        transactions = open_transactions(shared.settings, shared.source, names)
+        try:
+            offsets = shared.source.committed(names, _ANSWER_S)
+            shelves = archive.shelves(names)
+        except RetriableError:
+            for opened in transactions.values():
+                leave(opened)
+            raise
+        for name, shelf in shelves.items():
             topic = topics[name]
-            lane = open_lane(shared, name, shelf, offsets.get(name), counts[topic])
+            transaction = transactions.get(name)
+            lane = open_lane(shared, name, shelf, offsets.get(name), counts[topic], transaction=transaction)
             self.lanes[name] = lane
             self._homes.count(topic, lane.partitions, counts[topic])
             self._homes.meet(name, lane.pipeline.fleet.keys)
