@@ -12,7 +12,7 @@ from streamrnn.connectors.base import Positions
 from streamrnn.connectors.kafka import KafkaSource
 from streamrnn.connectors.kafka_clients.background import Background
 from streamrnn.connectors.kafka_transaction import KafkaTransaction
-from streamrnn.errors import SettingsError
+from streamrnn.errors import SettingsError, StreamrnnError
 from streamrnn.pipelines.endpoints import LiveSource, kafka_options
 from streamrnn.pipelines.settings import FileSinkTable, KafkaSourceTable, PipelineSettings
 
@@ -103,16 +103,20 @@ def open_transactions(
         return {}
     options = replace(kafka_options(table), buffer_bytes=_LANE_BYTES)
     open_one = partial(KafkaTransaction, options, topics=topics_of(settings), membership=source.membership)
-    opening = {
-        home: Background(partial(open_one, f"streamrnn-{table.group}/{home}"), discard=leave)
-        for home in homes
-    }
-    try:
-        return {home: one.result() for home, one in opening.items()}
-    except BaseException:
-        for one in opening.values():
-            one.abandon()
-        raise
+    names = {home: f"streamrnn-{table.group}/{home}" for home in homes}
+    opening = {home: Background(partial(open_one, name)) for home, name in names.items()}
+    found, failed = dict[str, KafkaTransaction](), list[StreamrnnError]()
+    for home, one in opening.items():  # all of them: one that opened late would fence a next try
+        try:
+            found[home] = one.result()
+        except StreamrnnError as error:
+            failed.append(error)
+    if failed:
+        for transaction in found.values():
+            leave(transaction)
+        raise failed[0]
+    _LOG.info("exactly once: transactions of %s", ", ".join(map(repr, names.values())))
+    return found
 
 
 def leave(transaction: KafkaTransaction) -> None:

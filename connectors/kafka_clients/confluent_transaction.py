@@ -49,8 +49,12 @@ def initialise(producer: Any, name: str, state: State) -> None:
             if error.code() in _FENCED:
                 raise words.writer_fenced(options, name, OPEN_S) from None
             state.check()
-            with suppress(*([] if error.fatal() or time.monotonic() >= deadline else [RetriableError])):
+            late = error.fatal() or time.monotonic() >= deadline
+            try:
                 raise_ours(error, options)
+            except RetriableError:
+                if late:
+                    raise
         else:
             return
 

@@ -164,7 +164,7 @@ class Member:
             elif change.kind in ("revoked", "lost"):
                 self._shared.source.forget(names)
                 new = {name: None for name in new if name not in names}
-            self._fenced = {name: at for name, at in self._fenced.items() if name not in names}
+                self._fenced = {name: at for name, at in self._fenced.items() if name not in names}
         self._take_over(list(new), stopped)
 
     def _take_over(self, names: list[str], stopped: Callable[[], bool]) -> None:
@@ -174,8 +174,8 @@ class Member:
             try:
                 self._open(names)
                 return
-            except FencedError as error:
-                self._begin_anew(names, error)
+            except FencedError:
+                self._begin_anew(names)
                 return
             except RetriableError as error:
                 if time.monotonic() >= end:
@@ -189,15 +189,19 @@ class Member:
         """Have a lane go round once, as ``Pipeline.turn``; one that is fenced is dropped."""
         try:
             return lane.pipeline.turn()
-        except FencedError as error:
+        except FencedError:
             with self._shared.service.held():
                 self._drop([lane.home])
-            self._begin_anew([lane.home], error)
+            self._begin_anew([lane.home])
             return True
 
-    def _begin_anew(self, names: list[str], why: FencedError) -> None:
-        """Partitions that somebody else has begun, or a transaction of which was given up."""
-        _LOG.warning("fenced and dropped, begun anew should it stay ours: %s: %s", ", ".join(names), why)
+    def _begin_anew(self, names: list[str]) -> None:
+        """Partitions that somebody else has begun, or whose transaction was given up."""
+        _LOG.warning(
+            "fenced and dropped, another daemon writes them or this one stood still with a transaction open; "
+            "begun anew should the group leave them to us: %s",
+            ", ".join(names),
+        )
         self._fenced |= dict.fromkeys(names, time.monotonic() + _SETTLE_S)
 
     def _take_fenced(self) -> list[str]:
