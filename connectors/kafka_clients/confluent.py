@@ -114,13 +114,15 @@ def open_log(options: KafkaOptions, topic: str) -> ConfluentLog:
 def open_transaction(options: KafkaOptions, name: str, topics: Sequence[str]) -> ConfluentTransaction:
     """Connect, and wait until what was open under that name is ended."""
     probe.check_certificates(options)
-    state = State(options)
+    state, open_ms = State(options), round(1000 * OPEN_S)
+    settings = common(options, state)
     with translated(options):
         producer = confluent_kafka.Producer(
             {
-                **common(options, state),
+                **settings,
+                "socket.timeout.ms": min(settings["socket.timeout.ms"], open_ms),  # the client asks for that
                 "transactional.id": name,
-                "transaction.timeout.ms": round(1000 * OPEN_S),
+                "transaction.timeout.ms": open_ms,
                 "message.max.bytes": options.max_message_bytes,
                 "queue.buffering.max.messages": 10_000_000,  # bytes are the bound
                 "queue.buffering.max.kbytes": max(1, 2 * options.buffer_bytes // 1024),
