@@ -216,6 +216,17 @@ class KafkaSource:
             self._next.pop(name, None)
             self._uncommitted.pop(name, None)
 
+    def restart(self, names: Collection[str]) -> list[str]:
+        """Have those of these partitions that are ours be as if they had just come; which they are."""
+        ours = {partition for partition in self._owned if _name(partition) in names}
+        found = sorted(map(_name, ours))
+        self.forget(found)
+        self._waiting |= ours
+        if self._leaving is not None and self._client is not None:
+            self._held |= ours
+            self._client.halt(ours)
+        return found
+
     def close(self) -> None:
         """Leave the group; what is not committed by now stays so."""
         if self._opening is not None:

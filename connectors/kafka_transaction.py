@@ -37,6 +37,8 @@ class KafkaTransaction:
     ------
     RetriableError
         Where no broker answers.
+    FencedError
+        Where another one of our name begins at the same moment.
     FatalConnectorError
         Where they refuse us, or don't know a topic.
     """
@@ -69,8 +71,10 @@ class KafkaTransaction:
         ------
         RetriableError
             Where the transaction before is not ended yet: none was taken.
+        FencedError
+            Where another one of our name has begun.
         FatalConnectorError
-            Where trying again does not help: another one of our name has begun.
+            Where trying again does not help.
         """
         messages = list(zip(values, keys, headers or [()] * len(values), strict=True))
         self._opened().write(topic, messages)
@@ -83,7 +87,7 @@ class KafkaTransaction:
         RetriableError
             Where it is not done in some seconds. What was written is kept, and committed by a
             next call; an aborted transaction is sent again.
-        FatalConnectorError
+        FencedError, FatalConnectorError
             As ``write``.
         """
         offsets = {_place(name): offset for name, offset in positions.items()}

@@ -8,6 +8,7 @@
     ├── StateError               (ValueError)    saved state is damaged, foreign or mismatched
     ├── RetriableError           (OSError)       a connector failed for now; try again
     ├── FatalConnectorError      (RuntimeError)  a connector failed; trying again does not help
+    │   └── FencedError                          another one writes under our name now
     ├── DeliveryError            (OSError)       a notification did not arrive; says whether to try again
     ├── StoreError               (OSError)       what a run keeps cannot be written, or is in use
     └── UnsupportedMachineError  (RuntimeError)  the processor lacks what the kernels need
@@ -19,6 +20,7 @@ __all__ = [
     "DataError",
     "DeliveryError",
     "FatalConnectorError",
+    "FencedError",
     "RetriableError",
     "SettingsError",
     "StateError",
@@ -105,6 +107,20 @@ class FatalConnectorError(StreamrnnError, RuntimeError):
     Traceback (most recent call last):
     ...
     streamrnn.errors.FatalConnectorError: topic 'flow' is unknown; create it
+    """
+
+
+class FencedError(FatalConnectorError):
+    """Another one has begun to write under our name, and what we had not committed is undone.
+
+    Examples
+    --------
+    >>> from streamrnn.errors import FatalConnectorError, FencedError
+    >>> try:
+    ...     raise FencedError("localhost:9092 takes no more from 'streamrnn-flow'")
+    ... except FatalConnectorError as error:
+    ...     print(error)
+    localhost:9092 takes no more from 'streamrnn-flow'
     """
 
 

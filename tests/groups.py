@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import random
 import re
 import signal
 import time
@@ -12,11 +13,12 @@ import time
 import numpy as np
 import pandas as pd
 from daemons import HEAD, Runner, write_table
-from topics import read_all, write_all
+from topics import read_all, read_committed, write_all
 
 from streamrnn import Batch, Fleet, Settings
 from streamrnn.connectors.kafka import KafkaOptions
 from streamrnn.connectors.kafka_clients.base import open_log
+from streamrnn.connectors.kafka_transaction import KafkaTransaction
 from streamrnn.pipelines.cli import main
 from streamrnn.pipelines.group.lane_store import LEDGER
 from streamrnn.pipelines.group.parcels import Ledger
@@ -205,6 +207,47 @@ class Group:
         table.write_text("\n".join([HEAD, *self.rows[: self.given]]) + "\n")
         assert main(["replay", str(table), "-o", str(out), "--json"]) == 0
         return pd.read_csv(out)
+
+
+class Once(Group):
+    """Daemons that write exactly once, and what readers see who pass by what is not committed."""
+
+    pipeline = PIPELINE.replace("{checkpoint}", '{checkpoint}\nmode = "exactly-once"')
+
+    def scored(self):
+        """What stands in the topic of scores for them."""
+        return [json.loads(value) for value in read_committed(self.broker, self.scores)]
+
+    def fence(self, number):
+        """Begin to write one of the partitions, as a daemon would that believes it to be its own."""
+        options = KafkaOptions(brokers=(self.broker.address,), client="confluent")
+        name = f"streamrnn-{self.topic}-group/{self.topic}-{number}"
+        KafkaTransaction(options, name, [self.scores], membership=object).close()
+
+
+def check_kills(group, seed, kills):
+    """Members come and go by signals of every kind; what is written is that of one alone.
+
+    How many rows came twice, the same.
+    """
+    rng, living, killed = random.Random(seed), [], 0
+    for turn in range(kills):
+        while len(living) < 2:
+            living.append(group.start())
+        before = [taken_over(process) for process in living]
+        group.feed((turn + 1) / (kills + 1))
+        time.sleep(rng.uniform(0.0, 4.0) if any(before) else 4.0)
+        process = living.pop(rng.randrange(len(living)))
+        how = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM])
+        process.send_signal(how)
+        assert process.wait(60) in (0, -how), process.log.read_text()
+        killed += how == signal.SIGKILL
+    group.feed(1.0)
+    last = group.start()
+    group.wait_until_scored(*living, last, timeout_s=120)
+    twice = group.check()
+    print(f"{killed} of {kills} by SIGKILL; {twice:,} rows came twice, the same")  # noqa: T201
+    return twice
 
 
 def _in_order(frame):

@@ -23,6 +23,11 @@ def a_seed(fixed=None):
     return seed
 
 
+def soak_kills(otherwise=200):
+    """How often a soak run kills: STREAMRNN_SOAK_KILLS sets it."""
+    return int(os.environ.get("STREAMRNN_SOAK_KILLS") or otherwise)
+
+
 class FileFeed:
     """A file that grows by pieces that may end anywhere; its path may be given to a new one now and then.
 

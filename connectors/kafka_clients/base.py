@@ -119,6 +119,9 @@ class Consumer(Protocol):
     def start(self, offsets: Mapping[Partition, int]) -> None:
         """Read from these offsets on; names every partition that is ours."""
 
+    def halt(self, partitions: Collection[Partition]) -> None:
+        """Read no more of these until ``start``; of a client that moves single partitions."""
+
     def committed(self, partitions: Sequence[Partition], timeout_s: float) -> dict[Partition, int]:
         """The group's offsets of those partitions that have one."""
 
@@ -196,7 +199,7 @@ class Log(Protocol):
 class Transaction(Protocol):
     """Messages and a group's offsets, committed together; one transaction after the other, in one thread.
 
-    Once another of its name is open, all raise FatalConnectorError.
+    Once another of its name is open, all raise FencedError.
     """
 
     @property

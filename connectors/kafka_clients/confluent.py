@@ -9,7 +9,6 @@ callback only.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,14 +21,13 @@ from streamrnn.connectors.kafka_clients.confluent_consumer import ConfluentConsu
 from streamrnn.connectors.kafka_clients.confluent_cooperative import CooperativeConsumer
 from streamrnn.connectors.kafka_clients.confluent_link import State, common, translated, wait_for
 from streamrnn.connectors.kafka_clients.confluent_log import ConfluentLog
-from streamrnn.connectors.kafka_clients.confluent_transaction import OPEN_S, ConfluentTransaction
+from streamrnn.connectors.kafka_clients.confluent_transaction import OPEN_S, ConfluentTransaction, initialise
 from streamrnn.connectors.kafka_clients.options import KafkaOptions
 from streamrnn.errors import RetriableError
 
 __all__ = ["open_consumer", "open_log", "open_producer", "open_transaction"]
 
 _HEARTBEAT_S = 0.3
-_INIT_S = 5.0
 _LOG_ROOM_KB = 64 * 1024  # on the way to and from a log: states are larger, and need not lie in memory twice
 _LOG_FETCH_BYTES = 8 << 20  # of a partition at once; some chunks
 
@@ -123,13 +121,15 @@ def open_log(options: KafkaOptions, topic: str) -> ConfluentLog:
 def open_transaction(options: KafkaOptions, name: str, topics: Sequence[str]) -> ConfluentTransaction:
     """Connect, and wait until what was open under that name is ended."""
     probe.check_certificates(options)
-    state = State(options)
+    state, open_ms = State(options), round(1000 * OPEN_S)
+    settings = common(options, state)
     with translated(options):
         producer = confluent_kafka.Producer(
             {
-                **common(options, state),
+                **settings,
+                "socket.timeout.ms": min(settings["socket.timeout.ms"], open_ms),  # the client asks for that
                 "transactional.id": name,
-                "transaction.timeout.ms": round(1000 * OPEN_S),
+                "transaction.timeout.ms": open_ms,
                 "message.max.bytes": options.max_message_bytes,
                 "queue.buffering.max.messages": 10_000_000,  # bytes are the bound
                 "queue.buffering.max.kbytes": max(1, 2 * options.buffer_bytes // 1024),
@@ -138,17 +138,8 @@ def open_transaction(options: KafkaOptions, name: str, topics: Sequence[str]) ->
         )
     for topic in topics:
         wait_for(topic, producer, lambda: producer.poll(0), state)
-    deadline = time.monotonic() + options.patience_s
-    while True:
-        try:
-            with translated(options):
-                producer.init_transactions(_INIT_S)
-        except RetriableError:  # what timed out goes on with a next call
-            state.check()
-            if time.monotonic() >= deadline:
-                raise
-        else:
-            return ConfluentTransaction(producer, name, state)
+    initialise(producer, name, state)
+    return ConfluentTransaction(producer, name, state)
 
 
 def _membership(options: KafkaOptions, *, cooperative: bool) -> dict[str, Any]:

@@ -6,8 +6,10 @@ revoked may be saved and committed there before another member gets it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+
+from confluent_kafka import TopicPartition
 
 from streamrnn.connectors.kafka_clients.base import AssignmentChange, Leaving, Partition
 from streamrnn.connectors.kafka_clients.confluent_consumer import ConfluentConsumer, listed, plain
@@ -47,6 +49,13 @@ class CooperativeConsumer(ConfluentConsumer):
                     self._consumer.seek(at)
             self._consumer.incremental_assign(listed(new))
         self._started |= new.keys()
+
+    def halt(self, partitions: Collection[Partition]) -> None:
+        """Read no more of these until ``start``."""
+        halted = self._started & set(partitions)
+        with translated(self._options):
+            self._consumer.incremental_unassign([TopicPartition(*partition) for partition in sorted(halted)])
+        self._started -= halted
 
     def commit_now(self, offsets: Mapping[Partition, int], timeout_s: float) -> None:
         """Commit and wait; while it calls us back the client answers in our own thread only."""

@@ -46,6 +46,7 @@ _WRONG = {
 }
 _UNKNOWN_TOPIC = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}
 _TOPIC_CHECK_S = 0.5
+_LONGEST_S = 300.0  # that the client waits for an answer
 
 
 class State:
@@ -91,7 +92,7 @@ def common(options: KafkaOptions, state: State) -> dict[str, Any]:
     security = options.security
     settings = {
         "bootstrap.servers": ",".join(options.brokers),
-        "socket.timeout.ms": round(max(options.session_timeout_s, 1.0) * 1000),
+        "socket.timeout.ms": round(min(max(options.session_timeout_s, 1.0), _LONGEST_S) * 1000),
         "socket.connection.setup.timeout.ms": round(max(options.connect_timeout_s, 1.0) * 1000),
         "retry.backoff.ms": max(1, round(options.backoff_s * 1000)),
         "reconnect.backoff.ms": round(options.backoff_s * 1000),

@@ -26,14 +26,37 @@ from streamrnn.connectors.kafka_clients.confluent_link import (
 )
 from streamrnn.errors import FatalConnectorError, RetriableError
 
-__all__ = ["OPEN_S", "ConfluentTransaction"]
+__all__ = ["OPEN_S", "ConfluentTransaction", "initialise"]
 
 OPEN_S = 60.0
 """After so long the brokers give an open transaction up: readers need not wait longer for the dead."""
 
+_INIT_S = 5.0
 _ROOM_S = 0.05
 _SETTLE_S = 1.0
 _FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
+
+
+def initialise(producer: Any, name: str, state: State) -> None:
+    """Have the brokers end what was open under a name, and wait until they have."""
+    options = state.options
+    deadline = time.monotonic() + options.patience_s
+    while True:
+        try:
+            producer.init_transactions(_INIT_S)
+        except KafkaException as raised:  # what timed out goes on with a next call
+            error = raised.args[0]
+            if error.code() in _FENCED:
+                raise words.writer_fenced(options, name, OPEN_S) from None
+            state.check()
+            late = error.fatal() or time.monotonic() >= deadline
+            try:
+                raise_ours(error, options)
+            except RetriableError:
+                if late:
+                    raise
+        else:
+            return
 
 
 class ConfluentTransaction:
@@ -77,7 +100,7 @@ class ConfluentTransaction:
             return
         self._hand_on()
         while self._sent < len(self._kept):
-            self._producer.poll(_ROOM_S)
+            self._serve(_ROOM_S)
             if time.monotonic() >= deadline:
                 raise RetriableError(f"{self._state.options.title} takes no messages")
             self._hand_on()
@@ -129,8 +152,13 @@ class ConfluentTransaction:
             self._begin()
         while self._sent < len(self._kept) and self._taken(*self._kept[self._sent]):
             self._sent += 1
-        self._producer.poll(0)
+        self._serve(0.0)
         self._state.check()
+
+    def _serve(self, timeout_s: float) -> None:
+        """Let the client report, which may be that we are fenced."""
+        with self._judged():
+            self._producer.poll(timeout_s)
 
     def _taken(self, topic: str, message: Outgoing) -> bool:
         value, key, headers = message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streamrnn.connectors.kafka_clients.options import KafkaOptions
-from streamrnn.errors import FatalConnectorError, SettingsError
+from streamrnn.errors import FatalConnectorError, FencedError, SettingsError
 
 __all__ = [
     "fenced",
@@ -65,12 +65,13 @@ def fenced(options: KafkaOptions) -> FatalConnectorError:
     )
 
 
-def writer_fenced(options: KafkaOptions, name: str, open_s: float) -> FatalConnectorError:
+def writer_fenced(options: KafkaOptions, name: str, open_s: float) -> FencedError:
     """Another writes under our name, or we stood still for too long."""
-    return FatalConnectorError(
+    return FencedError(
         f"{options.title} takes no more from {name!r}: another daemon of group {options.group!r} has begun, "
         f"or this one stood still for longer than {open_s:.0f} s with a transaction open. What it had not "
-        "committed is undone, and scored again by whoever goes on; run one daemon for each group"
+        "committed is undone, and scored again by whoever goes on; run one daemon for each group, or several "
+        "with checkpoint.topic"
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from streamrnn.errors import RetriableError, StateError
+from streamrnn.errors import FencedError, RetriableError, StateError
 from streamrnn.pipelines.group.archive import Archive
 from streamrnn.pipelines.group.shelf import Shelf
 
@@ -27,6 +27,9 @@ class Arrivals:
     ----------
     archive : Archive
         Read by that thread alone from here on.
+    begin : callable
+        Called by that thread of partitions before it reads of them; may raise as ``Archive.shelves``,
+        and FencedError, which is tried again: the group has yet to tell one of two owners.
 
     Attributes
     ----------
@@ -36,8 +39,8 @@ class Arrivals:
         Set once a standby has read what others wrote before.
     """
 
-    def __init__(self, archive: Archive) -> None:
-        self._archive, self.expected = archive, dict[str, float]()
+    def __init__(self, archive: Archive, begin: Callable[[Iterable[str]], None] = lambda names: None) -> None:
+        self._archive, self._begin, self.expected = archive, begin, dict[str, float]()
         self._shelves: dict[str, Shelf] = {}
         self._error: Exception | None = None
         self._why, self._ended = "", False
@@ -91,7 +94,7 @@ class Arrivals:
         while not self._ended:
             try:
                 self._step()
-            except RetriableError as error:
+            except (RetriableError, FencedError) as error:
                 if str(error) != self._why:
                     _LOG.info("the snapshot topic is not read now: %s", error)
                 self._why = str(error)
@@ -109,6 +112,7 @@ class Arrivals:
         if not wanted:
             self._follow()
             return
+        self._begin(wanted)
         found = self._archive.shelves(wanted)
         self._why = ""
         with self._news:

@@ -13,11 +13,20 @@ from numpy.typing import NDArray
 
 from streamrnn.connectors.base import Read
 from streamrnn.connectors.kafka import KafkaSource
+from streamrnn.connectors.kafka_transaction import KafkaTransaction
+from streamrnn.errors import FencedError
 from streamrnn.pipelines.alert_opening import open_intake
 from streamrnn.pipelines.alert_service import AlertService
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.durations import seconds
-from streamrnn.pipelines.endpoints import Live, decoder_of, topic_and_partition
+from streamrnn.pipelines.endpoints import (
+    Live,
+    decoder_of,
+    open_dead_letters,
+    open_outputs,
+    topic_and_partition,
+)
+from streamrnn.pipelines.exactly_once import leave
 from streamrnn.pipelines.group.lane_source import LaneSource
 from streamrnn.pipelines.group.lane_store import LEDGER, STATE, LaneStore
 from streamrnn.pipelines.group.parcels import Ledger, unpack_snapshot
@@ -53,6 +62,7 @@ class Shared:
     source : KafkaSource
     outputs : sequence of Output
     letters : MarkedLetters or None
+        Both where rows come at least once; else each lane has its own.
     metrics : Metrics
     names : list of str
         Of partitions, by the codes that metrics know; grows.
@@ -111,7 +121,10 @@ class Lane:
         if not self.source.snapshot():
             return True  # not even where it begins is known: it is as it was found
         end = time.monotonic() + timeout_s
-        return self.pipeline.finish(lambda: time.monotonic() >= end, save=self.eye.saving_pays)
+        try:
+            return self.pipeline.finish(lambda: time.monotonic() >= end, save=self.eye.saving_pays)
+        except FencedError:  # it has its next owner already
+            return False
 
     def drop(self) -> None:
         """Forget it, with all that is to be said of its incidents: another daemon does, or will."""
@@ -121,7 +134,15 @@ class Lane:
             self.opened.close()
 
 
-def open_lane(shared: Shared, home: str, shelf: Shelf, group_offset: int | None, partitions: int) -> Lane:
+def open_lane(
+    shared: Shared,
+    home: str,
+    shelf: Shelf,
+    group_offset: int | None,
+    partitions: int,
+    *,
+    transaction: KafkaTransaction | None = None,
+) -> Lane:
     """A partition as its last owner left it, or a new one; its source is sought to where it goes on.
 
     Parameters
@@ -133,6 +154,8 @@ def open_lane(shared: Shared, home: str, shelf: Shelf, group_offset: int | None,
         Up to where outputs were written.
     partitions : int
         How many the topic has.
+    transaction : KafkaTransaction or None
+        Commits its outputs together with its offset; left with the lane.
 
     Raises
     ------
@@ -149,11 +172,17 @@ def open_lane(shared: Shared, home: str, shelf: Shelf, group_offset: int | None,
         known = replace(ledger, partitions=partitions)
         store = LaneStore(settings.checkpoint.path, home, shelf, known, saved)
         opened.callback(store.close)
+        if transaction is not None:
+            opened.callback(leave, transaction)
         source = LaneSource(
             home, decoder_of(settings, None if saved is None else saved.extra["source"]), shared.source.commit
         )
         eye = _Eye(shared.metrics, shared.code(home), None if saved is None else 0.0)
         pipeline = _pipeline(shared, source, store, saved, opened, eye)
+        if transaction is not None:
+            pipeline.transaction, pipeline.commits = transaction, False
+            pipeline.outputs = open_outputs(settings, {}, transaction)
+            pipeline.dead_letters = open_dead_letters(settings, {}, transaction)
         if saved is not None:
             shared.source.seek(saved.positions)
             pipeline.committed = {} if group_offset is None else {home: group_offset}

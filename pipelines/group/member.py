@@ -2,6 +2,8 @@
 
 Revoked: the lane stops, saves, commits and is handed over, before the group gives the
 partition to another. Lost: another may have it already, so what it holds is dropped.
+Fenced: another has begun to write it, which we hear from its transaction before the group
+says so, or brokers gave a transaction up that stood still; dropped, and begun anew where it stays ours.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from streamrnn.connectors.kafka_clients.base import AssignmentChange
+from streamrnn.connectors.kafka_transaction import KafkaTransaction
 from streamrnn.connectors.messages import Messages, of_partitions
-from streamrnn.errors import RetriableError
+from streamrnn.errors import FencedError, RetriableError
 from streamrnn.fleet import Fleet
 from streamrnn.pipelines.endpoints import topic_and_partition
+from streamrnn.pipelines.exactly_once import leave, open_transactions
 from streamrnn.pipelines.group.archive import Archive
 from streamrnn.pipelines.group.arrivals import Arrivals
 from streamrnn.pipelines.group.homes import Homes
@@ -31,6 +35,7 @@ _POLL_S, _SOON_S = 0.2, 0.02
 _SAVE_S = 10.0  # for what is handed over; what takes longer is read again by the next owner
 _PREPARE_S = 60.0
 _ANSWER_S = 5.0
+_SETTLE_S = 2.0  # some heartbeats: by then the group has told us whether what was fenced is ours no more
 
 
 class Member:
@@ -46,6 +51,8 @@ class Member:
         self.lanes: dict[str, Lane] = {}
         self._tunable: dict[str, Any] = {}
         self._given = 0
+        self._fenced: dict[str, float] = {}  # partitions, and when to begin them anew
+        self._transactions: dict[str, KafkaTransaction] = {}  # of partitions that are to be opened
 
     def join(self, shared: Shared, archive: Archive, tunable: Mapping[str, Any], moved: str) -> None:
         """Take what lanes need; before ``run``.
@@ -61,7 +68,7 @@ class Member:
             Policy for keys that move, as ``Homes`` has it.
         """
         self._shared, self._archive, self._tunable = shared, archive, dict(tunable)
-        self._arrivals = Arrivals(archive)
+        self._arrivals = Arrivals(archive, self._begin)
         self._opened: dict[str, float] = {}  # lanes whose records do not come yet, and since when we wait
         self._homes = Homes(moved)
 
@@ -105,7 +112,7 @@ class Member:
                 self._follow(source.assignment_changes())
                 self._feed(messages)
             self._open_next()
-            turned = [lane.pipeline.turn() for lane in self.lanes.values()]
+            turned = [self._turn(lane) for lane in list(self.lanes.values())]
             if not all(turned):
                 time.sleep(_POLL_S)
             self._look_around()
@@ -169,6 +176,48 @@ class Member:
             elif change.kind in ("revoked", "lost"):
                 self._shared.source.forget(names)
                 self._arrivals.leave(names)
+                for name in names:
+                    self._fenced.pop(name, None)
+                    self._leave_transaction(name)
+
+    def _turn(self, lane: Lane) -> bool:
+        """Have a lane go round once, as ``Pipeline.turn``; one that is fenced is dropped and stands still."""
+        try:
+            return lane.pipeline.turn()
+        except FencedError:
+            _LOG.warning(
+                "fenced and dropped, another daemon writes it or this one stood still with a transaction "
+                "open; begun anew should the group leave it to us: %s",
+                lane.home,
+            )
+            with self._shared.service.held():
+                self._drop([lane.home])
+            self._shared.source.restart([lane.home])
+            self._fenced[lane.home] = time.monotonic() + _SETTLE_S
+            return True
+
+    def _expect_fenced(self) -> None:
+        """Begin anew what was fenced and is still ours."""
+        now = time.monotonic()
+        due = [name for name, at in self._fenced.items() if now >= at]
+        for name in due:
+            del self._fenced[name]
+        if due:
+            self._arrivals.expect(due)
+
+    def _begin(self, names: Iterable[str]) -> None:
+        """First of all: what an owner before may still do until then is not to be missed.
+
+        Called beside the loop, before what is known of these partitions is read.
+        """
+        for name, transaction in open_transactions(self._shared.settings, self._shared.source, names).items():
+            self._leave_transaction(name)
+            self._transactions[name] = transaction
+
+    def _leave_transaction(self, name: str) -> None:
+        """Close one that no lane has taken."""
+        if (transaction := self._transactions.pop(name, None)) is not None:
+            leave(transaction)
 
     def _prepare(self, stopped: Callable[[], bool]) -> None:
         """As a standby, read before the first poll joins the group: partitions would wait for it."""
@@ -187,6 +236,7 @@ class Member:
 
         Records come when all that can be are open: to begin halts the reading of others.
         """
+        self._expect_fenced()
         shelves = self._arrivals.shelves()
         if shelves:
             name = next(iter(shelves))
@@ -209,7 +259,9 @@ class Member:
         topic = topic_and_partition(name)[0]
         count = self._archive.partitions_of(topic)
         offset = self._shared.source.committed([name], _ANSWER_S).get(name)
-        self.lanes[name] = lane = open_lane(self._shared, name, shelf, offset, count)
+        transaction = self._transactions.pop(name, None)
+        lane = open_lane(self._shared, name, shelf, offset, count, transaction=transaction)
+        self.lanes[name] = lane
         self._homes.count(topic, lane.partitions, count)
         self._homes.meet(name, lane.pipeline.fleet.keys)
         lane.pipeline.retune(self._tunable)

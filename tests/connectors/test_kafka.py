@@ -41,6 +41,19 @@ def test_a_poll_keeps_to_its_time_and_returns_nothing_where_nothing_comes(broker
     source.close()
 
 
+def test_partitions_that_begin_once_more_come_again_though_nothing_else_does(broker, client):
+    topic, names = (made := broker.new_topic(12)), {f"{made}-{i}" for i in range(12)}
+    produce(broker, topic, range(100))
+    source = source_of(broker, topic, client=client)
+    polled = Polled(source).until(100)
+    polled.poll(0.5)  # from here on each fetch waits for records
+    assert source.restart([*names, "of-others-1"]) == sorted(names)
+    assert not source.snapshot()
+    assert sorted(polled.until(200).values) == sorted([*range(100), *range(100)])
+    assert source.snapshot().keys() == names
+    source.close()
+
+
 def test_positions_and_commits_decide_where_the_next_source_goes_on(broker, client):
     topic = broker.new_topic()
     produce(broker, topic, range(100))

@@ -29,7 +29,8 @@ class Copy:
         return self.former or self.source.membership()
 
     def transaction(self, name):
-        chosen = options(self.broker, group=f"group-{self.topic}", client="confluent")
+        patient = {"session_timeout_s": 400.0}  # longer than a transaction may be open
+        chosen = options(self.broker, group=f"group-{self.topic}", client="confluent", **patient)
         return KafkaTransaction(chosen, name, [self.to], self.membership)
 
     def seen(self):

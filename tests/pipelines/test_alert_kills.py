@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from kills import a_seed, soak_kills
 
 from streamrnn.pipelines.store import IncidentRow, Store
 
@@ -117,5 +118,5 @@ def test_ten_kills_of_the_sender_lose_no_alert_and_give_none_a_second_id(tmp_pat
 
 
 @pytest.mark.soak
-def test_200_kills_of_the_sender_lose_no_alert_and_give_none_a_second_id(tmp_path):
-    check_kills(tmp_path / "state.db", kills=200, seed=random.SystemRandom().randrange(2**32))
+def test_hundreds_of_kills_of_the_sender_lose_no_alert_and_give_none_a_second_id(tmp_path):
+    check_kills(tmp_path / "state.db", kills=soak_kills(), seed=a_seed())

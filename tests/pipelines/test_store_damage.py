@@ -14,6 +14,7 @@ from pathlib import Path
 import damaged_store
 import pytest
 import store_writer
+from kills import soak_kills
 
 from streamrnn import StateError
 from streamrnn.pipelines.store import EventRow, Snapshot, Store
@@ -291,4 +292,4 @@ def test_a_kill_costs_nothing_that_was_told_to_be_stored(path):
 
 @pytest.mark.soak
 def test_many_kills_cost_nothing_that_was_told_to_be_stored(path):
-    assert_kills_cost_nothing(path, 200)
+    assert_kills_cost_nothing(path, soak_kills())

@@ -9,8 +9,8 @@ import time
 
 import pytest
 from daemons import write_faults
-from groups import Group, leave, table, taken_over
-from kills import a_seed
+from groups import Group, Once, check_kills, leave, table, taken_over
+from kills import a_seed, soak_kills
 
 from streamrnn.pipelines.cli import main
 
@@ -29,20 +29,6 @@ command = ["sh", "hear.sh"]
 """
 # Takes what it is given on one line, and says that it did not while there is a file of that name.
 HEAR = "(tr '\\n' ' '; echo) >> heard.jsonl; [ ! -e deaf ]\n"
-
-
-@pytest.fixture
-def grouped(broker, tmp_path):
-    """Makes groups whose daemons end with the test."""
-    groups = []
-
-    def make(write, **settings):
-        groups.append(Group(broker, tmp_path, write, **settings))
-        return groups[-1]
-
-    yield make
-    for group in groups:
-        group.end()
 
 
 def test_members_that_join_leave_and_are_killed_write_what_one_alone_would(grouped):
@@ -161,31 +147,19 @@ def heard(process):
     ]
 
 
-def check_kills(group, seed, kills):
-    """Members come and go by signals of every kind; what is written is that of one alone."""
-    rng, living = random.Random(seed), []
-    for turn in range(kills):
-        while len(living) < 2:
-            living.append(group.start())
-        before = [taken_over(process) for process in living]
-        group.feed((turn + 1) / (kills + 1))
-        time.sleep(rng.uniform(0.0, 4.0) if any(before) else 4.0)
-        process = living.pop(rng.randrange(len(living)))
-        process.send_signal(rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
-        process.wait(60)
-    group.feed(1.0)
-    last = group.start()
-    group.wait_until_scored(*living, last, timeout_s=120)
-    return group.check()
-
-
 def test_kills_of_members_lose_nothing_and_change_no_bit(grouped):
     check_kills(grouped(table(800), every="300ms", checkpoint="standby = true"), a_seed(20261122), kills=4)
 
 
 @pytest.mark.soak
-def test_ten_minutes_of_three_members_that_come_freeze_and_go(grouped):
-    group, rng = grouped(table(6000), every="2s"), random.Random(a_seed())
+def test_hundreds_of_kills_of_members_lose_nothing_and_change_no_bit(grouped):
+    check_kills(grouped(table(6000), every="2s"), a_seed(), soak_kills())
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", [Group, Once])
+def test_ten_minutes_of_three_members_that_come_freeze_and_go(grouped, kind):
+    group, rng = grouped(table(6000), kind, every="2s"), random.Random(a_seed())
     living, done = [group.start()], dict.fromkeys(("SIGKILL", "SIGTERM", "SIGSTOP"), 0)
     group.wait_for(lambda: taken_over(living[0]) == 4, living[0], timeout_s=600)  # kernels may be compiled
     began = time.monotonic()
@@ -210,4 +184,5 @@ def test_ten_minutes_of_three_members_that_come_freeze_and_go(grouped):
     group.feed(1.0)
     group.wait_until_scored(group.start(), timeout_s=300)
     twice = group.check()
+    assert kind is Group or twice == 0
     print(f"{len(group.rows):,} records, {done}; {twice:,} came twice, the same")  # noqa: T201

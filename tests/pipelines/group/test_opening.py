@@ -60,6 +60,8 @@ def test_check_looks_beside_the_group_and_at_the_snapshot_topic(broker, tmp_path
     text = FILE.format(client="confluent").replace("127.0.0.1:1", broker.address)
     text = text.replace('"flow"', f'"{broker.new_topic()}"')
     topic = broker.new_topic(3, compacted=True)
-    (tmp_path / "p.toml").write_text(text.replace('"snapshots"', f'"{topic}"'))
+    (tmp_path / "p.toml").write_text(text.replace('"snapshots"', f'"{topic}"\nmode = "exactly-once"'))
     assert main(["check", "p.toml"]) == 0
-    assert f"topic {topic}, 3 partitions" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"topic {topic}, 3 partitions" in said
+    assert "exactly once: in one transaction with the offsets" in said
