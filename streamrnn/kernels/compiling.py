@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 import llvmlite.binding as llvm
 import numba
 from numba import config, njit
+from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 
 from streamrnn.errors import UnsupportedMachineError
@@ -34,11 +34,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SOURCES = ("kernels", "scoring")
-_PATIENCE_S = 300.0  # a large kernel takes a minute
+_PRIVATE = "_optimize_final_module"
 
 # No fast-math flag, here or in emitted IR: results must have the same bits on
 # every machine, so the compiler may neither reorder nor contract arithmetic.
-_FLAGS: dict[str, Any] = {"error_model": "numpy", "boundscheck": False, "nogil": True}
+_FLAGS: Any = {"error_model": "numpy", "boundscheck": False, "nogil": True}
+WITHIN: Any = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""How Numba compiles what only other kernels call: without the wrappers by which Python and C could."""
 
 
 def _require_fused_multiply_add() -> None:
@@ -92,80 +94,95 @@ def cache_folder() -> Path | None:
 
 def inlined(function: F) -> F:
     """Compile a small helper that LLVM always inlines into its caller."""
-    return njit(forceinline=True, **_FLAGS)(function)  # type: ignore[no-any-return]
+    return njit(forceinline=True, **WITHIN)(function)  # type: ignore[no-any-return]
 
 
 def woven(function: F) -> F:
     """Paste a function into its caller before compilation.
 
-    LLVM optimises everything below a function once for each level of calls
-    above it, so a thin level that only passes on costs seconds of start-up.
+    Each level is typed, lowered and linked by itself, so a thin one that only passes on
+    costs seconds of start-up.
     """
-    return njit(inline="always", **_FLAGS)(function)  # type: ignore[no-any-return]
+    return njit(inline="always", **WITHIN)(function)  # type: ignore[no-any-return]
 
 
 def kernel(function: F) -> F:
     """Compile a function that other kernels call."""
     # Stated, since a callee inherits what its caller was compiled with.
-    return njit(forceinline=False, **_FLAGS)(function)  # type: ignore[no-any-return]
+    return njit(forceinline=False, **WITHIN)(function)  # type: ignore[no-any-return]
 
 
 def entry_point(function: F) -> F:
-    """Compile a function that Python calls; its machine code is kept on disk."""
+    """Compile a function that Python calls; its machine code is kept on disk.
+
+    Each kernel is compiled by one process, while others that want the same wait for it.
+    """
     _require_fused_multiply_add()
     folder = cache_folder()
-    if folder is None:
-        return njit(**_FLAGS)(function)  # type: ignore[no-any-return]
-    others = config.CACHE_DIR
-    config.CACHE_DIR = str(folder)
-    try:
-        compiled = njit(cache=True, **_FLAGS)(function)
-    finally:
-        config.CACHE_DIR = others
-    _share_work(compiled, folder)
-    return compiled  # type: ignore[no-any-return]
-
-
-def _share_work(dispatcher: Any, folder: Path) -> None:
-    """Have each kernel compiled by one process, while others that want the same wait for it.
-
-    And have one process at a time enter it in the index of a function's files, which Numba reads,
-    changes and writes without a lock: of two at once, one would find the other's kernel under its name.
-    """
-    compile_it, save, name = dispatcher.compile, dispatcher._cache.save_overload, dispatcher.__name__
+    dispatcher: Any = njit(**_FLAGS)(function) if folder is None else _kept(function, folder)
+    compile_it, name = dispatcher.compile, function.__name__
 
     def compile_alone(signature: Any) -> Any:
         if signature in dispatcher.overloads:
             return compile_it(signature)
         digest = hashlib.sha256(repr(signature).encode()).hexdigest()[:16]
-        with global_compiler_lock, _held(folder / f"{name}-{digest}.lock"):
+        with global_compiler_lock, _held(folder, f"{name}-{digest}"), _optimised_once(function.__qualname__):
             return compile_it(signature)
 
+    dispatcher.compile = compile_alone
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def _kept(function: Any, folder: Path) -> Any:
+    """A dispatcher whose machine code is kept in a folder.
+
+    Numba reads, changes and writes the index of a function's files without a lock: of two processes
+    that enter a kernel at once, one would find the other's under its name.
+    """
+    others = config.CACHE_DIR
+    config.CACHE_DIR = str(folder)
+    try:
+        dispatcher = njit(cache=True, **_FLAGS)(function)
+    finally:
+        config.CACHE_DIR = others
+    save = dispatcher._cache.save_overload
+
     def save_alone(signature: Any, data: Any) -> None:
-        with _held(folder / f"{name}.lock"):
+        with _held(folder, function.__name__):
             save(signature, data)
 
-    dispatcher.compile, dispatcher._cache.save_overload = compile_alone, save_alone
+    dispatcher._cache.save_overload = save_alone
+    return dispatcher
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[None]:
+def _optimised_once(name: str) -> Iterator[None]:
+    """Have an entry point's code optimised once, as a whole.
+
+    Numba optimises each function below by itself, too, with all that it calls in turn; the code of
+    an entry point then takes nearly twice as long to make, and runs no faster. What is set aside here is
+    private to Numba; without it, compiling takes longer, that is all.
+    """
+    kind: Any = CPUCodeLibrary
+    every = getattr(kind, _PRIVATE, None)
+    if every is None:
+        yield
+        return
+    setattr(kind, _PRIVATE, lambda library: every(library) if library.name == name else None)
+    try:
+        yield
+    finally:
+        setattr(kind, _PRIVATE, every)
+
+
+@contextmanager
+def _held(folder: Path | None, name: str) -> Iterator[None]:
     """Hold a lock against other processes; without one, where that fails: the worst is double work."""
     with ExitStack() as opened:
-        if fcntl is not None:
+        if folder is not None and fcntl is not None:
             with suppress(OSError):
-                _wait_for(opened.enter_context(path.open("ab")).fileno())
+                fcntl.flock(opened.enter_context((folder / f"{name}.lock").open("ab")), fcntl.LOCK_EX)
         yield
-
-
-def _wait_for(file: int) -> None:
-    """Wait for a file's lock, but not for ever: who has it may be frozen."""
-    end = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < end:
-        with suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        time.sleep(0.05)
 
 
 def bind(dispatcher: Any, *examples: Any) -> Callable[..., Any]:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from numba.extending import overload
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.compiling import inlined, kernel, woven
+from streamrnn.kernels.compiling import WITHIN, inlined, kernel, woven
 from streamrnn.kernels.network import due, go_back, hidden_address, input_address, open_window, step, update
 from streamrnn.kernels.readout import find_errors, predict, update_gains, update_weights
 from streamrnn.kernels.slots import next_slot
@@ -34,7 +34,6 @@ from streamrnn.kernels.vector import (
     store_vector,
 )
 
-_FLAGS: Any = {"error_model": "numpy"}
 _SHARED_SLOT = 1  # of two, in which every step of a shared network is made
 
 
@@ -224,7 +223,7 @@ def _one_by_one(all_of_them: Any, of_own: Any, of_shared: Any) -> None:
     The networks of a model are all shared, or none is.
     """
 
-    @overload(all_of_them, inline="always", jit_options=_FLAGS, strict=False)
+    @overload(all_of_them, inline="always", jit_options=WITHIN, strict=False)
     def choose(cells: Any, i: Any, model: Any, row: Any, scratch: Any, places: Any) -> Any:
         shared = len(cells) > 0 and cells[0].instance_class is Shared
         first = of_shared if shared else of_own

@@ -13,7 +13,7 @@ from typing import Any
 from numba.extending import overload
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.compiling import inlined, kernel
+from streamrnn.kernels.compiling import WITHIN, inlined, kernel
 from streamrnn.kernels.features import PER_CHANNEL
 from streamrnn.kernels.heads import find_all_errors, head_table, update_all_weights
 from streamrnn.kernels.mixture import learn_shares
@@ -28,7 +28,6 @@ from streamrnn.kernels.vector import float64_at, int64_at, load, never_inline, s
 OF_CHANNEL = 5  # inputs of a channel's network: value, difference, deviations from three slow means
 OF_TIME = 2  # sine and cosine of the time of day
 _BEYOND = 0.5  # scaled: what an expert says may leave the range seen so far by this
-_FLAGS: Any = {"error_model": "numpy"}
 
 
 @inlined
@@ -239,7 +238,7 @@ def make_forecasts(groups, model, row, scratch, slot, masked):
 def _one_by_one(all_of_them: Any, first: Any) -> None:
     """Let a function of all groups call ``first`` for each."""
 
-    @overload(all_of_them, jit_options=_FLAGS, strict=False)
+    @overload(all_of_them, jit_options=WITHIN, strict=False)
     def choose(groups: Any, i: Any, model: Any, row: Any, scratch: Any, places: Any) -> Any:
         def none(groups, i, model, row, scratch, places):
             return 0

@@ -24,6 +24,7 @@ from numba.core import types
 from numba.extending import overload
 
 from streamrnn.kernels import plan
+from streamrnn.kernels.compiling import WITHIN
 from streamrnn.kernels.vector import int64_at, load
 
 
@@ -144,7 +145,7 @@ def _choose(stub: Callable[..., Any], function: Callable[..., Any], fits: Callab
         return function if matches else None
 
     choose.__signature__ = signature(stub)
-    overload(stub, jit_options={"forceinline": True, "error_model": "numpy"}, strict=False)(choose)
+    overload(stub, jit_options=WITHIN | {"forceinline": True}, strict=False)(choose)
 
 
 @otherwise(cell_reach)

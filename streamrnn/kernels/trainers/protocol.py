@@ -14,6 +14,8 @@ from typing import Any
 from numba.core import types
 from numba.extending import overload
 
+from streamrnn.kernels.compiling import WITHIN
+
 
 def trainer_learn(trainer: Any, cell: Any, group: int, row: int, scratch: int, places: Any) -> None:
     """Learn from the errors that the heads found, before the heads do.
@@ -36,7 +38,7 @@ def implements(stub: Callable[..., Any], tag: type) -> Callable[[Callable[..., A
             return function if matches else None
 
         choose.__signature__ = signature(stub)
-        overload(stub, jit_options={"error_model": "numpy"}, strict=False)(choose)
+        overload(stub, jit_options=WITHIN, strict=False)(choose)
         return function
 
     return register
