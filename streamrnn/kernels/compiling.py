@@ -20,7 +20,6 @@ from typing import Any, TypeVar
 import llvmlite.binding as llvm
 import numba
 from numba import config, njit
-from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 
 from streamrnn.errors import UnsupportedMachineError
@@ -34,7 +33,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SOURCES = ("kernels", "scoring")
-_PRIVATE = "_optimize_final_module"
 
 # No fast-math flag, here or in emitted IR: results must have the same bits on
 # every machine, so the compiler may neither reorder nor contract arithmetic.
@@ -100,8 +98,8 @@ def inlined(function: F) -> F:
 def woven(function: F) -> F:
     """Paste a function into its caller before compilation.
 
-    Each level is typed, lowered and linked by itself, so a thin one that only passes on
-    costs seconds of start-up.
+    LLVM optimises everything below a function once for each level of calls
+    above it, so a thin level that only passes on costs seconds of start-up.
     """
     return njit(inline="always", **WITHIN)(function)  # type: ignore[no-any-return]
 
@@ -126,7 +124,7 @@ def entry_point(function: F) -> F:
         if signature in dispatcher.overloads:
             return compile_it(signature)
         digest = hashlib.sha256(repr(signature).encode()).hexdigest()[:16]
-        with global_compiler_lock, _held(folder, f"{name}-{digest}"), _optimised_once(function.__qualname__):
+        with global_compiler_lock, _held(folder, f"{name}-{digest}"):
             return compile_it(signature)
 
     dispatcher.compile = compile_alone
@@ -153,26 +151,6 @@ def _kept(function: Any, folder: Path) -> Any:
 
     dispatcher._cache.save_overload = save_alone
     return dispatcher
-
-
-@contextmanager
-def _optimised_once(name: str) -> Iterator[None]:
-    """Have an entry point's code optimised once, as a whole.
-
-    Numba optimises each function below by itself, too, with all that it calls in turn; the code of
-    an entry point then takes nearly twice as long to make, and runs no faster. What is set aside here is
-    private to Numba; without it, compiling takes longer, that is all.
-    """
-    kind: Any = CPUCodeLibrary
-    every = getattr(kind, _PRIVATE, None)
-    if every is None:
-        yield
-        return
-    setattr(kind, _PRIVATE, lambda library: every(library) if library.name == name else None)
-    try:
-        yield
-    finally:
-        setattr(kind, _PRIVATE, every)
 
 
 @contextmanager

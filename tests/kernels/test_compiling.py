@@ -7,9 +7,6 @@ import subprocess
 import sys
 
 import pytest
-from numba.core.codegen import CPUCodeLibrary
-
-from streamrnn.kernels.compiling import entry_point, kernel
 
 MODULE = """
 import sys
@@ -76,22 +73,3 @@ def test_kernels_for_other_types_that_are_compiled_at_once_are_all_there(process
     numbers = ("1.0\n", "1\n", "1j\n")
     assert loaded_and_compiled([process() for _ in range(3)], *numbers) == [(0, 1)] * 3
     assert loaded_and_compiled([process()], "".join(numbers)) == [(3, 0)]
-
-
-def test_what_an_entry_point_calls_is_optimised_with_it_and_not_by_itself(monkeypatch):
-    optimised = []
-    keep = CPUCodeLibrary._optimize_final_module
-    monkeypatch.setattr(
-        CPUCodeLibrary, "_optimize_final_module", lambda one: optimised.append(one.name) or keep(one)
-    )
-
-    @kernel
-    def twice(x):
-        return x + x
-
-    @entry_point
-    def four_times(x):
-        return twice(twice(x))
-
-    assert four_times(2.0) == 8.0
-    assert [name.rpartition(".")[2] for name in optimised] == ["four_times"]
