@@ -42,6 +42,7 @@ REQUIRED = (
     Requirement("one/standby/beyond_s", "<=", 2.0),
     Requirement("spread/standby/joined_s", "<=", 1.0),
     Requirement("spread/standby/planned_s", "<=", 1.0),
+    Requirement("one/standby/planned_s", "<=", 1.0),
 )
 PIPELINE = """
 [source]

@@ -36,7 +36,7 @@ _SOURCES = ("kernels", "scoring")
 
 # No fast-math flag, here or in emitted IR: results must have the same bits on
 # every machine, so the compiler may neither reorder nor contract arithmetic.
-_FLAGS: Any = {"error_model": "numpy", "boundscheck": False, "nogil": True}
+_FLAGS: dict[str, Any] = {"error_model": "numpy", "boundscheck": False, "nogil": True}
 WITHIN: Any = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """How Numba compiles what only other kernels call: without the wrappers by which Python and C could."""
 
