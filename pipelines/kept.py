@@ -13,7 +13,7 @@ from streamrnn.pipelines.kernel_columns import KernelColumns
 from streamrnn.records import Batch, Float64Array, Int64Array, Results
 from streamrnn.space import address
 
-__all__ = ["CHANNELS", "KeptRows", "SeriesRows", "single_rows"]
+__all__ = ["CHANNELS", "Bins", "KeptRows", "SeriesRows", "single_rows"]
 
 CHANNELS = 96  # of a series, at most
 MOST_BINS, FEWEST_BINS = 8192, 1024  # of a series: some six to a pixel of a wide plot, about one
@@ -72,12 +72,22 @@ def single_rows(batch: Batch, found: Results, places: NDArray[np.intp], n_channe
     return SeriesRows(1, whole.astype(np.int64), np.hstack([flat, channels]))
 
 
-class _Bins(NamedTuple):
+class Bins(NamedTuple):
     """The bins of all series that are kept, as ``kernels/thinning.py`` has them."""
 
     state: Int64Array
     whole: Int64Array
     numbers: Float64Array
+
+    @classmethod
+    def empty(cls, n_series: int, bins: int, channels: int) -> Bins:
+        """So many bins for each of so many series; one more is spare."""
+        width = len(thinning.NUMBERS) + len(thinning.CHANNEL) * channels
+        return cls(
+            state=np.zeros((n_series, 2), np.int64),
+            whole=np.zeros((n_series, bins + 1, len(thinning.WHOLE)), np.int64),
+            numbers=np.zeros((n_series, bins + 1, width)),
+        )
 
     def table(self) -> Int64Array:
         """Sizes and addresses; valid while this object lives."""
@@ -123,13 +133,13 @@ class KeptRows:
         used = -(-seen // stride)
         return SeriesRows(stride, self._bins.whole[code, :used], self._bins.numbers[code, :used])
 
-    def add(self, batch: Batch, found: Results) -> None:
-        """Take in the next records and what was found in them."""
+    def add(self, batch: Batch, found: Results, columns: KernelColumns | None = None) -> None:
+        """Take in the next records and what was found in them; ``columns`` are theirs, if there are any."""
         if not len(batch):
             return
         self.n_series = max(self.n_series, int(batch.series.max()) + 1)
         self._make_room(min(self.n_series, _ROOM // (FEWEST_BINS * self._width)))
-        columns = KernelColumns(batch, found)
+        columns = columns or KernelColumns(batch, found)
         thinning.thin_records(address(self._table), columns.address)
 
     def _make_room(self, n_series: int) -> None:
@@ -144,15 +154,11 @@ class KeptRows:
         wider.numbers[:held, :most] = self._bins.numbers[:, :most]
         self._bins, self._table = wider, wider.table()
 
-    def _empty(self, n_series: int) -> _Bins:
+    def _empty(self, n_series: int) -> Bins:
         """Bins for at least so many series, as many for each as fit."""
         room = 1 << (n_series - 1).bit_length()  # so that adding series one by one copies little
         bins = MOST_BINS
         while bins > FEWEST_BINS and bins * room * self._width > _ROOM:
             bins //= 2
         held = max(1, min(room, _ROOM // (bins * self._width)))
-        return _Bins(
-            state=np.zeros((held, 2), np.int64),
-            whole=np.zeros((held, bins + 1, len(thinning.WHOLE)), np.int64),
-            numbers=np.zeros((held, bins + 1, self._width - len(thinning.WHOLE))),
-        )
+        return Bins.empty(held, bins, len(self.channels))

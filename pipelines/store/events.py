@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from streamrnn.kernels.plan import NO_TIME
 from streamrnn.pipelines.store.file import StoreFile, storable, to_json
 from streamrnn.pipelines.store.formats import seal
@@ -99,6 +101,14 @@ class Events(StoreFile):
             newest,
         )[::-1]
         return [
-            EventRow(name, what, time, json.loads(payload))
+            EventRow(name, what, time, _read(payload))
             for name, what, time, payload in self._whole_rows("events", rows)
         ]
+
+
+def _read(payload: str) -> dict[str, Any]:
+    """By Python, five times as slowly, only where JSON itself has no word for something, such as NaN."""
+    try:
+        return orjson.loads(payload)  # type: ignore[no-any-return]
+    except orjson.JSONDecodeError:
+        return json.loads(payload)  # type: ignore[no-any-return]

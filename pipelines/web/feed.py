@@ -13,6 +13,7 @@ from streamrnn.connectors.base import Read
 from streamrnn.pipelines.coding import Coding
 from streamrnn.pipelines.feedback import Said
 from streamrnn.pipelines.kept import KeptRows, SeriesRows
+from streamrnn.pipelines.kernel_columns import KernelColumns
 from streamrnn.pipelines.observers import Observer
 from streamrnn.pipelines.web.came import Came
 from streamrnn.pipelines.web.newest import NewestRows
@@ -59,8 +60,9 @@ class PageFeed(Observer):
     def records(self, batch: Read, found: Results, fresh: NDArray[np.bool_]) -> None:
         """Take in a batch, read again or not: what was read again is shown, too."""
         with self.lock:
-            self.kept.add(batch, found)
-            self.newest.add(batch, found)
+            columns = KernelColumns(batch, found)
+            self.kept.add(batch, found, columns)
+            self.newest.add(batch, found, columns)
             self.came.add(batch, found)
 
     def events(self, count: int) -> None:

@@ -56,7 +56,8 @@ def heat_of(kept: Kept, order: Sequence[int]) -> Heat | None:
 
     Where some series have times, those without stay away.
     """
-    views = {code: view_of(kept.series(code)) for code in order if code < kept.n_kept}
+    rows = {code: kept.series(code) for code in order if code < kept.n_kept}
+    views = {code: view_of(rows[code]) for code in rows}
     timed = any(view.timed for view in views.values())
     views = {code: view for code, view in views.items() if view.timed == timed and len(view.x)}
     if not views:
@@ -65,7 +66,7 @@ def heat_of(kept: Kept, order: Sequence[int]) -> Heat | None:
     end = max(float(view.x.max()) + view.step for view in views.values())
     cells = np.full((len(views), _COLUMNS), np.nan)
     for row, (code, view) in zip(cells, views.items(), strict=True):
-        _fill(row, view, kept.series(code).column("surprise")[view.rows], start, end)
+        _fill(row, view, rows[code].column("surprise")[view.rows], start, end)
     scale = _DAY_MS if timed else 1.0
     return Heat(tuple(views), timed, start * scale, end * scale, cells)
 
@@ -83,4 +84,6 @@ def worst_first(kept: Kept, codes: Iterable[int]) -> list[int]:
 def _fill(row: Float64Array, view: View, surprise: Float64Array, start: float, end: float) -> None:
     scored = ~np.isnan(surprise)
     places = ((view.x[scored] - start) * (len(row) / (end - start))).astype(np.int64)
-    np.fmax.at(row, np.minimum(places, len(row) - 1), surprise[scored])
+    np.minimum(places, len(row) - 1, out=places)
+    row[places] = -np.inf  # where there is none it stays NaN
+    np.maximum.at(row, places, surprise[scored])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from streamrnn.kernels import thinning
-from streamrnn.kernels.plan import LATE
-from streamrnn.pipelines.kept import CHANNELS, SeriesRows, single_rows
-from streamrnn.records import Batch, Float64Array, Int64Array, Results
+from streamrnn.pipelines.kept import CHANNELS, Bins, SeriesRows
+from streamrnn.pipelines.kernel_columns import KernelColumns
+from streamrnn.records import Batch, Int64Array, Results
+from streamrnn.space import address
 
 __all__ = ["NewestRows"]
 
@@ -37,74 +38,67 @@ class NewestRows:
 
     def __init__(self, channels: tuple[str, ...]) -> None:
         self._channels = min(len(channels), CHANNELS)
-        self._width = len(thinning.NUMBERS) + len(thinning.CHANNEL) * self._channels
-        self._seen = np.zeros(0, np.int64)
-        self._whole, self._numbers = self._empty(0, _MOST)
+        self._kept = 0
+        self._rings = Bins.empty(0, _MOST, self._channels)
+        self._table = self._rings.table()
 
     @property
     def n_kept(self) -> int:
         """Of so many series, the first, rows are kept."""
-        return len(self._seen)
+        return self._kept
 
     def seen(self, code: int) -> int:
         """How many records of a series there were."""
-        return int(self._seen[code]) if code < self.n_kept else 0
+        return int(self._rings.state[code, thinning.SEEN]) if code < self._kept else 0
 
     def held(self, code: int) -> int:
         """How many of them are kept."""
-        return min(self.seen(code), int(self._whole.shape[1]))
+        return min(self.seen(code), self._most)
 
     def series(self, code: int, most: int = _MOST) -> SeriesRows:
         """A copy of the last rows of a series that is kept, in order."""
-        places = self._places(code, min(most, self._whole.shape[1]))
-        return SeriesRows(1, self._whole[code, places], self._numbers[code, places])
+        places = self._places(code, min(most, self._most))
+        return SeriesRows(1, self._rings.whole[code, places], self._rings.numbers[code, places])
 
-    def add(self, batch: Batch, found: Results) -> None:
-        """Take in the next records and what was found in them."""
+    def add(self, batch: Batch, found: Results, columns: KernelColumns | None = None) -> None:
+        """Take in the next records and what was found in them; ``columns`` are theirs, if there are any."""
         if not len(batch):
             return
         self.make_room(int(batch.series.max()) + 1)
-        places = np.flatnonzero((found.status < LATE) & (batch.series < self.n_kept))
-        if not len(places):
-            return
-        codes = batch.series[places]
-        order = np.argsort(codes, kind="stable")
-        places, codes = places[order], codes[order]
-        counts = np.bincount(codes, minlength=self.n_kept)
-        before = np.repeat(np.cumsum(counts) - counts, counts)  # records of lower codes
-        slots = (self._seen[codes] + np.arange(len(codes)) - before) % self._whole.shape[1]
-        rows = single_rows(batch, found, places, self._channels)
-        self._whole[codes, slots] = rows.whole  # of one place the last counts
-        self._numbers[codes, slots] = rows.numbers
-        self._seen += counts
+        columns = columns or KernelColumns(batch, found)
+        thinning.keep_newest(address(self._table), columns.address)
 
     def make_room(self, n_series: int) -> None:
         """Have places for so many series, or as many of them as fit."""
-        row = len(thinning.WHOLE) + self._width
+        row = len(thinning.WHOLE) + len(thinning.NUMBERS) + len(thinning.CHANNEL) * self._channels
         wanted = min(n_series, max(_ROOM // (_FEWEST * row), 1))
-        if wanted <= self.n_kept:
+        if wanted <= self._kept:
             return
         room = 1 << (wanted - 1).bit_length()  # so that adding series one by one copies little
-        most = self._whole.shape[1]
+        most = self._most
         while most > _FEWEST and most * room * row > _ROOM:
             most //= 2
-        if room > len(self._whole):
+        if room > len(self._rings.state):
             self._grow(max(1, min(room, _ROOM // (most * row))), most)
-        self._seen = np.append(self._seen, np.zeros(min(wanted, len(self._whole)) - self.n_kept, np.int64))
+        self._kept = min(wanted, len(self._rings.state))
+        self._table[thinning.BIN_SERIES] = self._kept
+
+    @property
+    def _most(self) -> int:
+        """Rows of a series."""
+        return int(self._rings.whole.shape[1]) - 1
 
     def _places(self, code: int, most: int) -> Int64Array:
-        seen = int(self._seen[code])
-        return np.mod(np.arange(max(seen - most, 0), seen), self._whole.shape[1])
+        seen = self.seen(code)
+        return np.mod(np.arange(max(seen - most, 0), seen), self._most)
 
     def _grow(self, held: int, most: int) -> None:
-        whole, numbers = self._empty(held, most)
-        for code in range(self.n_kept):
+        wider = Bins.empty(held, most, self._channels)
+        for code in range(self._kept):
             old = self._places(code, most)
-            seen = int(self._seen[code])
+            seen = self.seen(code)
             new = np.arange(seen - len(old), seen) % most
-            whole[code, new], numbers[code, new] = self._whole[code, old], self._numbers[code, old]
-        self._whole, self._numbers = whole, numbers
-
-    def _empty(self, held: int, most: int) -> tuple[Int64Array, Float64Array]:
-        shape = (held, most)
-        return np.zeros((*shape, len(thinning.WHOLE)), np.int64), np.zeros((*shape, self._width))
+            wider.state[code] = self._rings.state[code]
+            wider.whole[code, new] = self._rings.whole[code, old]
+            wider.numbers[code, new] = self._rings.numbers[code, old]
+        self._rings, self._table = wider, wider.table()

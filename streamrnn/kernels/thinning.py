@@ -168,6 +168,21 @@ def thin_records(bins, columns):
 
 
 @entry_point
+def keep_newest(rings, columns):
+    """Put the records of a batch that are in order, of the series that are kept, into rings of the newest.
+
+    ``rings`` is the address of a table as above, whose bins hold one record each.
+    """
+    most = load(int64_at(rings), BIN_MOST)
+    for i in range(load(int64_at(columns), COLUMN_RECORDS)):
+        s = whole(columns, COLUMN_SERIES, i)
+        if s < load(int64_at(rings), BIN_SERIES) and whole(columns, COLUMN_STATUS, i) < plan.LATE:
+            seen = load(_state(rings, s), SEEN)
+            _write(rings, s, seen % most, columns, i)
+            store(_state(rings, s), SEEN, seen + 1)
+
+
+@entry_point
 def fit_bins(bins, most):
     """Halve the bins of every series that uses more than ``most`` of them."""
     for s in range(load(int64_at(bins), BIN_SERIES)):

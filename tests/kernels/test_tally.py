@@ -12,6 +12,8 @@ from streamrnn.kernels.plan import CALIBRATED, LATE, NO_TIME
 from streamrnn.pipelines import kept as kept_module
 from streamrnn.pipelines.kept import KeptRows
 from streamrnn.pipelines.tally import Tally
+from streamrnn.pipelines.web import newest as newest_module
+from streamrnn.pipelines.web.newest import NewestRows
 
 SECOND = 1_000_000_000
 ODD = [np.nan, np.inf, -np.inf, 1e308, -1e100, 0.0]
@@ -214,16 +216,24 @@ def between_canaries(arrays):
 def test_nothing_is_written_outside_of_the_tallies_and_the_bins(monkeypatch, channels, series, season):
     monkeypatch.setattr(kept_module, "MOST_BINS", 16)
     monkeypatch.setattr(kept_module, "FEWEST_BINS", 16)
+    monkeypatch.setattr(newest_module, "_MOST", 16)
     batch, found, labels = stream(5, series=series, channels=channels)
     names = tuple(map(str, range(channels)))
     tally, kept = Tally(Settings(channels=names), season=season, step_ns=30.0 * SECOND), KeptRows(names)
     tally._make_room(series)
     kept._make_room(series)
+    newest = NewestRows(names)
+    newest.make_room(series)
     arenas, tally._rows = between_canaries(tally._rows)
     more, kept._bins = between_canaries(kept._bins)
+    rest, newest._rings = between_canaries(newest._rings)
     tally._table, kept._table = tally._rows.table(tally._room), kept._bins.table()
+    newest._table[:] = newest._rings.table()
+    newest._table[thinning.BIN_SERIES] = series
     tally.add(batch, found, labels)
     kept.add(batch, found)
+    newest.add(batch, found)
     assert tally.records == len(batch)
     assert kept.series(0).stride > 1
-    assert all(arena.intact() for arena in arenas + more)
+    assert newest.seen(0) > 16
+    assert all(arena.intact() for arena in arenas + more + rest)
