@@ -150,10 +150,7 @@ def _membership(options: KafkaOptions, *, cooperative: bool) -> dict[str, Any]:
         "group.id": options.group,
         "group.instance.id": options.instance,
         "session.timeout.ms": round(options.session_timeout_s * 1000),
-        # By its answers a member hears that partitions move.
-        "heartbeat.interval.ms": round(
-            1000 * (min(heartbeat_s, _HEARTBEAT_S) if cooperative else heartbeat_s)
-        ),
+        "heartbeat.interval.ms": round(1000 * heartbeat_s),
         "max.poll.interval.ms": round(options.max_poll_interval_s * 1000),
         "partition.assignment.strategy": "cooperative-sticky" if cooperative else None,
     }
