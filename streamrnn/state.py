@@ -233,11 +233,12 @@ def check_rows(layout: ModelLayout, rows: NDArray[np.uint8]) -> None:
         )
     for name, index, largest, dtype in _indices(layout):
         values = layout.segment(rows, name, dtype)[:, index].reshape(len(rows), -1)
-        good = ((values >= 0) & (values <= largest)).all(axis=1)
-        if not good.all():
-            code = int(good.argmin())
+        wrong = np.argwhere(~((values >= 0) & (values <= largest)))
+        if len(wrong):
+            code, at = wrong[0].tolist()
             raise StateError(
-                f"the state is damaged: series {code} has {name} = {values[code]}, not from 0 to {largest}"
+                f"the state is damaged: series {code} has {name} = {values[code, at]}, "
+                f"not from 0 to {largest}"
             )
 
 

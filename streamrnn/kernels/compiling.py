@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import llvmlite.binding as llvm
 import numba
 from numba import config, njit
+from numba.core.codegen import JITCodeLibrary, JITCPUCodegen
 from numba.core.compiler_lock import global_compiler_lock
 
 from streamrnn.errors import UnsupportedMachineError
@@ -33,6 +34,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _SOURCES = ("kernels", "scoring")
+_LIBRARY, _CODEGEN = cast(Any, JITCodeLibrary), cast(Any, JITCPUCodegen)
+_FINALIZE, _SET_ENV = "_finalize_final_module", "set_env"
+_finalize, _set_env = getattr(_LIBRARY, _FINALIZE, None), getattr(_CODEGEN, _SET_ENV, None)
 
 # No fast-math flag, here or in emitted IR: results must have the same bits on
 # every machine, so the compiler may neither reorder nor contract arithmetic.
@@ -124,7 +128,7 @@ def entry_point(function: F) -> F:
         if signature in dispatcher.overloads:
             return compile_it(signature)
         digest = hashlib.sha256(repr(signature).encode()).hexdigest()[:16]
-        with global_compiler_lock, _held(folder, f"{name}-{digest}"):
+        with global_compiler_lock, _held(folder, f"{name}-{digest}"), _emitted_alone(function.__qualname__):
             return compile_it(signature)
 
     dispatcher.compile = compile_alone
@@ -151,6 +155,41 @@ def _kept(function: Any, folder: Path) -> Any:
 
     dispatcher._cache.save_overload = save_alone
     return dispatcher
+
+
+@contextmanager
+def _emitted_alone(name: str) -> Iterator[None]:
+    """Have machine code made of an entry point alone.
+
+    Numba makes it of every function below, too, each time of all that it calls in turn, and nobody
+    runs that: what an entry point calls was linked into it before. Its own machine code is the same.
+    What is set aside here is private to Numba; where it is gone, compiling takes longer, that is all.
+    """
+    if _finalize is None or _set_env is None:
+        yield
+        return
+    emitted = True
+
+    def finalize_one(library: Any) -> None:
+        nonlocal emitted
+        emitted = library.name == name
+        if emitted:
+            _finalize(library)
+        else:
+            library._finalized = True
+
+    def set_env_of_emitted(codegen: Any, *what: Any) -> None:
+        if emitted:  # of what was finalised last
+            _set_env(codegen, *what)
+
+    before = getattr(_LIBRARY, _FINALIZE), getattr(_CODEGEN, _SET_ENV)  # an entry point's that calls this one
+    setattr(_LIBRARY, _FINALIZE, finalize_one)
+    setattr(_CODEGEN, _SET_ENV, set_env_of_emitted)
+    try:
+        yield
+    finally:
+        setattr(_LIBRARY, _FINALIZE, before[0])
+        setattr(_CODEGEN, _SET_ENV, before[1])
 
 
 @contextmanager

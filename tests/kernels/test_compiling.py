@@ -7,6 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from numba.core.codegen import JITCPUCodegen
+
+from streamrnn.kernels.compiling import entry_point, kernel
 
 MODULE = """
 import sys
@@ -73,3 +76,30 @@ def test_kernels_for_other_types_that_are_compiled_at_once_are_all_there(process
     numbers = ("1.0\n", "1\n", "1j\n")
     assert loaded_and_compiled([process() for _ in range(3)], *numbers) == [(0, 1)] * 3
     assert loaded_and_compiled([process()], "".join(numbers)) == [(3, 0)]
+
+
+def test_machine_code_is_made_of_an_entry_point_alone(monkeypatch):
+    made, keep = [], JITCPUCodegen._add_module
+    monkeypatch.setattr(
+        JITCPUCodegen, "_add_module", lambda one, code: made.append(code.name) or keep(one, code)
+    )
+
+    @kernel
+    def half(x):
+        if x < 0:
+            raise ValueError("negative")
+        return x / 2
+
+    @entry_point
+    def quarter(x):
+        return half(half(x))
+
+    @entry_point
+    def eighth(x):
+        return half(quarter(x))
+
+    assert eighth(2.0) == 0.25
+    assert quarter(2.0) == 0.5
+    with pytest.raises(ValueError, match="negative"):
+        eighth(-1.0)
+    assert [name.rpartition(".")[2] for name in made] == ["quarter", "eighth"]
