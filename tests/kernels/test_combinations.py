@@ -19,9 +19,9 @@ from streamrnn.pooling import blank_prior
 # Sizes, channels and horizons are numbers to a kernel, and so are the lags of an autoregression.
 COMBINATIONS = [
     {},
+    {"networks": ("lstm", "gru")},
     {"channels": ("a", "b")},
     {"preset": "light"},
-    {"networks": ("lstm", "gru")},
     {"networks": ("gru", "diagonal_lstm", "ar")},
     {"networks": "gru"},
     {"networks": "none"},
