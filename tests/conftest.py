@@ -40,7 +40,6 @@ LONG = (
     "test_daemon_kills",
     "test_invariants",
     "test_canaries",
-    "test_forecaster",
     "test_river",
     "test_daemon_kafka",
     "test_daemon_trouble",
@@ -48,6 +47,7 @@ LONG = (
     "test_daemon",
     "test_live",
     "test_detector",
+    "test_forecaster",
 )
 
 
