@@ -17,26 +17,37 @@ settings.register_profile("streamrnn", derandomize=True, deadline=None, database
 settings.load_profile("streamrnn")
 
 
-# The files that take minutes, begun first, so that nothing waits for one of them at the end: those that
-# compile most, then those that wait most, for which the kernels of daemons are compiled by then.
+# The files that take minutes, begun first, so that nothing waits for one of them at the end. While the
+# first compiles what many need, the others compile what is theirs alone or wait for brokers; only then come
+# those that find its kernels on disk, such as all that start daemons.
 LONG = (
-    "test_docs",
+    "test_combinations",
     "test_cells",
-    "test_river",
-    "test_forecaster",
-    "test_invariants",
-    "test_detector",
-    "test_haswell",
-    "test_daemon_kafka",
-    "test_members",
-    "test_daemon_kills",
-    "test_exactly_once",
     "test_kafka_trouble",
-    "test_daemon_trouble",
     "test_kafka_security",
+    "test_kafka",
+    "test_kafka_transaction",
+    "test_grid",
+    "test_bidirectional",
+    "test_encoder_decoder",
+    "test_sequences",
+    "test_daemon_kafka_trouble",
+    "test_daemon_kafka_kills",
+    "test_members",
+    "test_exactly_once",
+    "test_haswell",
+    "test_docs",
+    "test_daemon_kills",
+    "test_invariants",
+    "test_canaries",
+    "test_river",
+    "test_daemon_kafka",
+    "test_daemon_trouble",
     "test_feedback_daemon",
     "test_daemon",
     "test_live",
+    "test_detector",
+    "test_forecaster",
 )
 
 

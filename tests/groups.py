@@ -13,7 +13,7 @@ import time
 import numpy as np
 import pandas as pd
 from daemons import HEAD, Runner, write_table
-from topics import read_all, read_committed, write_all
+from topics import producer_of, read_all, read_committed, write_all
 
 from streamrnn import Batch, Fleet, Settings
 from streamrnn.connectors.kafka import KafkaOptions
@@ -94,7 +94,7 @@ class Group:
     pipeline = PIPELINE
 
     def __init__(self, broker, folder, write, **settings):
-        self.broker, self.folder = broker, folder
+        self.broker, self.folder, self.producer = broker, folder, producer_of(broker)
         self.rows = write(folder / "all.csv")
         self.topic, self.scores, self.dead = broker.new_topic(4), broker.new_topic(1), broker.new_topic(1)
         self.snapshots = broker.new_topic(4, compacted=True)
@@ -123,7 +123,7 @@ class Group:
         self.started.append(process)
         return process
 
-    def wait_for(self, condition, *processes, timeout_s=90.0):
+    def wait_for(self, condition, *processes, timeout_s=90.0, pause_s=0.05):
         """Wait until something holds; these processes must live on."""
         end = time.monotonic() + timeout_s
         while not condition():
@@ -131,7 +131,7 @@ class Group:
                 assert process.poll() is None, process.log.read_text()
             logs = [process.log.read_text() for process in self.started]
             assert time.monotonic() < end, "it never came:\n" + "\n".join(logs)
-            time.sleep(0.05)
+            time.sleep(pause_s)
 
     def wait_until_scored(self, *processes, timeout_s=90.0):
         """Wait until each record that was given has been scored."""
@@ -139,6 +139,7 @@ class Group:
             lambda: len({row["record_id"] for row in self.scored()}) >= self.given,
             *processes,
             timeout_s=timeout_s,
+            pause_s=0.2,  # it reads the whole topic
         )
 
     def end(self):
@@ -153,7 +154,7 @@ class Group:
         end = round(share * len(self.rows))
         records = [row.split(",") for row in self.rows[self.given : end]]
         values = [json.dumps({"ts": int(t), "device": d, "temp": float(v)}).encode() for t, d, v in records]
-        write_all(self.broker, self.topic, values, [int(device[3:]) % 4 for _, device, _ in records])
+        write_all(self.producer, self.topic, values, [int(device[3:]) % 4 for _, device, _ in records])
         self.given = end
 
     def scored(self):

@@ -10,6 +10,7 @@ from math import sqrt
 from typing import NamedTuple
 
 import naive
+import naive_learning
 import numpy as np
 
 from streamrnn.groups import WINDOW
@@ -218,7 +219,7 @@ class Descent:
 
     def __init__(self, cell: DenseCell, horizons: np.ndarray) -> None:
         self.cell, self.horizons, self.noise = cell, horizons, Noise(horizons)
-        self.adam = naive.Adam(**{name: getattr(Training(), name) for name in _OF_ADAM})
+        self.adam = naive_learning.Adam(**{name: getattr(Training(), name) for name in _OF_ADAM})
 
     def learn(self, observations: list[Observation]) -> None:
         gradient = np.zeros(self.cell.theta.shape)

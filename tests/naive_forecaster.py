@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import sqrt
 
 import naive
+import naive_learning
 import naive_model
 import numpy as np
 from naive_filters import Cell, DenseCell, DenseFilter, Descent, Filter, Observation
@@ -50,12 +51,12 @@ class Mixture:
 # ---------------------------------------------------------------- heads
 
 
-class Head(naive.TwoStageLeastSquares):
+class Head(naive_learning.TwoStageLeastSquares):
     """A fast head of one channel: errors first, weights later, for the network learns in between."""
 
     def __init__(self, hidden: int, lags: int, horizons: int, forget: float) -> None:
         super().__init__((hidden + 1, 1, lags, horizons), forget, PRIOR, np.inf)
-        self.clips = [naive.RobustClip() for _ in range(horizons)]
+        self.clips = [naive_learning.RobustClip() for _ in range(horizons)]
 
     def error(self, k: int, record: naive.Arrays, change: float) -> float:
         return self.clips[k](change - self.changes(record)[k, 0])
@@ -85,7 +86,7 @@ class Group:
         self.heads = [Head(hidden, shape.regressors, len(horizons), forget) for forget in FAST_FORGETTING]
         # The same regressors in one piece: the leverage is z' P z.
         terms = hidden + 1 + shape.regressors
-        self.joint = naive.JointLeastSquares(terms, 1, FAST_FORGETTING[-1], PRIOR, np.inf)
+        self.joint = naive_learning.JointLeastSquares(terms, 1, FAST_FORGETTING[-1], PRIOR, np.inf)
         self.errors = np.zeros((len(horizons), len(self.heads)))
         self.records: list[dict] = []
 

@@ -6,6 +6,7 @@ import copy
 from math import exp, isnan, log, nan
 
 import naive
+import naive_learning
 import numpy as np
 from naive_evidence import Evidence
 from naive_feedback import Feedback
@@ -92,11 +93,11 @@ class Model:
         self.networks, self.readouts = [], []
         for i, shape in enumerate(layout.networks):
             weights = Network(shape).named(initial_parameters(shape, settings.seed + i).astype(shape.dtype))
-            adam = naive.Adam(
+            adam = naive_learning.Adam(
                 training.rate, training.beta_1, training.beta_2, training.epsilon, training.clip
             )
             self.networks.append(
-                naive.Learner(
+                naive_learning.Learner(
                     naive.CELLS[shape.cell], weights, adam, settings.k1, settings.k2, training.huber,
                     settings.recompute,
                 )
@@ -104,7 +105,7 @@ class Model:
             sizes = (shape.hidden + 1, channels, settings.lags, len(self.horizons))
             # With several channels nothing that detects listens: then the readouts are fast.
             pace = (FORGETTING, INNOVATION_CLIP) if channels == 1 else (FAST_FORGETTING[1], None)
-            self.readouts.append(naive.TwoStageLeastSquares(sizes, pace[0], PRIOR, pace[1]))
+            self.readouts.append(naive_learning.TwoStageLeastSquares(sizes, pace[0], PRIOR, pace[1]))
         self.scalers = [Scaler() for _ in settings.channels]
         quantile = 1.959964  # of a normal distribution at .975; the tests use a coverage of .95
         self.errors = Errors(len(self.horizons), channels, quantile, settings.coverage)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from numba import njit
 
+from streamrnn import Settings, layout
+from streamrnn.groups import GroupShape, group_shape
 from streamrnn.initial import fill_network
 from streamrnn.kernels import plan
 from streamrnn.kernels.cells.protocol import cell_input_gradient
 from streamrnn.kernels.run import DIFFERENTIATE, LEARN, SAY, run_sequence
 from streamrnn.kernels.vector import pointer_like
+from streamrnn.networks import NetworkSpec
 from streamrnn.parameters import blocks, named, set_named
 from streamrnn.space import Space, aligned_bytes
 from streamrnn.tables import NetworkShape, Training, network_table
@@ -138,6 +144,17 @@ class Network:
         addresses = [a.ctypes.data for a in (self.table, self.row, self.scratch)]
         _input_gradient(self.shape.tag, *addresses, slot, out.ctypes.data)
         return out[: self.shape.inputs].astype(np.float64)
+
+
+def in_float64(spec: NetworkSpec, settings: Settings) -> GroupShape:
+    """The shape of a forecaster's group whose network is float64."""
+    group = group_shape(spec, settings)
+    return replace(group, network=replace(group.network, double=True))
+
+
+def float64_groups() -> AbstractContextManager[Any]:
+    """Layouts made within have forecasters in float64."""
+    return mock.patch.object(layout, "group_shape", in_float64)
 
 
 _KINDS = ("weight_ih", "weight_hh", "weight_yh", "bias_ih", "bias_hh", "head_weight", "head_bias")

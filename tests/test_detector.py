@@ -342,7 +342,7 @@ def day_and_night(n, night=15):
 
 
 def test_a_season_that_is_found_is_said_of_each_channel_with_its_strength():
-    detector = Detector(networks="diagonal_lstm")
+    detector = Detector(networks=("lstm", "gru", "diagonal_lstm"))  # compiled for one channel, too
     values = day_and_night(600)
     assert detector.seasons == {}
     detector.process_many(pd.DataFrame({"day": values, "noise": np.random.default_rng(4).normal(size=600)}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import naive
+import naive_learning
 import numpy as np
 import pytest
 
@@ -98,8 +99,13 @@ def test_learning_from_a_whole_sequence_is_one_step_along_its_mean_gradient():
 def test_truncated_learning_follows_its_twin(cut):
     """Windows of k2 steps every k1; also where a sequence goes on in a second call."""
     model = made(k1=2, k2=5, loss="huber", rate=0.02, beta_2=0.99, epsilon=1e-6, clip=0.3)
-    twin = naive.Learner(
-        naive.CELLS["gru"], model.weights, naive.Adam(0.02, 0.9, 0.99, 1e-6, 0.3), k1=2, k2=5, huber=HUBER
+    twin = naive_learning.Learner(
+        naive.CELLS["gru"],
+        model.weights,
+        naive_learning.Adam(0.02, 0.9, 0.99, 1e-6, 0.3),
+        k1=2,
+        k2=5,
+        huber=HUBER,
     )
     x, y = (np.random.default_rng(3).normal(size=(30, n)) for n in (2, 3))
     for inputs, target in zip(x, y, strict=True):

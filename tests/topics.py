@@ -5,15 +5,20 @@ from __future__ import annotations
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 
-def write_all(broker, topic, values, partitions):
-    """Write messages to partitions of a topic and wait until they are there."""
-    producer = Producer(
+def producer_of(broker):
+    """What writes to topics; to make one takes longer than to write some hundred messages."""
+    return Producer(
         {
             "bootstrap.servers": broker.address,
             "enable.idempotence": True,
             "queue.buffering.max.messages": 1_000_000,
+            "reconnect.backoff.max.ms": 500,
         }
     )
+
+
+def write_all(producer, topic, values, partitions):
+    """Write messages to partitions of a topic and wait until they are there."""
     for value, partition in zip(values, partitions, strict=True):
         producer.produce(topic, value, partition=partition)
     assert producer.flush(60) == 0
@@ -29,7 +34,9 @@ def read_all(broker, topic):
         consumer.assign([TopicPartition(topic, 0, 0)])
         values = []
         while len(values) < end:
-            values += [message.value() for message in consumer.consume(5000, 1.0) if message.error() is None]
+            # No more than there are: for more it would wait.
+            found = consumer.consume(min(end - len(values), 5000), 1.0)
+            values += [message.value() for message in found if message.error() is None]
         return values
     finally:
         consumer.close()
@@ -43,6 +50,7 @@ def read_committed(broker, topic):
             "group.id": "whole",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 50,  # the end is told after it
             "isolation.level": "read_committed",
         }
     )
@@ -50,10 +58,12 @@ def read_committed(broker, topic):
         consumer.assign([TopicPartition(topic, 0, 0)])
         values = []
         while True:
-            for message in consumer.consume(5000, 1.0):
-                if message.error() is None:
-                    values.append(message.value())
-                elif message.error().code() == KafkaError._PARTITION_EOF:
-                    return values
+            message = consumer.poll(1.0)  # one by one: the end is news at once
+            if message is None:
+                continue
+            if message.error() is None:
+                values.append(message.value())
+            elif message.error().code() == KafkaError._PARTITION_EOF:
+                return values
     finally:
         consumer.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import naive
+import naive_learning
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -210,9 +211,9 @@ def test_a_learning_stack_follows_its_twin(cell, recompute):
 def assert_it_follows(cell, layers, recompute, double, tolerance):
     training = Training(rate=0.02, huber=0.7, clip=0.3)
     net = make(cell, (3, 2, 2), (2, 5), double=double, recompute=recompute, training=training, layers=layers)
-    twin = naive.Learner(
+    twin = naive_learning.Learner(
         naive.twin(cell, layers), net.weights,
-        naive.Adam(training.rate, training.beta_1, training.beta_2, training.epsilon, training.clip),
+        naive_learning.Adam(training.rate, training.beta_1, training.beta_2, training.epsilon, training.clip),
         k1=2, k2=5, huber=training.huber, recompute=recompute,
     )  # fmt: skip
     rng = np.random.default_rng(7)  # no gradient so small that rounding decides its sign, and Adam's step

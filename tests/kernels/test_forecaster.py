@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from unittest import mock
+from contextlib import nullcontext
 
 import naive_forecaster as naive
 import numpy as np
 import pytest
-from support import Network, relative_error
+from support import Network, float64_groups, relative_error
 
-from streamrnn import Batch, Fleet, Settings, layout
-from streamrnn.groups import FAST_FORGETTING, group_shape
+from streamrnn import Batch, Fleet, Settings
+from streamrnn.groups import FAST_FORGETTING
 from streamrnn.initial import initial_parameters
 from streamrnn.kernels import kalman, plan
 from streamrnn.kernels.trainers import Window
@@ -36,17 +35,10 @@ def records(channels, n=330):
     return values, np.arange(n, dtype=np.int64) * 60_000_000_000
 
 
-def in_float64(spec, settings):
-    """The shape of a group whose network is float64."""
-    group = group_shape(spec, settings)
-    return replace(group, network=replace(group.network, double=True))
-
-
 def ran_together(channels, element, n=330, networks=NETWORKS, horizons=HORIZONS):
     """(fleet, its results, twin, what it said) after the same records."""
     settings = Settings(channels=channels, networks=networks, horizons=horizons, season="off")
-    shape = in_float64 if element == "float64" else group_shape
-    with mock.patch.object(layout, "group_shape", shape):
+    with float64_groups() if element == "float64" else nullcontext():
         fleet, twin = Fleet(settings), naive.Model(settings)
     values, times = (each[:n] for each in records(len(channels)))
     found = fleet.process(Batch.of_one_series(values, times))
@@ -257,7 +249,7 @@ def learned_through_a_window():
 
 def copied(fleet):
     """The same fleet once more; its networks' shapes are float64."""
-    with mock.patch.object(layout, "group_shape", in_float64):
+    with float64_groups():
         return Fleet.from_bytes(fleet.to_bytes())
 
 
@@ -282,7 +274,7 @@ def test_what_ran_away_in_the_filter_of_a_window_heals(learned_through_a_window,
 @pytest.mark.parametrize("horizons", [(1, 2, 3, 4, 6)], ids=str)
 def test_spikes_leave_every_covariance_of_a_window_positive_definite(horizons):
     settings = Settings(networks=DENSE, horizons=horizons, season="off")
-    with mock.patch.object(layout, "group_shape", in_float64):
+    with float64_groups():
         fleet = Fleet(settings)
     rng, n = np.random.default_rng(3), 100
     for first in range(0, 2_000, n):

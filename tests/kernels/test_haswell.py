@@ -19,9 +19,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def haswell(tmp_path_factory):
-    """A process that runs the golden streams compiled for the processor of 2013, beside the first test.
+def started(folder, *cells):
+    """A process that runs the golden streams compiled for the processor of 2013.
 
     The name alone is not enough: without ``NUMBA_CPU_FEATURES`` Numba adds the
     features of the machine at hand to it. An empty list leaves those of the name.
@@ -30,13 +29,25 @@ def haswell(tmp_path_factory):
         **os.environ,
         "NUMBA_CPU_NAME": "haswell",
         "NUMBA_CPU_FEATURES": "",
-        "STREAMRNN_CACHE_DIR": str(tmp_path_factory.mktemp("haswell")),
+        "STREAMRNN_CACHE_DIR": str(folder),
         "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "golden_stream"],
+    return subprocess.Popen(
+        [sys.executable, "-m", "golden_stream", *cells],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+def said_by(process):
+    output, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors
+    return json.loads(output)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def haswell(tmp_path_factory):
+    """Such a process, beside the first test."""
+    process = started(tmp_path_factory.mktemp("haswell"))
     yield process
     if process.poll() is None:
         process.kill()
@@ -46,9 +57,7 @@ def haswell(tmp_path_factory):
 @pytest.fixture(scope="module")
 def elsewhere(haswell):
     """What the golden streams gave there."""
-    output, errors = haswell.communicate(timeout=600)
-    assert haswell.returncode == 0, errors
-    return json.loads(output)
+    return said_by(haswell)
 
 
 def test_the_same_records_give_the_same_bits_twice():
@@ -63,3 +72,10 @@ def test_the_other_build_is_that_of_an_older_processor(elsewhere):
 @pytest.mark.parametrize("part", ["fleet", "race", "networks", "scalars"])
 def test_outputs_and_state_have_the_same_bits_as_on_haswell(elsewhere, part):
     assert elsewhere[part] == getattr(golden_stream, f"{part}_hash")()
+
+
+@pytest.mark.soak
+def test_networks_of_other_activations_have_the_same_bits_as_on_haswell(tmp_path):
+    found = said_by(started(tmp_path, *golden_stream.BESIDE_TANH))
+    assert found["registers"] == "ymm"
+    assert found["networks"] == golden_stream.networks_hash(golden_stream.BESIDE_TANH)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import naive
+import naive_learning
 import numpy as np
 import pytest
 from support import Network, random_weights, relative_error, test_kernel
@@ -38,7 +38,7 @@ def random_gradient(net: Network, rng: np.random.Generator, size: float) -> np.n
     return other.segment("weights").copy()
 
 
-TWINS = {"adam": naive.Adam, "rmsprop": naive.RMSprop, "sgd": naive.SGD}
+TWINS = {"adam": naive_learning.Adam, "rmsprop": naive_learning.RMSprop, "sgd": naive_learning.SGD}
 
 
 @pytest.mark.parametrize(("double", "tolerance"), [(True, 1e-12), (False, 1e-5)])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import naive
 import naive_forecaster
+import naive_learning
 import numpy as np
 import pytest
 from support import test_kernel
@@ -112,7 +112,7 @@ def joint_forecasts(readout, data, forget, clip):
     expected = np.zeros((len(h), readout.sizes[1]))
     for d in range(readout.sizes[1]):
         x = np.hstack([h, np.ones((len(h), 1)), lags[:, d]])
-        twin = naive.JointLeastSquares(x.shape[1], 1, forget, PRIOR, clip)
+        twin = naive_learning.JointLeastSquares(x.shape[1], 1, forget, PRIOR, clip)
         for t in range(len(h)):
             if learned[t]:
                 twin.learn(0, x[t - 1], twin.gain(x[t - 1]), targets[t, 0, d])
@@ -145,7 +145,7 @@ def test_the_weights_of_longer_horizons_equal_delayed_joint_least_squares():
     h, lags, _, targets, _ = data
     hidden = readout.sizes[0]
     x = np.hstack([h, np.ones((n, 1)), lags[:, 0]])
-    twin = naive.JointLeastSquares(x.shape[1], 3, 0.995, PRIOR, 1.5)
+    twin = naive_learning.JointLeastSquares(x.shape[1], 3, 0.995, PRIOR, 1.5)
     gains, crosses = [], []
     for t in range(n):
         if t:
@@ -345,7 +345,7 @@ def test_the_leverage_is_that_of_the_joint_problem():
     learned = 2 * (np.random.default_rng(1).random(800) < 0.8)
     data = stream(readout, 800, learned=learned)
     x = np.hstack([data[0], np.ones((800, 1)), data[1][:, 0]])
-    twin, expected = naive.JointLeastSquares(x.shape[1], 1, 0.998, PRIOR, np.inf), np.zeros(800)
+    twin, expected = naive_learning.JointLeastSquares(x.shape[1], 1, 0.998, PRIOR, np.inf), np.zeros(800)
     for t in range(1, 800):
         if data[4][t]:
             expected[t - 1] = x[t - 1] @ twin.inverse @ x[t - 1]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from daemons import ONCE, Runner
+from plants import planted
 
 from streamrnn import Batch, Results
 from streamrnn.connectors.file import FileSource
@@ -103,3 +104,9 @@ def runner(tmp_path):
         return Runner(folder, text)
 
     return make
+
+
+@pytest.fixture
+def plant(broker, tmp_path):
+    """Makes daemons that read a topic of a real broker."""
+    return planted(broker, tmp_path)

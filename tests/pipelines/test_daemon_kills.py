@@ -79,7 +79,7 @@ def check_kills(runner, tmp_path, seed, kills, minutes, rotations=0, late=None, 
 
 
 def test_kill_9_at_any_moment_changes_no_byte(runner, tmp_path):
-    rows, scored = check_kills(runner, tmp_path, a_seed(20261121), kills=6, minutes=800, rotations=8)
+    rows, scored = check_kills(runner, tmp_path, a_seed(20261121), kills=4, minutes=800, rotations=8)
     assert scored["record_id"].is_unique
     assert [
         ",".join(row) for row in zip(*(scored[c].astype(str) for c in HEAD.split(",")[:2]), strict=True)
@@ -88,7 +88,7 @@ def test_kill_9_at_any_moment_changes_no_byte(runner, tmp_path):
 
 @pytest.mark.parametrize("late", ["keep", "dead-letter"])
 def test_kill_9_changes_no_byte_where_records_wait_for_earlier_ones(runner, tmp_path, late):
-    _, scored = check_kills(runner, tmp_path, a_seed(20261122), 6, 800, rotations=4, late=late)
+    _, scored = check_kills(runner, tmp_path, a_seed(20261122), 4, 800, rotations=4, late=late)
     assert scored["record_id"].is_unique
     assert (late == "keep") == scored["status"].eq("late").any()
 
@@ -101,7 +101,7 @@ threads = 2
 
 
 def test_kill_9_changes_no_byte_where_most_series_lie_on_disk(runner, tmp_path):
-    check_kills(runner, tmp_path, a_seed(20261123), kills=6, minutes=800, rotations=4, fleet=FLEET)
+    check_kills(runner, tmp_path, a_seed(20261123), kills=4, minutes=800, rotations=4, fleet=FLEET)
 
 
 @pytest.mark.soak
