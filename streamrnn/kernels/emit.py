@@ -25,6 +25,17 @@ def index(n: int) -> ir.Constant:
     return ir.Constant(INT64, n)
 
 
+def has_wide_registers(context: Any) -> bool:
+    """Whether registers of the processor that is compiled for are 32 of 64 bytes (AVX-512).
+
+    Otherwise they are 16 of 32 bytes: room for 8 vectors. Kernels choose by it how much they hold at a
+    time, never in which order they add. (A processor that ``NUMBA_CPU_NAME`` names counts as the latter
+    unless ``NUMBA_CPU_FEATURES`` says more.)
+    """
+    _triple, _name, features = context.codegen().magic_tuple()
+    return "+avx512f" in features.split(",")
+
+
 class Emitter:
     """Writes vector instructions for one element type at the builder's position."""
 
@@ -133,8 +144,11 @@ class Emitter:
         additions. ``order`` follows which vector each lane ends up holding.
         """
         order = _tree_order(self.lanes)
-        placed = [vectors[order.index(i)] for i in range(self.lanes)]
-        width = self.lanes
+        return self.folded([vectors[order.index(i)] for i in range(self.lanes)], self.lanes)
+
+    def folded(self, vectors: Sequence[Any], width: int) -> Any:
+        """The levels of that tree at which so many vectors become one; ``width`` lanes belong together."""
+        placed = list(vectors)
         while len(placed) > 1:
             low, high = _pair_lanes(self.lanes, width)
             half = len(placed) // 2
@@ -182,6 +196,12 @@ def _tree_order(lanes: int) -> list[int]:
         held = [[(a + b)[lane] for lane in low] for a, b in zip(held[:half], held[half:], strict=True)]
         width //= 2
     return held[0]
+
+
+def tree_groups(lanes: int) -> list[list[int]]:
+    """Which vectors of ``Emitter.sums``, four and four, become one in its first two levels."""
+    order, groups = _tree_order(lanes), lanes // 4
+    return [[order.index(i) for i in range(group, lanes, groups)] for group in range(groups)]
 
 
 class CountedLoop:
