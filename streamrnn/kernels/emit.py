@@ -39,10 +39,10 @@ def has_wide_registers(context: Any) -> bool:
 class Emitter:
     """Writes vector instructions for one element type at the builder's position."""
 
-    def __init__(self, builder: Any, element: types.Type) -> None:
+    def __init__(self, builder: Any, element: types.Type, vector_bytes: int = VECTOR_BYTES) -> None:
         self.builder = builder
         self.scalar_type, self.short_name, self.item_bytes = _ELEMENTS[element]
-        self.lanes = VECTOR_BYTES // self.item_bytes
+        self.lanes = vector_bytes // self.item_bytes
         self.type = ir.VectorType(self.scalar_type, self.lanes)
         self.int_type = ir.VectorType(ir.IntType(8 * self.item_bytes), self.lanes)
 

@@ -8,9 +8,12 @@ from typing import Any
 from numba.core import types
 from numba.extending import intrinsic
 
-from streamrnn.kernels.emit import CountedLoop, Emitter, index
+from streamrnn.kernels.emit import VECTOR_BYTES, CountedLoop, Emitter, has_wide_registers, index
 
-_TRIANGLE_ROWS = {1: (4, 1), 2: (3, 1), 3: (2, 1)}  # by vectors that are multiplied
+# (rows of a tile, in how many parts its lanes are done), by vectors that are multiplied.
+_TILES = {1: ((4, 1), (1, 1)), 2: ((3, 1), (1, 1)), 3: ((2, 1), (1, 1))}
+# Of registers of 32 bytes a tile holds as many as it would of 64 bytes if its lanes are halved.
+_FEW_TILES = {1: ((4, 2), (1, 1)), 2: ((2, 2), (1, 1)), 3: ((1, 2),)}
 
 
 @intrinsic
@@ -40,22 +43,49 @@ def downdate_and_multiply(
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         emitter = Emitter(builder, matrix.dtype)
         b, factor, v, out = ([builder.extract_value(each, c) for c in range(count)] for each in args[1:5])
-        f = [builder.fmul(emitter.load(each, index(0)), emitter.constant(-1.0)) for each in factor]
-        bounds = [
-            emitter.splat(context.cast(builder, x, kind, matrix.dtype))
+        f = _negated(emitter, factor)
+        raised = [
+            context.cast(builder, x, kind, matrix.dtype)
             for x, kind in zip(args[7:], sig.args[7:], strict=True)
         ]
+        bounds = [emitter.splat(x) for x in raised]
         size_, stride_ = args[5:7]
         row: Any = index(0)
-        for height in _TRIANGLE_ROWS[count]:
+        for height, parts in (_TILES if has_wide_registers(context) else _FEW_TILES)[count]:
             stop = builder.sub(size_, index(height - 1))
             with CountedLoop(builder, row, stop, height, []) as rows:
-                _triangle_rows(emitter, (args[0], b, f, v, out, stride_), (rows.i, height), bounds)
+                tile = (rows.i, height)
+                if parts == 1:
+                    _triangle_rows(emitter, (args[0], b, f, v, out, stride_), tile, bounds)
+                else:
+                    operands = ([args[0]], b, factor, v, out)
+                    _triangle_parts(builder, matrix.dtype, parts, (operands, stride_), tile, raised)
             row = rows.i
         return context.get_dummy_value()
 
     i = types.int64
     return types.void(matrix, befores, factors, vs, outs, i, i, raise_by, cap), emit
+
+
+def _negated(emitter: Emitter, factors: Sequence[Any]) -> list[Any]:
+    return [emitter.builder.fmul(emitter.load(each, index(0)), emitter.constant(-1.0)) for each in factors]
+
+
+def _triangle_parts(
+    builder: Any,
+    element: Any,
+    parts: int,
+    operands: tuple[Sequence[Sequence[Any]], Any],
+    tile: tuple[Any, int],
+    raised: Sequence[Any],
+) -> None:
+    """``_triangle_rows`` of one part of the lanes after the other."""
+    emitter = Emitter(builder, element, VECTOR_BYTES // parts)
+    pointers, stride = operands
+    with CountedLoop(builder, index(0), index(parts * emitter.lanes), emitter.lanes, []) as part:
+        (matrix,), b, factor, v, out = ([builder.gep(each, [part.i]) for each in some] for some in pointers)
+        f, bounds = _negated(emitter, factor), [emitter.splat(x) for x in raised]
+        _triangle_rows(emitter, (matrix, b, f, v, out, stride), tile, bounds)
 
 
 def _triangle_rows(  # noqa: C901 - two loops of one tile
@@ -64,10 +94,10 @@ def _triangle_rows(  # noqa: C901 - two loops of one tile
     """Rows ``tile[0]`` to ``tile[0] + tile[1]`` of ``downdate_and_multiply``."""
     matrix, befores, factors, vs, outs, stride = operands
     first, height = tile
-    builder, count = emitter.builder, range(len(befores))
+    builder, count, unit = emitter.builder, range(len(befores)), VECTOR_BYTES // emitter.item_bytes
     indices = [builder.add(first, index(n)) for n in range(height)]
     starts = [
-        builder.mul(builder.sdiv(builder.mul(i, builder.add(i, index(1))), index(2)), index(emitter.lanes))
+        builder.mul(builder.sdiv(builder.mul(i, builder.add(i, index(1))), index(2)), index(unit))
         for i in indices
     ]
     at_rows = [builder.mul(i, stride) for i in indices]
@@ -86,7 +116,7 @@ def _triangle_rows(  # noqa: C901 - two loops of one tile
         return [emitter.fma(p, v[c], to[c]) for c in count]
 
     with CountedLoop(builder, index(0), first, 1, [emitter.zero] * (height * len(befores))) as loop:
-        at, column = builder.mul(loop.i, stride), builder.mul(loop.i, index(emitter.lanes))
+        at, column = builder.mul(loop.i, stride), builder.mul(loop.i, index(unit))
         v, b, totals = ([emitter.load(each[c], at) for c in count] for each in (vs, befores, outs))
         sums = [list(loop.carried[n * len(befores) : (n + 1) * len(befores)]) for n in range(height)]
         for n in range(height):
@@ -97,10 +127,10 @@ def _triangle_rows(  # noqa: C901 - two loops of one tile
             emitter.store(totals[c], outs[c], at)
         loop.carry([total for row in sums for total in row])
     sums = [list(loop.carried[n * len(befores) : (n + 1) * len(befores)]) for n in range(height)]
-    corner = builder.mul(first, index(emitter.lanes))
+    corner = builder.mul(first, index(unit))
     for n in range(height):
         for m in range(n + 1):
-            place, p = lowered(builder.add(corner, index(m * emitter.lanes)), n, of_b[m])
+            place, p = lowered(builder.add(corner, index(m * unit)), n, of_b[m])
             if m == n:
                 p = builder.fadd(p, bounds[0])
                 p = builder.select(builder.fcmp_ordered("<", p, bounds[1]), p, bounds[1])
