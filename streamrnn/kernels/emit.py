@@ -198,12 +198,6 @@ def _tree_order(lanes: int) -> list[int]:
     return held[0]
 
 
-def tree_groups(lanes: int) -> list[list[int]]:
-    """Which vectors of ``Emitter.sums``, four and four, become one in its first two levels."""
-    order, groups = _tree_order(lanes), lanes // 4
-    return [[order.index(i) for i in range(group, lanes, groups)] for group in range(groups)]
-
-
 class CountedLoop:
     """``for i in range(start, stop, step)`` with values carried from turn to turn.
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from streamrnn.kernels.emit import CountedLoop, Emitter, has_wide_registers, index, tree_groups
+from streamrnn.kernels.emit import CountedLoop, Emitter, has_wide_registers, index
 
 # Rows of a block are summed as several independent chains where few vectors are
 # in flight, since one chain would wait for each multiply-add to finish (4 cycles).
@@ -149,12 +149,13 @@ def matvec_transposed(
         wide = has_wide_registers(context)
         with CountedLoop(builder, index(0), rows_, lanes, []) as blocks:
             row = builder.add(first, builder.mul(direction, blocks.i))
-            found = []
-            for members in [range(lanes)] if wide else tree_groups(lanes):
-                starts = [builder.mul(builder.add(row, index(n)), stride_) for n in members]
-                totals = _row_sums(emitter, matrix_, starts, d_, columns_)
-                found.append(emitter.sums(totals) if wide else emitter.folded(totals, lanes))
-            emitter.store(found[0] if wide else emitter.folded(found, lanes // 4), out_, row)
+            if wide:
+                starts = [builder.mul(builder.add(row, index(n)), stride_) for n in range(lanes)]
+                result = emitter.sums(_row_sums(emitter, matrix_, starts, d_, columns_))
+            else:
+                start = builder.mul(row, stride_)
+                result = _sums_by_fours(emitter, (matrix_, start, stride_), d_, columns_)
+            emitter.store(result, out_, row)
         return context.get_dummy_value()
 
     i = types.int64
@@ -172,6 +173,25 @@ def _row_sums(emitter: Emitter, matrix: Any, starts: Sequence[Any], d: Any, colu
             ]
         )
     return loop.carried
+
+
+def _sums_by_fours(emitter: Emitter, rows: tuple[Any, Any, Any], d: Any, columns: Any) -> Any:
+    """``Emitter.sums`` of as many rows as a vector has lanes, four at a time.
+
+    Rows a quarter of the lanes apart become one vector in the first two levels of the tree.
+    """
+    matrix, start, stride = rows
+    builder, lanes, groups = emitter.builder, emitter.lanes, emitter.lanes // 4
+    kept = cgutils.alloca_once(builder, emitter.scalar_type, size=4 * lanes)
+    apart = builder.mul(stride, index(groups))
+    with CountedLoop(builder, index(0), index(groups), 1, [start]) as loop:
+        starts = [loop.carried[0]]
+        for _ in range(3):
+            starts.append(builder.add(starts[-1], apart))
+        totals = _row_sums(emitter, matrix, starts, d, columns)
+        emitter.store(emitter.folded(totals, lanes), kept, builder.mul(loop.i, index(lanes)))
+        loop.carry([builder.add(starts[0], stride)])
+    return emitter.folded([emitter.load(kept, index(lanes * n)) for n in range(groups)], lanes // 4)
 
 
 def _weight_gradient(rows_of: Mapping[int, Sequence[int]]) -> Any:
