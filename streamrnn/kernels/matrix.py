@@ -7,6 +7,7 @@ The order of every sum is fixed, so results have the same bits everywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from numba.core import cgutils, types
@@ -22,17 +23,10 @@ _GRADIENT_ROWS = {3: (8, 4, 1), 4: (6, 4, 1), 1: (4, 1)}
 # Rows of a cell without gates are short: as many sums as with gates need blocks of more rows.
 _NARROW_GRADIENT_ROWS = {4: (6, 4, 1), 2: (8, 2, 1), 1: (16, 4, 1)}
 
-# Where registers are 16 of 32 bytes, they hold 6 sums beside what is multiplied (``emit.py``). A block of
-# columns is then made of pieces, (vectors, chains at a time), and one of the gradient of single vectors.
-_PIECES = {
-    (16, 1): ((6, 1), (5, 1), (5, 1)),
-    (8, 2): ((4, 1), (4, 1)),
-    (6, 2): ((6, 1),),
-    (4, 4): ((4, 1),),
-    (3, 4): ((3, 2),),
-    (1, 4): ((1, 4),),
-}
-_FEW_TILES = ((6, 1), (4, 1), (1, 4))
+# Where registers are 16 of 32 bytes they hold some 6 sums beside what is multiplied. Blocks then are
+# walked in pieces that divide them, (vectors, chains at a time), those of the gradient in (rows, vectors).
+_PIECES = {(16, 1): (4, 1), (8, 2): (4, 1), (6, 2): (6, 1), (4, 4): (4, 1), (3, 4): (3, 2), (1, 4): (1, 4)}
+_TILES = ((6, 1), (4, 1), (1, 4))
 
 
 @intrinsic
@@ -56,12 +50,14 @@ def matvec(
         for vectors, chains in _COLUMN_BLOCKS:
             width = emitter.lanes * vectors
             stop = builder.sub(columns_, index(width - 1))
-            pieces = ((vectors, chains),) if wide else _PIECES[vectors, chains]  # (vectors, chains at a time)
-            with CountedLoop(builder, column, stop, width, []) as loop:
-                operands, at = (matrix_, stride_, v_, rows_, out_), loop.i
-                for piece, at_once in pieces:
-                    _column_block(emitter, operands, at, (piece, chains, at_once), (first, direction))
-                    at = builder.add(at, index(emitter.lanes * piece))
+            piece, at_once = (vectors, chains) if wide else _PIECES[vectors, chains]
+            with CountedLoop(builder, column, stop, width, []) as loop, ExitStack() as inner:
+                at = loop.i
+                if piece < vectors:
+                    end, apart = builder.add(at, index(width)), emitter.lanes * piece
+                    at = inner.enter_context(CountedLoop(builder, at, end, apart, [])).i
+                operands = (matrix_, stride_, v_, rows_, out_)
+                _column_block(emitter, operands, at, (piece, chains, at_once), (first, direction))
             column = loop.i
         return context.get_dummy_value()
 
@@ -220,7 +216,7 @@ def _weight_gradient(rows_of: Mapping[int, Sequence[int]]) -> Any:
                     stop = builder.select(builder.icmp_signed("==", fours, index(0)), index(0), stop)
                 with CountedLoop(builder, column, stop, width, [squares]) as loop:
                     to, before = (out_, rows_, columns_, loop.i), loop.carried[0]
-                    tiles = [(height, vectors) for height in heights] if wide else _FEW_TILES
+                    tiles = [(height, vectors) for height in heights] if wide else _TILES
                     loop.carry([_gradient_columns(emitter, operands, to, vectors, tiles, before)])
                 column, squares = loop.i, loop.carried[0]
             return emitter.sum(squares)
