@@ -1,7 +1,7 @@
 """LLVM IR in the vocabulary of our kernels: 64-byte vectors and counted loops.
 
-Only ``vector.py``, ``matrix.py`` and ``narrow.py`` import this. A vector is 64 bytes: 16
-float32 or 8 float64 lanes. LLVM splits it in two on machines with 32-byte
+Only ``vector.py``, ``matrix.py``, ``narrow.py`` and ``triangle.py`` import this. A vector is
+64 bytes: 16 float32 or 8 float64 lanes. LLVM splits it in two on machines with 32-byte
 registers, which changes no bit, since no lane ever meets another except in the
 fixed trees below.
 """
@@ -28,9 +28,10 @@ def index(n: int) -> ir.Constant:
 def has_wide_registers(context: Any) -> bool:
     """Whether registers of the processor that is compiled for are 32 of 64 bytes (AVX-512).
 
-    Otherwise they are 16 of 32 bytes: room for 8 vectors. Kernels choose by it how much they hold at a
-    time, never in which order they add. (A processor that ``NUMBA_CPU_NAME`` names counts as the latter
-    unless ``NUMBA_CPU_FEATURES`` says more.)
+    Otherwise they are 16 of 32 bytes, room for 8 vectors, and what does not fit is moved to memory and back
+    at every turn of a loop. By it kernels choose how many sums they hold at a time, never in which order
+    they add. A processor that ``NUMBA_CPU_NAME`` names counts as one of the latter where
+    ``NUMBA_CPU_FEATURES`` is empty.
     """
     _triple, _name, features = context.codegen().magic_tuple()
     return "+avx512f" in features.split(",")

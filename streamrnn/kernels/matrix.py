@@ -72,9 +72,9 @@ def _column_block(
     shape: tuple[int, int, int],
     walk: tuple[Any, Any],
 ) -> None:
-    """out[column : column + vectors * lanes], held in vectors * ``at_once`` registers.
+    """out[column : column + vectors * lanes], held in vectors * at_once registers.
 
-    Of the chains of sums so many are walked along ``at_once``, then the next ones.
+    So many chains of sums are walked along at once, then as many others; the results are added in order.
     """
     matrix, stride, v, rows, out = operands
     vectors, chains, at_once = shape
@@ -174,11 +174,11 @@ def _row_sums(emitter: Emitter, matrix: Any, starts: Sequence[Any], d: Any, colu
 def _sums_by_fours(emitter: Emitter, rows: tuple[Any, Any, Any], d: Any, columns: Any) -> Any:
     """``Emitter.sums`` of as many rows as a vector has lanes, four at a time.
 
-    Rows a quarter of the lanes apart become one vector in the first two levels of the tree.
+    Four rows, a quarter of the lanes apart, become one vector in the first two levels of its tree.
     """
     matrix, start, stride = rows
     builder, lanes, groups = emitter.builder, emitter.lanes, emitter.lanes // 4
-    kept = cgutils.alloca_once(builder, emitter.scalar_type, size=4 * lanes)
+    kept = cgutils.alloca_once(builder, emitter.scalar_type, size=groups * lanes)
     apart = builder.mul(stride, index(groups))
     with CountedLoop(builder, index(0), index(groups), 1, [start]) as loop:
         starts = [loop.carried[0]]
@@ -237,7 +237,7 @@ def _gradient_columns(
 ) -> Any:
     """All rows of some columns of the gradient, in blocks of (rows, vectors); the sum of squares so far.
 
-    Squares are added row after row, each over all its ``vectors``.
+    Squares are added row after row, each row's ``vectors`` from left to right.
     """
     out, rows, columns, column = to
     builder, row = emitter.builder, index(0)

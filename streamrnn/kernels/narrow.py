@@ -56,7 +56,7 @@ def _narrow_block(
 ) -> None:
     """out[column : column + vectors * lanes]: rows behind the whole ones, then those.
 
-    Of the chains of sums ``at_once`` are walked along, then as many others.
+    So many chains of sums are walked along at once, then as many others.
     """
     matrix, stride, v, whole, rows, out = operands
     vectors, chains, at_once = shape
