@@ -1,7 +1,7 @@
 """LLVM IR in the vocabulary of our kernels: 64-byte vectors and counted loops.
 
-Only ``vector.py``, ``matrix.py`` and ``narrow.py`` import this. A vector is 64 bytes: 16
-float32 or 8 float64 lanes. LLVM splits it in two on machines with 32-byte
+Only ``vector.py``, ``matrix.py``, ``narrow.py`` and ``triangle.py`` import this. A vector is
+64 bytes: 16 float32 or 8 float64 lanes. LLVM splits it in two on machines with 32-byte
 registers, which changes no bit, since no lane ever meets another except in the
 fixed trees below.
 """
@@ -25,13 +25,25 @@ def index(n: int) -> ir.Constant:
     return ir.Constant(INT64, n)
 
 
+def has_wide_registers(context: Any) -> bool:
+    """Whether registers of the processor that is compiled for are 32 of 64 bytes (AVX-512).
+
+    Otherwise they are 16 of 32 bytes, room for 8 vectors, and what does not fit is moved to memory and back
+    at every turn of a loop. By it kernels choose how many sums they hold at a time, never in which order
+    they add. A processor that ``NUMBA_CPU_NAME`` names counts as one of the latter where
+    ``NUMBA_CPU_FEATURES`` is empty.
+    """
+    _triple, _name, features = context.codegen().magic_tuple()
+    return "+avx512f" in features.split(",")
+
+
 class Emitter:
     """Writes vector instructions for one element type at the builder's position."""
 
-    def __init__(self, builder: Any, element: types.Type) -> None:
+    def __init__(self, builder: Any, element: types.Type, vector_bytes: int = VECTOR_BYTES) -> None:
         self.builder = builder
         self.scalar_type, self.short_name, self.item_bytes = _ELEMENTS[element]
-        self.lanes = VECTOR_BYTES // self.item_bytes
+        self.lanes = vector_bytes // self.item_bytes
         self.type = ir.VectorType(self.scalar_type, self.lanes)
         self.int_type = ir.VectorType(ir.IntType(8 * self.item_bytes), self.lanes)
 
@@ -133,8 +145,11 @@ class Emitter:
         additions. ``order`` follows which vector each lane ends up holding.
         """
         order = _tree_order(self.lanes)
-        placed = [vectors[order.index(i)] for i in range(self.lanes)]
-        width = self.lanes
+        return self.folded([vectors[order.index(i)] for i in range(self.lanes)], self.lanes)
+
+    def folded(self, vectors: Sequence[Any], width: int) -> Any:
+        """The levels of that tree at which so many vectors become one; ``width`` lanes belong together."""
+        placed = list(vectors)
         while len(placed) > 1:
             low, high = _pair_lanes(self.lanes, width)
             half = len(placed) // 2

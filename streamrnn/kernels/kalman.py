@@ -18,7 +18,7 @@ covariance only ever loses f (PS)(PS)' with f q < 1 and gains Q I, so it stays d
 from __future__ import annotations
 
 from streamrnn.kernels.compiling import inlined, kernel
-from streamrnn.kernels.matrix import downdate_and_multiply
+from streamrnn.kernels.triangle import downdate_and_multiply
 from streamrnn.kernels.vector import (
     fma,
     load,

@@ -7,12 +7,13 @@ The order of every sum is fixed, so results have the same bits everywhere.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from streamrnn.kernels.emit import CountedLoop, Emitter, index
+from streamrnn.kernels.emit import CountedLoop, Emitter, has_wide_registers, index
 
 # Rows of a block are summed as several independent chains where few vectors are
 # in flight, since one chain would wait for each multiply-add to finish (4 cycles).
@@ -21,7 +22,11 @@ _COLUMN_BLOCKS = ((16, 1), (8, 2), (6, 2), (4, 4), (3, 4), (1, 4))  # (vectors, 
 _GRADIENT_ROWS = {3: (8, 4, 1), 4: (6, 4, 1), 1: (4, 1)}
 # Rows of a cell without gates are short: as many sums as with gates need blocks of more rows.
 _NARROW_GRADIENT_ROWS = {4: (6, 4, 1), 2: (8, 2, 1), 1: (16, 4, 1)}
-_TRIANGLE_ROWS = {1: (4, 1), 2: (3, 1), 3: (2, 1)}  # by vectors that are multiplied
+
+# Where registers are 16 of 32 bytes they hold some 6 sums beside what is multiplied. Blocks then are
+# walked in pieces that divide them, (vectors, chains at a time), those of the gradient in (rows, vectors).
+_PIECES = {(16, 1): (4, 1), (8, 2): (4, 1), (6, 2): (6, 1), (4, 4): (4, 1), (3, 4): (3, 2), (1, 4): (1, 4)}
+_TILES = ((6, 1), (4, 1), (1, 4))
 
 
 @intrinsic
@@ -38,21 +43,21 @@ def matvec(
 
     def emit(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
         matrix_, stride_, v_, rows_, out_, columns_, backwards_ = args
-        emitter = Emitter(builder, matrix.dtype)
+        emitter, wide = Emitter(builder, matrix.dtype), has_wide_registers(context)
         first = builder.mul(backwards_, builder.sub(rows_, index(1)))
         direction = builder.sub(index(1), builder.mul(index(2), backwards_))
         column: Any = index(0)
         for vectors, chains in _COLUMN_BLOCKS:
             width = emitter.lanes * vectors
             stop = builder.sub(columns_, index(width - 1))
-            with CountedLoop(builder, column, stop, width, []) as loop:
-                _column_block(
-                    emitter,
-                    (matrix_, stride_, v_, rows_, out_),
-                    loop.i,
-                    (vectors, chains),
-                    (first, direction),
-                )
+            piece, at_once = (vectors, chains) if wide else _PIECES[vectors, chains]
+            with CountedLoop(builder, column, stop, width, []) as loop, ExitStack() as inner:
+                at = loop.i
+                if piece < vectors:
+                    end, apart = builder.add(at, index(width)), emitter.lanes * piece
+                    at = inner.enter_context(CountedLoop(builder, at, end, apart, [])).i
+                operands = (matrix_, stride_, v_, rows_, out_)
+                _column_block(emitter, operands, at, (piece, chains, at_once), (first, direction))
             column = loop.i
         return context.get_dummy_value()
 
@@ -61,11 +66,18 @@ def matvec(
 
 
 def _column_block(
-    emitter: Emitter, operands: Sequence[Any], column: Any, shape: tuple[int, int], walk: tuple[Any, Any]
+    emitter: Emitter,
+    operands: Sequence[Any],
+    column: Any,
+    shape: tuple[int, int, int],
+    walk: tuple[Any, Any],
 ) -> None:
-    """out[column : column + vectors * lanes], held in vectors * chains registers."""
+    """out[column : column + vectors * lanes], held in vectors * at_once registers.
+
+    So many chains of sums are walked along at once, then as many others; the results are added in order.
+    """
     matrix, stride, v, rows, out = operands
-    vectors, chains = shape
+    vectors, chains, at_once = shape
     first, direction = walk
     builder = emitter.builder
     step = builder.mul(direction, stride)
@@ -90,21 +102,32 @@ def _column_block(
             head.carry([*add_row(sums, at, row), builder.add(at, step), builder.add(row, direction)])
         *sums, at, row = head.carried
         first = builder.select(forwards, index(0), row)
-    sums += [emitter.zero] * (vectors * (chains - 1))
     start = builder.add(builder.mul(first, stride), column)
-    with CountedLoop(builder, index(0), whole, chains, [*sums, start, first]) as loop:
-        *sums, at, row = loop.carried
-        for chain in range(chains):
-            part = slice(chain * vectors, (chain + 1) * vectors)
-            sums[part] = add_row(sums[part], at, row)
-            at, row = builder.add(at, step), builder.add(row, direction)
-        loop.carry([*sums, at, row])
-    sums = loop.carried[:-2]
-    for n in range(vectors):
-        total = sums[n]
-        for chain in range(1, chains):
-            total = builder.fadd(total, sums[chain * vectors + n])
-        emitter.store(total, out, builder.add(column, index(emitter.lanes * n)))
+    found: list[list[Any]] = [[] for _ in range(vectors)]
+    for skipped in range(0, chains, at_once):
+        sums += [emitter.zero] * (vectors * at_once - len(sums))
+        with CountedLoop(builder, index(0), whole, chains, [*sums, start, first]) as loop:
+            *sums, at, row = loop.carried
+            for chain in range(at_once):
+                part = slice(chain * vectors, (chain + 1) * vectors)
+                sums[part] = add_row(sums[part], at, row)
+                at, row = builder.add(at, step), builder.add(row, direction)
+            if at_once < chains:
+                others = index(chains - at_once)
+                at = builder.add(at, builder.mul(others, step))
+                row = builder.add(row, builder.mul(others, direction))
+            loop.carry([*sums, at, row])
+        for n in range(vectors):
+            total, *more = [*found[n], *loop.carried[n:-2:vectors]]
+            for each in more:
+                total = builder.fadd(total, each)
+            found[n] = [total]
+            if skipped + at_once == chains:
+                emitter.store(total, out, builder.add(column, index(emitter.lanes * n)))
+        sums = []
+        if at_once < chains:
+            start = builder.add(start, builder.mul(index(at_once), step))
+            first = builder.add(first, builder.mul(index(at_once), direction))
 
 
 @intrinsic
@@ -119,22 +142,52 @@ def matvec_transposed(
         lanes = emitter.lanes
         first = builder.mul(backwards_, builder.sub(rows_, index(lanes)))
         direction = builder.sub(index(1), builder.mul(index(2), backwards_))
+        wide = has_wide_registers(context)
         with CountedLoop(builder, index(0), rows_, lanes, []) as blocks:
             row = builder.add(first, builder.mul(direction, blocks.i))
-            starts = [builder.mul(builder.add(row, index(n)), stride_) for n in range(lanes)]
-            with CountedLoop(builder, index(0), columns_, lanes, [emitter.zero] * lanes) as loop:
-                vector = emitter.load(d_, loop.i)
-                loop.carry(
-                    [
-                        emitter.fma(vector, emitter.load(matrix_, builder.add(start, loop.i)), total)
-                        for start, total in zip(starts, loop.carried, strict=True)
-                    ]
-                )
-            emitter.store(emitter.sums(loop.carried), out_, row)
+            if wide:
+                starts = [builder.mul(builder.add(row, index(n)), stride_) for n in range(lanes)]
+                result = emitter.sums(_row_sums(emitter, matrix_, starts, d_, columns_))
+            else:
+                start = builder.mul(row, stride_)
+                result = _sums_by_fours(emitter, (matrix_, start, stride_), d_, columns_)
+            emitter.store(result, out_, row)
         return context.get_dummy_value()
 
     i = types.int64
     return types.void(matrix, i, d, i, out, i, i), emit
+
+
+def _row_sums(emitter: Emitter, matrix: Any, starts: Sequence[Any], d: Any, columns: Any) -> list[Any]:
+    """Of each row that begins at one of ``starts``, its products with d, one sum a lane."""
+    with CountedLoop(emitter.builder, index(0), columns, emitter.lanes, [emitter.zero] * len(starts)) as loop:
+        vector = emitter.load(d, loop.i)
+        loop.carry(
+            [
+                emitter.fma(vector, emitter.load(matrix, emitter.builder.add(start, loop.i)), total)
+                for start, total in zip(starts, loop.carried, strict=True)
+            ]
+        )
+    return loop.carried
+
+
+def _sums_by_fours(emitter: Emitter, rows: tuple[Any, Any, Any], d: Any, columns: Any) -> Any:
+    """``Emitter.sums`` of as many rows as a vector has lanes, four at a time.
+
+    Four rows, a quarter of the lanes apart, become one vector in the first two levels of its tree.
+    """
+    matrix, start, stride = rows
+    builder, lanes, groups = emitter.builder, emitter.lanes, emitter.lanes // 4
+    kept = cgutils.alloca_once(builder, emitter.scalar_type, size=groups * lanes)
+    apart = builder.mul(stride, index(groups))
+    with CountedLoop(builder, index(0), index(groups), 1, [start]) as loop:
+        starts = [loop.carried[0]]
+        for _ in range(3):
+            starts.append(builder.add(starts[-1], apart))
+        totals = _row_sums(emitter, matrix, starts, d, columns)
+        emitter.store(emitter.folded(totals, lanes), kept, builder.mul(loop.i, index(lanes)))
+        loop.carry([builder.add(starts[0], stride)])
+    return emitter.folded([emitter.load(kept, index(lanes * n)) for n in range(groups)], lanes // 4)
 
 
 def _weight_gradient(rows_of: Mapping[int, Sequence[int]]) -> Any:
@@ -150,9 +203,9 @@ def _weight_gradient(rows_of: Mapping[int, Sequence[int]]) -> Any:
         ``columns`` is a multiple of the lanes and the row length of ``out``.
         """
 
-        def emit(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        def emit(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
             *operands, out_, rows_, columns_ = args
-            emitter = Emitter(builder, v.dtype)
+            emitter, wide = Emitter(builder, v.dtype), has_wide_registers(context)
             column: Any = index(0)
             squares: Any = emitter.zero
             for vectors, heights in rows_of.items():
@@ -162,8 +215,9 @@ def _weight_gradient(rows_of: Mapping[int, Sequence[int]]) -> Any:
                     fours = builder.srem(columns_, index(4 * emitter.lanes))
                     stop = builder.select(builder.icmp_signed("==", fours, index(0)), index(0), stop)
                 with CountedLoop(builder, column, stop, width, [squares]) as loop:
-                    to = (out_, rows_, columns_, loop.i)
-                    loop.carry([_gradient_columns(emitter, operands, to, vectors, heights, loop.carried[0])])
+                    to, before = (out_, rows_, columns_, loop.i), loop.carried[0]
+                    tiles = [(height, vectors) for height in heights] if wide else _TILES
+                    loop.carry([_gradient_columns(emitter, operands, to, vectors, tiles, before)])
                 column, squares = loop.i, loop.carried[0]
             return emitter.sum(squares)
 
@@ -178,18 +232,32 @@ def _gradient_columns(
     operands: Sequence[Any],
     to: Sequence[Any],
     vectors: int,
-    heights: Sequence[int],
+    tiles: Sequence[tuple[int, int]],
     squares: Any,
 ) -> Any:
-    """All rows of some columns of the gradient; the sum of squares so far."""
+    """All rows of some columns of the gradient, in blocks of (rows, vectors); the sum of squares so far.
+
+    Squares are added row after row, each row's ``vectors`` from left to right.
+    """
     out, rows, columns, column = to
     builder, row = emitter.builder, index(0)
-    for height in heights:
+    for height, width in tiles:
         bound = builder.sub(rows, index(height - 1))
         with CountedLoop(builder, row, bound, height, [squares]) as loop:
-            corner = (loop.i, column)
-            block = _gradient_block(emitter, operands, corner, (height, vectors))
-            loop.carry([_store_block(emitter, block, out, columns, corner, loop.carried[0])])
+            if width >= vectors:
+                corner = (loop.i, column)
+                block = _gradient_block(emitter, operands, corner, (height, vectors))
+                total = _store_block(emitter, block, out, columns, corner, loop.carried[0])
+            else:
+                stop = builder.add(column, index(emitter.lanes * vectors))
+                with CountedLoop(builder, column, stop, emitter.lanes * width, []) as along:
+                    corner = (loop.i, along.i)
+                    block = _gradient_block(emitter, operands, corner, (height, width))
+                    _store_block(emitter, block, out, columns, corner, None)
+                total = _squares_of(
+                    emitter, out, columns, (loop.i, column), (height, vectors), loop.carried[0]
+                )
+            loop.carry([total])
         row, squares = loop.i, loop.carried[0]
     return squares
 
@@ -228,105 +296,22 @@ def _store_block(
         at = builder.add(builder.mul(builder.add(row, index(m)), stride), column)
         for n, total in enumerate(sums):
             emitter.store(total, out, builder.add(at, index(emitter.lanes * n)))
-            squares = emitter.fma(total, total, squares)
+            squares = None if squares is None else emitter.fma(total, total, squares)
     return squares
 
 
-@intrinsic
-def downdate_and_multiply(
-    _t: Any,
-    matrix: Any,
-    befores: Any,
-    factors: Any,
-    vs: Any,
-    outs: Any,
-    size: Any,
-    stride: Any,
-    raise_by: Any,
-    cap: Any,
+def _squares_of(
+    emitter: Emitter, out: Any, stride: Any, corner: tuple[Any, Any], shape: tuple[int, int], squares: Any
 ) -> Any:
-    """P <- P - sum_c f_c b_c b_c' + raise I, then out_c = P v_c, for a symmetric P in every lane.
-
-    ``matrix`` has the lower triangle by rows, element (i, k) a vector of lanes at
-    ``i (i + 1) / 2 + k``; ``befores`` (b), ``vs`` and ``outs`` are tuples of pointers, whose
-    element i is the vector at ``i * stride``; of ``factors`` (f) each is one vector. Diagonal
-    elements are held at ``cap``. Each element of P is read and written once.
-    """
-    count = len(befores)
-    if not len(factors) == len(vs) == len(outs) == count:
-        return None
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        emitter = Emitter(builder, matrix.dtype)
-        b, factor, v, out = ([builder.extract_value(each, c) for c in range(count)] for each in args[1:5])
-        f = [builder.fmul(emitter.load(each, index(0)), emitter.constant(-1.0)) for each in factor]
-        bounds = [
-            emitter.splat(context.cast(builder, x, kind, matrix.dtype))
-            for x, kind in zip(args[7:], sig.args[7:], strict=True)
-        ]
-        size_, stride_ = args[5:7]
-        row: Any = index(0)
-        for height in _TRIANGLE_ROWS[count]:
-            stop = builder.sub(size_, index(height - 1))
-            with CountedLoop(builder, row, stop, height, []) as rows:
-                _triangle_rows(emitter, (args[0], b, f, v, out, stride_), (rows.i, height), bounds)
-            row = rows.i
-        return context.get_dummy_value()
-
-    i = types.int64
-    return types.void(matrix, befores, factors, vs, outs, i, i, raise_by, cap), emit
-
-
-def _triangle_rows(  # noqa: C901 - two loops of one tile
-    emitter: Emitter, operands: Sequence[Any], tile: tuple[Any, int], bounds: Sequence[Any]
-) -> None:
-    """Rows ``tile[0]`` to ``tile[0] + tile[1]`` of ``downdate_and_multiply``."""
-    matrix, befores, factors, vs, outs, stride = operands
-    first, height = tile
-    builder, count = emitter.builder, range(len(befores))
-    indices = [builder.add(first, index(n)) for n in range(height)]
-    starts = [
-        builder.mul(builder.sdiv(builder.mul(i, builder.add(i, index(1))), index(2)), index(emitter.lanes))
-        for i in indices
-    ]
-    at_rows = [builder.mul(i, stride) for i in indices]
-    of_v = [[emitter.load(vs[c], at) for c in count] for at in at_rows]
-    of_b = [[emitter.load(befores[c], at) for c in count] for at in at_rows]
-    taken = [[builder.fmul(b[c], factors[c]) for c in count] for b in of_b]
-
-    def lowered(at: Any, row: int, b: Sequence[Any]) -> tuple[Any, Any]:
-        place = builder.add(starts[row], at)
-        p = emitter.load(matrix, place)
-        for c in count:
-            p = emitter.fma(taken[row][c], b[c], p)
-        return place, p
-
-    def added(p: Any, to: Sequence[Any], v: Sequence[Any]) -> list[Any]:
-        return [emitter.fma(p, v[c], to[c]) for c in count]
-
-    with CountedLoop(builder, index(0), first, 1, [emitter.zero] * (height * len(befores))) as loop:
-        at, column = builder.mul(loop.i, stride), builder.mul(loop.i, index(emitter.lanes))
-        v, b, totals = ([emitter.load(each[c], at) for c in count] for each in (vs, befores, outs))
-        sums = [list(loop.carried[n * len(befores) : (n + 1) * len(befores)]) for n in range(height)]
-        for n in range(height):
-            place, p = lowered(column, n, b)
-            emitter.store(p, matrix, place)
-            sums[n], totals = added(p, sums[n], v), added(p, totals, of_v[n])
-        for c in count:
-            emitter.store(totals[c], outs[c], at)
-        loop.carry([total for row in sums for total in row])
-    sums = [list(loop.carried[n * len(befores) : (n + 1) * len(befores)]) for n in range(height)]
-    corner = builder.mul(first, index(emitter.lanes))
-    for n in range(height):
-        for m in range(n + 1):
-            place, p = lowered(builder.add(corner, index(m * emitter.lanes)), n, of_b[m])
-            if m == n:
-                p = builder.fadd(p, bounds[0])
-                p = builder.select(builder.fcmp_ordered("<", p, bounds[1]), p, bounds[1])
-            else:
-                sums[m] = added(p, sums[m], of_v[n])
-            emitter.store(p, matrix, place)
-            sums[n] = added(p, sums[n], of_v[m])
-    for at, totals in zip(at_rows, sums, strict=True):
-        for c in count:
-            emitter.store(totals[c], outs[c], at)
+    """The sum of squares so far and of a block that was stored."""
+    row, column = corner
+    height, vectors = shape
+    builder = emitter.builder
+    start = builder.add(builder.mul(row, stride), column)
+    with CountedLoop(builder, index(0), index(height), 1, [squares, start]) as loop:
+        total, at = loop.carried
+        for n in range(vectors):
+            each = emitter.load(out, builder.add(at, index(emitter.lanes * n)))
+            total = emitter.fma(each, each, total)
+        loop.carry([total, builder.add(at, stride)])
+    return loop.carried[0]

@@ -8,10 +8,13 @@ from typing import Any
 from numba.core import types
 from numba.extending import intrinsic
 
-from streamrnn.kernels.emit import CountedLoop, Emitter, index
+from streamrnn.kernels.emit import CountedLoop, Emitter, has_wide_registers, index
 
 # (vectors of columns, chains): 8 independent sums, since each multiply-add waits 4 cycles for the one before.
 _NARROW_BLOCKS = ((8, 1), (4, 2), (2, 4), (1, 8))
+# Chains that are walked along at a time where registers are 16 of 32 bytes, by vectors: measured, of others
+# all at once are as fast, or faster where the matrix is read from beyond the nearest cache.
+_AT_ONCE = {4: 1}
 
 
 @intrinsic
@@ -31,11 +34,12 @@ def narrow_matvec(
         first = builder.mul(backwards_, builder.sub(whole_, index(emitter.lanes)))
         direction = builder.sub(index(1), builder.mul(index(2), backwards_))
         column: Any = index(0)
-        for shape in _NARROW_BLOCKS:
-            width = emitter.lanes * shape[0]
+        for vectors, chains in _NARROW_BLOCKS:
+            width = emitter.lanes * vectors
+            at_once = chains if has_wide_registers(context) else _AT_ONCE.get(vectors, chains)
             with CountedLoop(builder, column, builder.sub(columns_, index(width - 1)), width, []) as loop:
                 operands = (matrix_, columns_, v_, whole_, rows_, out_)
-                _narrow_block(emitter, operands, loop.i, shape, (first, direction))
+                _narrow_block(emitter, operands, loop.i, (vectors, chains, at_once), (first, direction))
             column = loop.i
         return context.get_dummy_value()
 
@@ -44,11 +48,18 @@ def narrow_matvec(
 
 
 def _narrow_block(
-    emitter: Emitter, operands: Sequence[Any], column: Any, shape: tuple[int, int], walk: tuple[Any, Any]
+    emitter: Emitter,
+    operands: Sequence[Any],
+    column: Any,
+    shape: tuple[int, int, int],
+    walk: tuple[Any, Any],
 ) -> None:
-    """out[column : column + vectors * lanes]: rows behind the whole ones, then those."""
+    """out[column : column + vectors * lanes]: rows behind the whole ones, then those.
+
+    So many chains of sums are walked along at once, then as many others.
+    """
     matrix, stride, v, whole, rows, out = operands
-    vectors, chains = shape
+    vectors, chains, at_once = shape
     builder, lanes = emitter.builder, emitter.lanes
 
     def add_row(sums: list[Any], weight: Any, row: Any) -> list[Any]:
@@ -61,22 +72,35 @@ def _narrow_block(
 
     with CountedLoop(builder, whole, rows, 1, [emitter.zero] * vectors) as rest:
         rest.carry(add_row(rest.carried, emitter.load_splat(v, rest.i), rest.i))
-    sums = [rest.carried, *([emitter.zero] * vectors for _ in range(chains - 1))]
     first, direction = walk
-    with CountedLoop(builder, index(0), whole, lanes, [total for chain in sums for total in chain]) as loop:
-        start = builder.add(first, builder.mul(direction, loop.i))
-        vector, flat = emitter.load(v, start), loop.carried
-        sums = [flat[chain * vectors : (chain + 1) * vectors] for chain in range(chains)]
-        for lane in range(lanes):
-            weight = emitter.shuffle(vector, vector, [lane] * lanes)
-            sums[lane % chains] = add_row(sums[lane % chains], weight, builder.add(start, index(lane)))
-        loop.carry([total for chain in sums for total in chain])
-    flat = loop.carried
+    found: list[list[Any]] = [[] for _ in range(vectors)]
+    for skipped in range(0, chains, at_once):
+        sums = [[emitter.zero] * vectors for _ in range(at_once)]
+        if skipped == 0:
+            sums[0] = rest.carried
+        with CountedLoop(
+            builder, index(0), whole, lanes, [total for chain in sums for total in chain]
+        ) as loop:
+            start = builder.add(first, builder.mul(direction, loop.i))
+            vector, flat = emitter.load(v, start), loop.carried
+            sums = [flat[chain * vectors : (chain + 1) * vectors] for chain in range(at_once)]
+            for lane in range(lanes):
+                chain = lane % chains - skipped
+                if 0 <= chain < at_once:
+                    weight = emitter.shuffle(vector, vector, [lane] * lanes)
+                    sums[chain] = add_row(sums[chain], weight, builder.add(start, index(lane)))
+            loop.carry([total for chain in sums for total in chain])
+        for n in range(vectors):
+            found[n].append(_in_pairs(builder, loop.carried[n::vectors]))
     for n in range(vectors):
-        totals = flat[n::vectors]
-        while len(totals) > 1:
-            totals = [builder.fadd(a, b) for a, b in zip(totals[::2], totals[1::2], strict=True)]
-        emitter.store(totals[0], out, builder.add(column, index(lanes * n)))
+        emitter.store(_in_pairs(builder, found[n]), out, builder.add(column, index(lanes * n)))
+
+
+def _in_pairs(builder: Any, totals: list[Any]) -> Any:
+    """The sum of neighbours, and of theirs."""
+    while len(totals) > 1:
+        totals = [builder.fadd(a, b) for a, b in zip(totals[::2], totals[1::2], strict=True)]
+    return totals[0]
 
 
 @intrinsic

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support import test_kernel
 
 from streamrnn.kernels import kalman
-from streamrnn.kernels.matrix import downdate_and_multiply
+from streamrnn.kernels.triangle import downdate_and_multiply
 from streamrnn.kernels.vector import float32_at, float64_at, load_vector, store_vector
 
 LANES = {np.float32: 16, np.float64: 8}
