@@ -7,15 +7,19 @@ revoked may be saved and committed there before another member gets it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
-from streamrnn.connectors.kafka_clients.base import AssignmentChange, Leaving, Partition
+from streamrnn.connectors.kafka_clients.base import AssignmentChange, Leaving, Partition, PartitionCodes
 from streamrnn.connectors.kafka_clients.confluent_consumer import ConfluentConsumer, listed, plain
 from streamrnn.connectors.kafka_clients.confluent_link import State, check_all, translated
+from streamrnn.connectors.messages import Messages
 
 __all__ = ["CooperativeConsumer"]
+
+_HURRY_S = 0.5
 
 
 class CooperativeConsumer(ConfluentConsumer):
@@ -33,7 +37,16 @@ class CooperativeConsumer(ConfluentConsumer):
         self._leaving: Leaving | None = leaving
         self._started: set[Partition] = set()
         self._called = False
+        self._moved = False
         super().__init__(consumer, state)
+
+    def poll(self, timeout_s: float, max_messages: int, codes: PartitionCodes) -> Messages:
+        """What came; callbacks are called meanwhile."""
+        messages = super().poll(timeout_s, max_messages, codes)
+        if self._moved:
+            self._moved = False
+            self._hurry()
+        return messages
 
     def start(self, offsets: Mapping[Partition, int]) -> None:
         """Read new partitions from these offsets on; others go there where they are elsewhere."""
@@ -71,7 +84,17 @@ class CooperativeConsumer(ConfluentConsumer):
         self._leaving = None
         super().close(timeout_s)
 
+    def _hurry(self) -> None:
+        """Have the client join again as soon as the group is to agree on who gets what was taken.
+
+        By itself it joins once a second at most, and partitions have no owner meanwhile; any answer
+        about a topic ends that wait (librdkafka, ``rd_kafka_parse_Metadata``).
+        """
+        with suppress(KafkaException):  # then it joins a little later
+            self._consumer.list_topics(self._options.topics[0], timeout=_HURRY_S)
+
     def _assigned(self, consumer: Any, partitions: list[Any]) -> None:
+        self._moved = True
         consumer.incremental_assign([])  # nothing is read before ``start``
         self._changes.append(AssignmentChange("assigned", plain(partitions)))
 
@@ -79,6 +102,7 @@ class CooperativeConsumer(ConfluentConsumer):
         def note(consumer: Any, partitions: list[Any]) -> None:
             change = AssignmentChange(kind, plain(partitions))
             self._changes.append(change)
+            self._moved = True
             if self._leaving is not None:
                 self._called = True
                 try:
