@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from daemons import HEAD, PIPELINE, get, metrics_of, port_of, stop, write_table
+from plants import SCORES
 
 from streamrnn.pipelines.cli import main
 from streamrnn.pipelines.silence import Silence
@@ -69,18 +70,7 @@ def test_a_file_is_followed_as_it_grows_through_rotation_and_stops(runner):
         main(["replay", str(live.folder / "all.csv"), "-o", str(live.folder / "replayed.csv"), "--json"]) == 0
     )
     followed, replayed = (pd.read_csv(live.folder / name) for name in ("out.csv", "replayed.csv"))
-    scores = [
-        "ts",
-        "device",
-        "temp",
-        "yhat",
-        "anomaly_score",
-        "p_value",
-        "is_anomaly",
-        "alert_strength",
-        "status",
-    ]
-    pd.testing.assert_frame_equal(followed[scores], replayed[scores])
+    pd.testing.assert_frame_equal(followed[SCORES], replayed[SCORES])
 
 
 def test_what_is_kept_of_files_does_not_grow_with_their_rotations(runner):
