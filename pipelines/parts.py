@@ -60,7 +60,7 @@ def committed_of(store: Store, saved: Snapshot | None) -> tuple[Positions, Mappi
 def fleet_of(
     settings: PipelineSettings, saved: Snapshot | None, channels: tuple[str, ...], keeping: Keeping
 ) -> Fleet:
-    """The models: those of the snapshot, or new ones.
+    """The models: those of the snapshot, in its memory where that can be, or new ones.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def fleet_of(
     """
     if saved is None:
         return Fleet(Settings.from_dict({**settings.settings(), "channels": channels}), keeping)
-    fleet = Fleet.from_bytes(saved.fleet, keeping)
+    fleet = Fleet.from_bytes(saved.fleet, keeping, adopt=True)
     asked = Settings.from_dict({**settings.settings(), "channels": channels}).structural()
     changed = [name for name, value in fleet.settings.structural().items() if asked[name] != value]
     if changed:

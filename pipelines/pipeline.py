@@ -92,6 +92,8 @@ class Pipeline:
         What a snapshot holds beside the state.
     spill : SqliteSpill or None
         Holds the series for which there is no room in memory.
+    may_save : bool
+        Whether a snapshot is written as soon as it is due; one that a partition needs is, anyway.
     """
 
     source: LiveSource
@@ -112,6 +114,7 @@ class Pipeline:
     transaction: KafkaTransaction | None = None
     extra: Callable[[], Mapping[str, Any]] = dict
     spill: SqliteSpill | None = None
+    may_save: bool = True
 
     def __post_init__(self) -> None:
         self._marks: dict[str, Any] = {}
@@ -338,7 +341,7 @@ class Pipeline:
         due = now - self._last_commit >= min(self.pace.commit_s, self.pace.snapshot_s)
         if not due and (self._troubles.any or not unknown):
             return
-        overdue = unknown or now - self._last_snapshot >= self.pace.snapshot_s
+        overdue = unknown or (self.may_save and now - self._last_snapshot >= self.pace.snapshot_s)
         if (self._dirty or overdue) and self._commit() and overdue:
             self.snapshot()
 

@@ -190,7 +190,7 @@ class Checkpoint(Table, frozen=True):
         ),
     ] = None
     standby: Annotated[
-        bool, Meta(description="whether to follow that topic in memory, to take over sooner")
+        bool, Meta(description="whether to follow that topic, to take over sooner")
     ] = False
     mode: Annotated[
         Literal["at-least-once", "exactly-once"],

@@ -321,7 +321,14 @@ class Fleet:
         return encode(SavedState(self.settings.saved(), self._keys, found, places, self._forgetting.state()))
 
     @classmethod
-    def from_bytes(cls, data: bytes | memoryview, keeping: Keeping | None = None, **changes: Any) -> Fleet:
+    def from_bytes(
+        cls,
+        data: bytes | memoryview,
+        keeping: Keeping | None = None,
+        *,
+        adopt: bool = False,
+        **changes: Any,
+    ) -> Fleet:
         """A fleet that goes on, to the bit, where the saved one stopped.
 
         Parameters
@@ -330,6 +337,9 @@ class Fleet:
             From ``to_bytes``.
         keeping : Keeping, optional
             Need not be as it was.
+        adopt : bool
+            Whether the series may stay in ``data``, where that can be written to: nothing is copied, and it
+            is of no other use then.
         **changes
             Tunable settings to change.
 
@@ -345,7 +355,7 @@ class Fleet:
         rows = np.asarray(saved.rows)
         check_rows(fleet.layout, rows)
         fleet.series(saved.keys)
-        fleet._rows.go_on(saved.places, rows)
+        fleet._rows.go_on(saved.places, rows, adopt=adopt)
         fleet._forgetting.go_on(saved.columns)
         return fleet
 

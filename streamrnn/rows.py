@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from streamrnn.errors import DataError, StateError
 from streamrnn.slab import Slab
-from streamrnn.space import Int64Array, address, aligned_bytes
+from streamrnn.space import Int64Array, address, aligned_bytes, is_aligned
 from streamrnn.spill import SpillStore
 from streamrnn.state import HERE, NOWHERE, STORED
 
@@ -139,14 +139,22 @@ class Rows:
         stored, here = self.stored[:codes], self.addresses[:codes] != 0
         return np.select([here | (stored & whole), stored], [HERE, STORED], NOWHERE).astype(np.uint8)
 
-    def go_on(self, places: Row, rows: NDArray[np.uint8]) -> None:
-        """Take saved rows, (rows, row bytes): into memory, and where that is full into the store."""
-        for code, row in zip(np.flatnonzero(places == HERE).tolist(), rows, strict=True):
+    def go_on(self, places: Row, rows: NDArray[np.uint8], *, adopt: bool) -> None:
+        """Take saved rows, (rows, row bytes): into memory, and where that is full into the store.
+
+        With ``adopt`` they stay where they are, if kernels can work on them there.
+        """
+        self.stored[: len(places)] |= places == STORED
+        codes = np.flatnonzero(places == HERE)
+        if adopt and len(rows) and not self.most and rows.flags.writeable and is_aligned(rows):
+            self._places[codes] = self._slab.adopt(rows)
+            self.addresses[codes] = address(rows) + len(self.template) * np.arange(len(rows))
+            return
+        for code, row in zip(codes.tolist(), rows, strict=True):
             if self.most and self.in_memory == self.most:
                 self._store(code, row)
             else:
                 self._put(code, row)
-        self.stored[: len(places)] |= places == STORED
 
     def renew(self, codes: Int64Array) -> None:
         """Have series begin anew, as the template has it when they speak again."""

@@ -65,6 +65,15 @@ class Slab:
         self._of_page[place >> _PAGE] -= 1
         self.used -= 1
 
+    def adopt(self, rows: NDArray[np.uint8]) -> range:
+        """Have rows, (rows, row bytes), be taken ones where they lie, a page of their own; their places."""
+        self._pages.append(rows.reshape(-1))
+        self._of_page.append(len(rows))
+        self.used += len(rows)
+        self.held += len(rows)
+        first = (len(self._pages) - 1) << _PAGE
+        return range(first, first + len(rows))
+
     def row(self, place: int) -> NDArray[np.uint8]:
         """The bytes of a row that is taken; they stay where they are."""
         page, at = self._pages[place >> _PAGE], (place & ((1 << _PAGE) - 1)) * self._row_bytes

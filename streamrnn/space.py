@@ -55,6 +55,11 @@ def address(array: NDArray[Any]) -> int:
     return int(array.__array_interface__["data"][0])
 
 
+def is_aligned(array: NDArray[Any]) -> bool:
+    """Whether an array's memory starts at a multiple of 64."""
+    return address(array) % ALIGNMENT == 0
+
+
 def aligned_bytes(size: int) -> NDArray[np.uint8]:
     """Zeroed bytes that start at a multiple of 64; slices keep the memory alive."""
     memory = np.zeros(size + ALIGNMENT, np.uint8)

@@ -5,7 +5,8 @@ Format 2, little-endian: magic (8 bytes), format (uint32), length of the header
 each series' row is (uint8: ``NOWHERE``, ``HERE``, ``STORED``), the rows that are here, columns
 of int64, CRC-32 of all that comes before it (uint32). Format 1, written where every row
 is here and there are no columns, has neither lengths nor places. The prior that series
-begin from is a column, so that a state needs no other file.
+begin from is a column, so that a state needs no other file. The header is filled up with
+spaces, so that rows begin at a multiple of 64, as in memory.
 
 A state is read with sizes computed from its settings, and every number of a row
 that kernels use as an index is checked, so bytes from elsewhere can be wrong but
@@ -30,6 +31,7 @@ from streamrnn.layout import ModelLayout
 from streamrnn.prior import Prior
 from streamrnn.scoring import alert, feedback, novelty
 from streamrnn.settings import Settings
+from streamrnn.space import ALIGNMENT
 
 MAGIC = b"strmrnn\n"
 FORMAT = 2
@@ -78,6 +80,7 @@ def encode(state: SavedState) -> bytes:
         header["columns"] = {name: len(column) for name, column in columns.items()}
         places, version = state.places.tobytes(), FORMAT
     text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-(_PREFIX.size + len(text) + len(places)) % ALIGNMENT)
     parts: list[Any] = [_PREFIX.pack(MAGIC, version, len(text)), text, places]
     parts += [np.ascontiguousarray(row).data for row in state.rows if row.size]
     parts += [column.tobytes() for _, column in sorted(columns.items())]

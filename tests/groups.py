@@ -9,6 +9,7 @@ import random
 import re
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from streamrnn.connectors.kafka import KafkaOptions
 from streamrnn.connectors.kafka_clients.base import open_log
 from streamrnn.connectors.kafka_transaction import KafkaTransaction
 from streamrnn.pipelines.cli import main
+from streamrnn.pipelines.group.blobs import Blobs
 from streamrnn.pipelines.group.lane_store import LEDGER
 from streamrnn.pipelines.group.parcels import Ledger
 from streamrnn.pipelines.group.shelf import Shelf
@@ -181,12 +183,15 @@ class Group:
         try:
             log.follow(range(4))
             assert log.catch_up(30.0, range(4))
+            blobs = Blobs(log, Path())
+            blobs.look(range(4))
             found = [
-                Shelf(log, number, f"{self.topic}-{number}", timeout_s=0.0).take() for number in range(4)
+                Shelf(log, blobs, number, f"{self.topic}-{number}", timeout_s=0.0).take()
+                for number in range(4)
             ]
         finally:
             log.close()
-        return [Ledger.from_bytes(blobs[LEDGER]) for blobs in found if LEDGER in blobs]
+        return [Ledger.from_bytes(bytes(of[LEDGER].take())) for of in found if LEDGER in of]
 
     def bounds(self, parts):
         """(device, ts) to the upper end of its forecast; ``parts``: up to a share, the coverage there."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from streamrnn import Batch, DataError, Fleet, SettingsError, StateError
 from streamrnn.kernels.plan import CALL_SERIES
 from streamrnn.slab import Slab
+from streamrnn.space import aligned_bytes
 from streamrnn.spill import Keeping
 
 ROW = Fleet.bytes_per_series(SETTINGS)
@@ -62,6 +63,35 @@ def test_a_slab_never_holds_more_rows_than_it_may():
     assert slab.held == 7
     with pytest.raises(MemoryError):
         slab.take()
+
+
+def test_a_slab_takes_rows_where_they_lie_and_lets_go_of_them_again():
+    slab, rows = Slab(64), np.arange(3 * 64, dtype=np.uint8).reshape(3, 64)
+    before = slab.take()
+    places = slab.adopt(rows)
+    assert (slab.used, slab.held) == (4, 4) and before not in places
+    assert all(np.shares_memory(slab.row(place), row) for place, row in zip(places, rows, strict=True))
+    for place in places:
+        slab.free(place)
+    slab.trim()
+    assert (slab.used, slab.held) == (1, 1)
+    assert slab.take() != before
+
+
+@pytest.mark.parametrize(("start", "stays"), [(0, True), (8, False)])
+def test_series_stay_where_they_were_read_if_kernels_can_work_on_them_there(start, stays):
+    fleet, later = fleet_of(20), records(500, 20, 1)
+    run(fleet, records(300, 20))
+    saved = fleet.to_bytes()
+    memory = aligned_bytes(len(saved) + start)[start:]
+    memory[:] = np.frombuffer(saved, np.uint8)
+    adopting = Fleet.from_bytes(memory.data, adopt=True)
+    assert np.shares_memory(adopting.row(7), memory) == stays
+    assert adopting.to_bytes() == saved
+    adopting.series(f"new{code}" for code in range(3))
+    assert_same(run(adopting, later), run(Fleet.from_bytes(saved), later))
+    assert (memory.tobytes() == saved) != stays
+    assert Fleet.from_bytes(saved, adopt=True).to_bytes() == saved  # what cannot be written to is copied
 
 
 def test_adding_a_series_moves_no_other():

@@ -183,11 +183,14 @@ class Log(Protocol):
     def catch_up(self, timeout_s: float, partitions: Collection[int]) -> bool:
         """Read on; whether all that these held when this began is read now. Raises as ``write``."""
 
-    def read_on(self, timeout_s: float = 0.0) -> None:
-        """Read some of what there is; raises as ``write``."""
+    def read_on(self, timeout_s: float = 0.0) -> bool:
+        """Read some of what there is; whether there was any. Raises as ``write``."""
 
     def entries(self, partition: int) -> Mapping[bytes, bytes]:
         """What a partition held when it was last read."""
+
+    def let_go(self, partition: int, keys: Iterable[bytes]) -> None:
+        """Hold the values of these keys no more, but that they are there."""
 
     def partitions_of(self, topic: str, timeout_s: float) -> int:
         """How many partitions a topic has; raises as ``write``."""

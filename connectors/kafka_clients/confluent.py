@@ -18,7 +18,7 @@ from streamrnn.connectors.kafka_clients import probe
 from streamrnn.connectors.kafka_clients.background import Background
 from streamrnn.connectors.kafka_clients.base import FETCH_WAIT_MS, Leaving, Outgoing
 from streamrnn.connectors.kafka_clients.confluent_consumer import ConfluentConsumer
-from streamrnn.connectors.kafka_clients.confluent_cooperative import CooperativeConsumer
+from streamrnn.connectors.kafka_clients.confluent_cooperative import HEARTBEAT_S, CooperativeConsumer
 from streamrnn.connectors.kafka_clients.confluent_link import State, common, translated, wait_for
 from streamrnn.connectors.kafka_clients.confluent_log import ConfluentLog
 from streamrnn.connectors.kafka_clients.confluent_transaction import OPEN_S, ConfluentTransaction, initialise
@@ -27,7 +27,6 @@ from streamrnn.errors import RetriableError
 
 __all__ = ["open_consumer", "open_log", "open_producer", "open_transaction"]
 
-_HEARTBEAT_S = 0.3
 _LOG_ROOM_KB = 64 * 1024  # on the way to and from a log: states are larger, and need not lie in memory twice
 _LOG_FETCH_BYTES = 8 << 20  # of a partition at once; some chunks
 
@@ -144,8 +143,7 @@ def open_transaction(options: KafkaOptions, name: str, topics: Sequence[str]) ->
 
 def _membership(options: KafkaOptions, *, cooperative: bool) -> dict[str, Any]:
     """What the group is told of us."""
-    # By the answers a member hears that partitions move.
-    heartbeat_s = min(options.session_timeout_s / 4, _HEARTBEAT_S if cooperative else math.inf)
+    heartbeat_s = min(options.session_timeout_s / 4, HEARTBEAT_S if cooperative else math.inf)
     settings = {
         "group.id": options.group,
         "group.instance.id": options.instance,

@@ -6,6 +6,7 @@ revoked may be saved and committed there before another member gets it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
@@ -17,8 +18,9 @@ from streamrnn.connectors.kafka_clients.confluent_consumer import ConfluentConsu
 from streamrnn.connectors.kafka_clients.confluent_link import State, check_all, translated
 from streamrnn.connectors.messages import Messages
 
-__all__ = ["CooperativeConsumer"]
+__all__ = ["HEARTBEAT_S", "CooperativeConsumer"]
 
+HEARTBEAT_S = 0.1  # by the answers a member hears that partitions move
 _HURRY_S = 0.5
 
 
@@ -37,7 +39,7 @@ class CooperativeConsumer(ConfluentConsumer):
         self._leaving: Leaving | None = leaving
         self._started: set[Partition] = set()
         self._called = False
-        self._moved = False
+        self._moved, self._woken = False, 0.0
         super().__init__(consumer, state)
 
     def poll(self, timeout_s: float, max_messages: int, codes: PartitionCodes) -> Messages:
@@ -46,6 +48,7 @@ class CooperativeConsumer(ConfluentConsumer):
         if self._moved:
             self._moved = False
             self._hurry()
+        self._wake()
         return messages
 
     def start(self, offsets: Mapping[Partition, int]) -> None:
@@ -92,6 +95,13 @@ class CooperativeConsumer(ConfluentConsumer):
         """
         with suppress(KafkaException):  # then it joins a little later
             self._consumer.list_topics(self._options.topics[0], timeout=_HURRY_S)
+
+    def _wake(self) -> None:
+        """Have the client send heartbeats that are due: unless asked something it looks twice a second."""
+        now = time.monotonic()
+        if now - self._woken >= HEARTBEAT_S:
+            self._woken = now
+            self._consumer.assignment()
 
     def _assigned(self, consumer: Any, partitions: list[Any]) -> None:
         self._moved = True

@@ -80,18 +80,23 @@ class ConfluentLog:
             self.read_on(min(_ROOM_S, max(0.0, deadline - time.monotonic())))
         return True
 
-    def read_on(self, timeout_s: float = 0.0) -> None:
-        """Read some of what there is."""
+    def read_on(self, timeout_s: float = 0.0) -> bool:
+        """Read some of what there is; whether there was any."""
         with translated(self._state.options):
             first = self._reader.poll(timeout_s)  # comes as soon as there is one
             messages = [] if first is None else [first, *self._reader.consume(_AT_ONCE, 0.0)]
         for message in messages:
             self._heard(message)
         self._state.check()
+        return bool(messages)
 
     def entries(self, partition: int) -> Mapping[bytes, bytes]:
         """What a partition held when it was last read."""
         return self._held[partition]
+
+    def let_go(self, partition: int, keys: Iterable[bytes]) -> None:
+        """Hold the values of these keys no more, but that they are there."""
+        self._held[partition] |= dict.fromkeys(keys, b"")
 
     def partitions_of(self, topic: str, timeout_s: float) -> int:
         """How many partitions a topic has."""

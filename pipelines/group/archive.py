@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from streamrnn.connectors.kafka_clients.base import Log
 from streamrnn.errors import RetriableError
 from streamrnn.pipelines.endpoints import topic_and_partition
+from streamrnn.pipelines.group.blobs import Blobs
 from streamrnn.pipelines.group.shelf import Shelf
 
 __all__ = ["Archive"]
@@ -27,16 +29,19 @@ class Archive:
     log : Log
     topic : str
         Its topic.
+    folder : Path
+        For what is large.
     standby : bool
-        Whether to keep in memory what others write, to have it when they are gone.
+        Whether to keep at hand what others write, to have it when they are gone.
 
     Attributes
     ----------
     standby : bool
     """
 
-    def __init__(self, log: Log, topic: str, *, standby: bool) -> None:
+    def __init__(self, log: Log, topic: str, folder: Path, *, standby: bool) -> None:
         self._log, self._topic, self.standby = log, topic, standby
+        self._blobs = Blobs(log, folder)
         self._count = log.partitions_of(topic, _ANSWER_S)
         if standby:
             log.follow(range(self._count))
@@ -56,9 +61,14 @@ class Archive:
             self._log.follow(set(numbers.values()))
         if not self._log.catch_up(_READ_S, set(numbers.values())):
             raise RetriableError(f"the end of topic {self._topic!r} is not reached yet")
-        found = {home: Shelf(self._log, number, home, timeout_s=_WRITE_S) for home, number in numbers.items()}
+        self._blobs.look(range(self._count) if self.standby else set(numbers.values()))
+        found = {
+            home: Shelf(self._log, self._blobs, number, home, timeout_s=_WRITE_S)
+            for home, number in numbers.items()
+        }
         if not self.standby:
             self._log.follow(())  # what is large is with the shelves now
+            self._blobs.look(())
         return found
 
     def partitions_of(self, topic: str) -> int:
@@ -67,11 +77,17 @@ class Archive:
 
     def catch_up(self) -> bool:
         """As a standby, read on; whether all that others had written is read now. Raises as ``shelves``."""
-        return self._log.catch_up(_READ_S, range(self._count))
+        read = self._log.catch_up(_READ_S, range(self._count))
+        self._blobs.look(range(self._count))
+        return read
 
-    def keep_up(self, timeout_s: float) -> None:
-        """Read some of what others write, as a standby; raises as ``shelves``."""
-        self._log.read_on(timeout_s)
+    def keep_up(self, timeout_s: float, ours: Collection[str]) -> None:
+        """Read some of what others write, as a standby; raises as ``shelves``.
+
+        Of partitions that are ours nothing is put together: who wrote it need not have it at hand.
+        """
+        if self._log.read_on(timeout_s):
+            self._blobs.look(range(self._count), ours)
 
     def close(self) -> None:
         """Disconnect."""

@@ -28,7 +28,7 @@ from streamrnn.pipelines.endpoints import (
 )
 from streamrnn.pipelines.exactly_once import leave
 from streamrnn.pipelines.group.lane_source import LaneSource
-from streamrnn.pipelines.group.lane_store import LEDGER, STATE, LaneStore
+from streamrnn.pipelines.group.lane_store import LEDGER, STATE, Found, LaneStore
 from streamrnn.pipelines.group.parcels import Ledger, unpack_snapshot
 from streamrnn.pipelines.group.shelf import Shelf
 from streamrnn.pipelines.journal import Journal
@@ -165,12 +165,15 @@ def open_lane(
         Where what was found cannot be used, or the store not be written.
     """
     blobs, settings = shelf.take(), shared.settings
-    ledger = Ledger.from_bytes(blobs[LEDGER]) if LEDGER in blobs else Ledger()
-    saved = unpack_snapshot(blobs[STATE]) if STATE in blobs else None
+    ledger = Ledger.from_bytes(bytes(blobs[LEDGER].take())) if LEDGER in blobs else Ledger()
+    saved, found = None, None
+    if STATE in blobs:
+        saved, start = unpack_snapshot(blobs[STATE].take())
+        found = Found(blobs[STATE], start)
     check_record(settings, saved)
     with ExitStack() as opened:
         known = replace(ledger, partitions=partitions)
-        store = LaneStore(settings.checkpoint.path, home, shelf, known, saved)
+        store = LaneStore(settings.checkpoint.path, home, shelf, known, found)
         opened.callback(store.close)
         if transaction is not None:
             opened.callback(leave, transaction)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from streamrnn.errors import RetriableError, StoreError
+from streamrnn.pipelines.group.blobs import Blob
 from streamrnn.pipelines.group.copies import Copy
 from streamrnn.pipelines.group.parcels import Ledger, pack_snapshot
 from streamrnn.pipelines.group.shelf import Shelf
@@ -13,9 +14,30 @@ from streamrnn.pipelines.pipeline import COMMANDS
 from streamrnn.pipelines.store import JournalEntry, Request, Snapshot, Store
 from streamrnn.pipelines.store.moving import Rows
 
-__all__ = ["LEDGER", "STATE", "LaneStore"]
+__all__ = ["LEDGER", "STATE", "Found", "LaneStore"]
 
 STATE, LEDGER = "state", "ledger"  # kinds of blobs
+
+
+class Found(NamedTuple):
+    """A snapshot's models as they were found on the shelf: part of a blob, from ``at`` on."""
+
+    blob: Blob
+    at: int
+
+    def read(self, start: int, length: int) -> bytes:
+        """Some of their bytes."""
+        return self.blob.read(self.at + start, length)
+
+
+class Fresh(NamedTuple):
+    """A snapshot's models as they were just written, still in memory."""
+
+    fleet: bytes | memoryview
+
+    def read(self, start: int, length: int) -> bytes:
+        """Some of their bytes."""
+        return bytes(self.fleet[start : start + length])
 
 
 class LaneStore(Store):
@@ -30,12 +52,12 @@ class LaneStore(Store):
     shelf : Shelf
     ledger : Ledger
         As it was found there; its rows are put into the file.
-    saved : Snapshot or None
-        As it was found there.
+    found : Found or None
+        The models as they were found there.
     """
 
     def __init__(
-        self, path: str | Path, home: str, shelf: Shelf, ledger: Ledger, saved: Snapshot | None
+        self, path: str | Path, home: str, shelf: Shelf, ledger: Ledger, found: Found | None
     ) -> None:
         super().__init__(path, beside=True)
         self._home, self._shelf = home, shelf
@@ -44,17 +66,14 @@ class LaneStore(Store):
         self._newest_command = ledger.journal[-1].number if ledger.journal else ledger.commanded
         self._said, self._seen = b"", (0, 0)
         self._of_file: Rows = {}
-        self._copy: Copy | None = None
-        self._saved = 0
+        self._models: Copy | Found | Fresh | None = found  # of the newest snapshot, for captures
+        self._saved = 0 if found is None else 1
         if ledger.rows:
             self.home_put(ledger.rows)
-        if saved is not None:
-            self._keep(saved)
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._copy is not None:
-            self._copy.close()
+        self._let_go()
         super().close()
 
     def save(self, snapshot: Snapshot) -> int:
@@ -67,7 +86,9 @@ class LaneStore(Store):
         """
         self._tell()
         self._shelve(STATE, *pack_snapshot(snapshot))
-        self._keep(snapshot)
+        self._let_go()
+        self._models = Fresh(snapshot.fleet)
+        self._saved += 1
         return self._saved
 
     @property
@@ -77,9 +98,9 @@ class LaneStore(Store):
 
     def snapshot_part(self, number: int, start: int, length: int) -> bytes:
         """Some bytes of the newest snapshot's fleet; raises StoreError where they are not there."""
-        if self._copy is None:
+        if self._models is None:
             raise StoreError("there is no snapshot yet")
-        return self._copy.read(start, length)
+        return self._models.read(start, length)
 
     def commit(self, positions: dict[str, int], marks: dict[str, Any]) -> None:
         """Have the topic hold all that the records before these positions brought about.
@@ -93,6 +114,8 @@ class LaneStore(Store):
         """
         self._commanded = int(marks[COMMANDS])
         self._tell()
+        if isinstance(self._models, Fresh):  # not earlier: a lane that is handed over needs none
+            self._models = Copy(self._path.parent, self._models.fleet)
         self._trim_log()  # of all connections this one writes most
 
     def journal_add(self, kind: str, payload: dict[str, Any], positions: dict[str, int]) -> int:
@@ -137,9 +160,7 @@ class LaneStore(Store):
         except RetriableError as error:
             raise StoreError(f"the snapshot topic does not take it: {error}") from error
 
-    def _keep(self, snapshot: Snapshot) -> None:
-        """Keep the models as they were saved, for captures; not in memory, they are large."""
-        if self._copy is not None:
-            self._copy.close()
-        self._copy = Copy(self._path.parent, snapshot.fleet)
-        self._saved += 1
+    def _let_go(self) -> None:
+        if isinstance(self._models, Copy):
+            self._models.close()
+        self._models = None

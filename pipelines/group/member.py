@@ -31,7 +31,7 @@ from streamrnn.pipelines.parts import silent_of
 __all__ = ["Member"]
 
 _LOG = logging.getLogger("streamrnn.group")
-_POLL_S, _SOON_S = 0.2, 0.02
+_POLL_S, _SOON_S = 0.05, 0.02
 _SAVE_S = 10.0  # for what is handed over; what takes longer is read again by the next owner
 _PREPARE_S = 60.0
 _ANSWER_S = 5.0
@@ -50,7 +50,7 @@ class Member:
     def __init__(self) -> None:
         self.lanes: dict[str, Lane] = {}
         self._tunable: dict[str, Any] = {}
-        self._given = 0
+        self._given = self._rounds = 0
         self._fenced: dict[str, float] = {}  # partitions, and when to begin them anew
         self._transactions: dict[str, KafkaTransaction] = {}  # of partitions that are to be opened
 
@@ -68,7 +68,7 @@ class Member:
             Policy for keys that move, as ``Homes`` has it.
         """
         self._shared, self._archive, self._tunable = shared, archive, dict(tunable)
-        self._arrivals = Arrivals(archive, self._begin)
+        self._arrivals = Arrivals(archive, self._begin, lambda: list(self.lanes))
         self._opened: dict[str, float] = {}  # lanes whose records do not come yet, and since when we wait
         self._homes = Homes(moved)
 
@@ -112,8 +112,7 @@ class Member:
                 self._follow(source.assignment_changes())
                 self._feed(messages)
             self._open_next()
-            turned = [self._turn(lane) for lane in list(self.lanes.values())]
-            if not all(turned):
+            if not all(self._turn_all()):
                 time.sleep(_POLL_S)
             self._look_around()
         self._shared.service.stop()  # what can be told at once is told; the rest is handed over
@@ -179,6 +178,14 @@ class Member:
                 for name in names:
                     self._fenced.pop(name, None)
                     self._leave_transaction(name)
+
+    def _turn_all(self) -> list[bool]:
+        """Have each lane go round once, and one of them, in turn, save: all would wait for all that save."""
+        lanes = list(self.lanes.values())
+        self._rounds += 1
+        for i, lane in enumerate(lanes):
+            lane.pipeline.may_save = i == self._rounds % len(lanes)
+        return [self._turn(lane) for lane in lanes]
 
     def _turn(self, lane: Lane) -> bool:
         """Have a lane go round once, as ``Pipeline.turn``; one that is fenced is dropped and stands still."""

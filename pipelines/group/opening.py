@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 from streamrnn.connectors.kafka import KafkaSource
 from streamrnn.connectors.kafka_clients.base import open_log
@@ -93,7 +94,7 @@ def open_member(
     except RetriableError as error:
         raise SettingsError(f"cannot start without the snapshot topic: {error}") from error
     opened.callback(log.close)
-    archive = Archive(log, topic, standby=settings.checkpoint.standby)
+    archive = Archive(log, topic, Path(settings.checkpoint.path).parent, standby=settings.checkpoint.standby)
     source = KafkaSource(options, decoder_of(settings), member.leaving)
     names: list[str] = []
     channels = decoder_of(settings).channels

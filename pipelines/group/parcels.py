@@ -16,6 +16,7 @@ __all__ = ["Ledger", "pack_snapshot", "unpack_snapshot"]
 
 _FORMAT = 1
 _LENGTH = struct.Struct("<I")
+_ALIGNMENT = 64
 _FLEET, _OTHER = "fleet", "other "
 
 
@@ -54,8 +55,8 @@ class Ledger:
 def pack_snapshot(snapshot: Snapshot) -> list[bytes | memoryview]:
     """A snapshot as bytes, in parts that follow each other; its number is not among them.
 
-    Length of the header (uint32, little-endian), header (JSON), and all blobs one after
-    the other: they are large, and none is copied on either way.
+    Length of the header (uint32, little-endian), header (JSON, filled up with spaces to a multiple
+    of 64), and all blobs one after the other, the fleet first: large, and copied on neither way.
     """
     blobs = {_FLEET: snapshot.fleet, **{_OTHER + name: blob for name, blob in snapshot.others.items()}}
     header = {
@@ -66,18 +67,25 @@ def pack_snapshot(snapshot: Snapshot) -> list[bytes | memoryview]:
         "extra": snapshot.extra,
     }
     text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-(_LENGTH.size + len(text)) % _ALIGNMENT)
     return [_LENGTH.pack(len(text)) + text, *blobs.values()]
 
 
-def unpack_snapshot(data: bytes) -> Snapshot:
-    """From ``pack_snapshot``, joined; the fleet shares its memory. StateError where it is something else."""
-    at = _LENGTH.size + _LENGTH.unpack_from(data)[0]
-    held = _of_format(json.loads(data[_LENGTH.size : at]))
-    blobs, whole = {}, memoryview(data)
+def unpack_snapshot(whole: memoryview) -> tuple[Snapshot, int]:
+    """From ``pack_snapshot``, joined; the fleet shares its memory, and begins at the number behind.
+
+    Raises
+    ------
+    StateError
+        Where it is something else.
+    """
+    start = at = _LENGTH.size + _LENGTH.unpack_from(whole)[0]
+    held = _of_format(json.loads(bytes(whole[_LENGTH.size : at])))
+    blobs = {}
     for name, length in held["blobs"].items():
         blobs[name] = whole[at : at + length]
         at += length
-    return Snapshot(
+    found = Snapshot(
         number=1,
         fleet=blobs.pop(_FLEET),
         partition_names=tuple(held["partition_names"]),
@@ -85,6 +93,7 @@ def unpack_snapshot(data: bytes) -> Snapshot:
         extra=held["extra"],
         others={name.removeprefix(_OTHER): bytes(blob) for name, blob in blobs.items()},
     )
+    return found, start
 
 
 def _of_format(held: Mapping[str, Any]) -> dict[str, Any]:

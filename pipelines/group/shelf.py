@@ -12,15 +12,15 @@ from __future__ import annotations
 import json
 import secrets
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from streamrnn.connectors.kafka_clients.base import Entry, Log
+from streamrnn.pipelines.group.blobs import WHOLE, Blob, Blobs
 
 __all__ = ["CHUNK_BYTES", "Shelf"]
 
 CHUNK_BYTES = 900_000  # brokers take messages of a million bytes, with key and header
-_WHOLE = "whole"  # the part that says what the others are
 _FORMAT = 1
 
 
@@ -40,6 +40,8 @@ class Shelf:
     ----------
     log : Log
         Follows the topic's partition ``number`` and has caught up with it.
+    blobs : Blobs
+        Has looked at it since.
     number : int
     home : str
         Name of the partition whose blobs these are.
@@ -47,7 +49,7 @@ class Shelf:
         For each blob to be acknowledged.
     """
 
-    def __init__(self, log: Log, number: int, home: str, *, timeout_s: float) -> None:
+    def __init__(self, log: Log, blobs: Blobs, number: int, home: str, *, timeout_s: float) -> None:
         self._log, self._number, self._home, self._timeout_s = log, number, home, timeout_s
         found = _by_version(log.entries(number), home)
         versions = [version for kind in found.values() for version in kind]
@@ -57,10 +59,15 @@ class Shelf:
             kind: [self._key(kind, version, part) for version, parts in of_kind.items() for part in parts]
             for kind, of_kind in found.items()
         }
-        self._blobs = {kind: blob for kind in found if (blob := _newest(found[kind])) is not None}
+        whole = (
+            (kind, blobs.get(number, self._key(kind, version, WHOLE)))
+            for kind, of_kind in found.items()
+            for version in sorted(of_kind)
+        )
+        self._blobs = {kind: blob for kind, blob in whole if blob is not None}
 
-    def take(self) -> dict[str, bytes]:
-        """The newest whole blob of each kind as it was found; their memory is given back."""
+    def take(self) -> dict[str, Blob]:
+        """The newest whole blob of each kind as it was found."""
         blobs, self._blobs = self._blobs, {}
         return blobs
 
@@ -77,7 +84,7 @@ class Shelf:
         self._written += 1
         version = _Version(self._epoch, self._written, self._owner)
         count = -(-sum(map(len, parts)) // CHUNK_BYTES)
-        newest = [self._key(kind, version, part) for part in (*map(str, range(count)), _WHOLE)]
+        newest = [self._key(kind, version, part) for part in (*map(str, range(count)), WHOLE)]
         old = self._old.get(kind, [])
         self._old[kind] = old + newest  # whatever comes of it
         self._log.write(self._number, _entries(newest, parts), self._timeout_s)
@@ -88,16 +95,16 @@ class Shelf:
         return f"{self._home}/{kind}/{version}/{part}".encode()
 
 
-def _by_version(entries: Mapping[bytes, bytes], home: str) -> dict[str, dict[_Version, dict[str, bytes]]]:
-    """A partition's blobs by kind and version, each with its parts."""
-    found: dict[str, dict[_Version, dict[str, bytes]]] = {}
-    for key, value in entries.items():
+def _by_version(keys: Iterable[bytes], home: str) -> dict[str, dict[_Version, list[str]]]:
+    """A partition's blobs by kind and version, each with the names of its parts."""
+    found: dict[str, dict[_Version, list[str]]] = {}
+    for key in keys:
         owner, _, rest = key.decode().partition("/")
         if owner == home:
             kind, text, part = rest.split("/")
             epoch, number, token = text.split(".")
             version = _Version(int(epoch, 16), int(number, 16), token)
-            found.setdefault(kind, {}).setdefault(version, {})[part] = value
+            found.setdefault(kind, {}).setdefault(version, []).append(part)
     return found
 
 
@@ -128,18 +135,3 @@ def _chunks(parts: Iterable[bytes | memoryview]) -> Iterator[bytes]:
                 held, room = [], CHUNK_BYTES
     if held:
         yield b"".join(held)
-
-
-def _newest(versions: Mapping[_Version, Mapping[str, bytes]]) -> bytes | None:
-    """The newest blob that is whole."""
-    blobs = (_blob(versions[version]) for version in sorted(versions, reverse=True))
-    return next((blob for blob in blobs if blob is not None), None)
-
-
-def _blob(parts: Mapping[str, bytes]) -> bytes | None:
-    """A blob of its parts; None where it is not whole."""
-    if _WHOLE not in parts:
-        return None
-    about = json.loads(parts[_WHOLE])
-    blob = b"".join(parts.get(str(i), b"") for i in range(about["chunks"]))
-    return blob if (len(blob), zlib.crc32(blob)) == (about["bytes"], about["crc32"]) else None
