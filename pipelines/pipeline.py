@@ -119,14 +119,13 @@ class Pipeline:
     def __post_init__(self) -> None:
         self._marks: dict[str, Any] = {}
         self._owed: deque[Callable[[], Any]] = deque()
-        self._troubles = Troubles(_LOG)
+        self._troubles, self._events = Troubles(_LOG), list[EventRow]()
         self._last_commit = self._last_snapshot = self.clock()
         self._known = frozenset(self.source.snapshot())  # partitions of which a snapshot says the position
         self._polled = self._known
         self._dirty = self._ended = False
         # Letters of late records, each with the offset at which it was found to be late.
         self._too_late: list[tuple[int, DeadLetter]] = []
-        self._events: list[EventRow] = []
         self._applied_before = self.journal.applied  # as the snapshot before the next one has it
 
     @property

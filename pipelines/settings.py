@@ -189,9 +189,7 @@ class Checkpoint(Table, frozen=True):
             "partitions over by it; must exist"
         ),
     ] = None
-    standby: Annotated[
-        bool, Meta(description="whether to follow that topic, to take over sooner")
-    ] = False
+    standby: Annotated[bool, Meta(description="whether to follow that topic, to take over sooner")] = False
     mode: Annotated[
         Literal["at-least-once", "exactly-once"],
         Meta(

@@ -185,8 +185,7 @@ class Fleet:
         if addresses is None:
             self._rows.bring_all(call.columns[plan.CALL_SERIES], len(self._codes))
             addresses = self._rows.addresses
-        call.table[plan.CALL_ROWS] = address(addresses)
-        call.table[plan.CALL_SCRATCH] = self._scratch_address
+        call.table[plan.CALL_ROWS], call.table[plan.CALL_SCRATCH] = address(addresses), self._scratch_address
         self._process(self._tags, self._table_address, call.address)
 
     def score(self, batch: Batch) -> Results:
@@ -322,24 +321,17 @@ class Fleet:
 
     @classmethod
     def from_bytes(
-        cls,
-        data: bytes | memoryview,
-        keeping: Keeping | None = None,
-        *,
-        adopt: bool = False,
-        **changes: Any,
+        cls, data: bytes | memoryview, keeping: Keeping | None = None, *, adopt: bool = False, **changes: Any
     ) -> Fleet:
         """A fleet that goes on, to the bit, where the saved one stopped.
 
         Parameters
         ----------
-        data : bytes
-            From ``to_bytes``.
+        data : bytes or memoryview, from ``to_bytes``
         keeping : Keeping, optional
             Need not be as it was.
         adopt : bool
-            Whether the series may stay in ``data``, where that can be written to: nothing is copied, and it
-            is of no other use then.
+            Whether series may stay in ``data``, if it can be written to; then it is of no other use.
         **changes
             Tunable settings to change.
 

@@ -164,7 +164,7 @@ class Producer(Protocol):
 
 
 class Log(Protocol):
-    """A compacted topic as a store of values by their keys. Written by one thread, read by one."""
+    """A compacted topic as a store of values by their keys. Written by any thread, read by one."""
 
     def write(self, partition: int, entries: Iterable[Entry], timeout_s: float) -> None:
         """Append entries and wait until all are acknowledged.

@@ -22,7 +22,29 @@ from streamrnn.errors import RetriableError
 __all__ = ["ConfluentLog"]
 
 _AT_ONCE = 100  # messages, of up to a million bytes each
-_ROOM_S = 0.05
+_ROOM_S, _LOOK_S = 0.05, 0.01
+
+
+class _Sent:
+    """What one call wrote; another thread's may be under way, and either may be told of both's."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._told: list[Any] = []  # to append is all that two threads can do at once
+
+    @property
+    def failed(self) -> list[Any]:
+        """Why some of it is not there."""
+        return [error for error in self._told if error is not None]
+
+    @property
+    def waiting(self) -> bool:
+        """Whether some of it is not known to be there, or not to be."""
+        return len(self._told) < self.count
+
+    def told(self, error: Any, message: Any) -> None:
+        """One message is delivered, or never will be."""
+        self._told.append(error)
 
 
 class ConfluentLog:
@@ -39,23 +61,24 @@ class ConfluentLog:
         self._producer, self._reader, self._topic, self._state = producer, reader, topic, state
         self._held: dict[int, dict[bytes, bytes]] = {}
         self._next: dict[int, int] = {}
-        self._failed: list[Any] = []
 
     def write(self, partition: int, entries: Iterable[Entry], timeout_s: float) -> None:
         """Append entries and wait until all are acknowledged; raises as ``Log.write``."""
-        deadline = time.monotonic() + timeout_s
-        self._failed = []
+        deadline, sent = time.monotonic() + timeout_s, _Sent()
         for key, value in entries:
-            while not self._taken(partition, key, value):
+            while not self._taken(partition, key, value, sent):
                 self._producer.poll(_ROOM_S)
                 self._check_in_time(deadline)
-        self._producer.flush(max(0.0, deadline - time.monotonic()))
-        if len(self._producer):
+        while sent.waiting and time.monotonic() < deadline:
+            self._producer.poll(_LOOK_S)
+        if sent.waiting:
             self._producer.purge()  # what comes too late must not come behind what is written later
-            self._producer.flush(_ROOM_S)
+            self._producer.poll(_ROOM_S)
         self._state.check()
-        if self._failed:
-            raise_ours(self._failed[0], self._state.options)
+        if sent.failed:
+            raise_ours(sent.failed[0], self._state.options)
+        if sent.waiting:
+            raise RetriableError(f"{self._state.options.title} does not say that it has what was written")
 
     def follow(self, partitions: Collection[int]) -> None:
         """Keep in memory what these partitions hold, and forget others."""
@@ -110,16 +133,13 @@ class ConfluentLog:
         self._producer.flush(_ROOM_S)
         self._reader.close()
 
-    def _taken(self, partition: int, key: bytes, value: bytes | None) -> bool:
+    def _taken(self, partition: int, key: bytes, value: bytes | None, sent: _Sent) -> bool:
         """Whether the client takes a message; False where it has no room for it now."""
         with suppress(BufferError), translated(self._state.options):
-            self._producer.produce(self._topic, value, key, partition=partition, on_delivery=self._report)
+            self._producer.produce(self._topic, value, key, partition=partition, on_delivery=sent.told)
+            sent.count += 1
             return True
         return False
-
-    def _report(self, error: Any, message: Any) -> None:
-        if error is not None:
-            self._failed.append(error)
 
     def _check_in_time(self, deadline: float) -> None:
         self._state.check()

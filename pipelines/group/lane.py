@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from streamrnn.connectors.base import Read
+from streamrnn.connectors.base import Positions, Read
 from streamrnn.connectors.kafka import KafkaSource
 from streamrnn.connectors.kafka_transaction import KafkaTransaction
 from streamrnn.errors import FencedError
@@ -120,11 +120,14 @@ class Lane:
         """Commit, and save where that spares the next owner time; False where it cannot be done in time."""
         if not self.source.snapshot():
             return True  # not even where it begins is known: it is as it was found
-        end = time.monotonic() + timeout_s
+        end, pays = time.monotonic() + timeout_s, self.eye.saving_pays
         try:
-            return self.pipeline.finish(lambda: time.monotonic() >= end, save=self.eye.saving_pays)
+            done = self.pipeline.finish(lambda: time.monotonic() >= end, save=pays and not self.store.saving)
         except FencedError:  # it has its next owner already
             return False
+        if pays:
+            self.store.settle(max(end - time.monotonic(), 0.0))
+        return done
 
     def drop(self) -> None:
         """Forget it, with all that is to be said of its incidents: another daemon does, or will."""
@@ -175,12 +178,12 @@ def open_lane(
         known = replace(ledger, partitions=partitions)
         store = LaneStore(settings.checkpoint.path, home, shelf, known, found)
         opened.callback(store.close)
+        eye = _Eye(shared.metrics, shared.code(home), store)
         if transaction is not None:
             opened.callback(leave, transaction)
         source = LaneSource(
             home, decoder_of(settings, None if saved is None else saved.extra["source"]), shared.source.commit
         )
-        eye = _Eye(shared.metrics, shared.code(home), None if saved is None else 0.0)
         pipeline = _pipeline(shared, source, store, saved, opened, eye)
         if transaction is not None:
             pipeline.transaction, pipeline.commits = transaction, False
@@ -233,19 +236,21 @@ class _Eye(Observer):
     What a record costs is taken from the batch where it cost least: read again, they come in large ones.
     """
 
-    def __init__(self, metrics: Metrics, code: int, save_s: float | None) -> None:
-        self._metrics, self._code = metrics, code
-        self.saved_at = time.monotonic()
-        self._save_s = save_s  # None: there is no snapshot
-        self._unsaved, self._batch_s, self._record_s = 0, 0.0, 1.0
+    def __init__(self, metrics: Metrics, code: int, store: LaneStore) -> None:
+        self._metrics, self._code, self._store = metrics, code, store
+        self.saved_at, self._safe = time.monotonic(), store.safe
+        self._unsaved = self._since = 0  # records since the newest that is safe, and the newest of all
+        self._batch_s, self._record_s, self._size = 0.0, 1.0, 0
 
     @property
     def saving_pays(self) -> bool:
         """Whether a snapshot takes less time than to read again what came since the last one, if any."""
-        return self._save_s is None or self._save_s < _AGAIN * self._unsaved * self._record_s
+        number, seconds = self._safe
+        return not number or seconds < _AGAIN * self._unsaved * self._record_s
 
     def scored(self, batch: Batch) -> None:
         self._unsaved += len(batch)
+        self._since += len(batch)
         self._record_s = min(self._record_s, self._batch_s / len(batch))
 
     def records(self, batch: Read, found: Results, fresh: NDArray[np.bool_]) -> None:
@@ -261,14 +266,23 @@ class _Eye(Observer):
         self._metrics.events(count)
 
     def saved(self, seconds: float, size: int) -> None:
-        self.saved_at, self._save_s, self._unsaved = time.monotonic(), seconds, 0
-        self._metrics.saved(seconds, size)
+        self._since, self._size = 0, size
+        self._look()
+
+    def committed(self, positions: Positions) -> None:
+        self._look()
 
     def took(self, stage: str, seconds: float) -> None:
         if stage == "process":
             self._batch_s = seconds
         if stage != "poll":  # of the daemon's own source, not of a lane's
             self._metrics.took(stage, seconds)
+
+    def _look(self) -> None:
+        """See whether the newest snapshot is where the next owner finds it."""
+        if self._safe != self._store.safe:
+            self.saved_at, self._safe, self._unsaved = time.monotonic(), self._store.safe, self._since
+            self._metrics.saved(self._safe[1], self._size)
 
     def _renumbered(self, batch: Read) -> Read:
         return replace(batch, partitions=np.full(len(batch), self._code, np.int32))

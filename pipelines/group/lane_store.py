@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from streamrnn.errors import RetriableError, StoreError
 from streamrnn.pipelines.group.blobs import Blob
 from streamrnn.pipelines.group.copies import Copy
+from streamrnn.pipelines.group.flight import Flight
 from streamrnn.pipelines.group.parcels import Ledger, pack_snapshot
 from streamrnn.pipelines.group.shelf import Shelf
 from streamrnn.pipelines.pipeline import COMMANDS
@@ -54,12 +57,19 @@ class LaneStore(Store):
         As it was found there; its rows are put into the file.
     found : Found or None
         The models as they were found there.
+
+    Attributes
+    ----------
+    safe : (int, float)
+        Number of the snapshot that the next owner would find, 0 for none, and the seconds that writing took.
     """
 
     def __init__(
         self, path: str | Path, home: str, shelf: Shelf, ledger: Ledger, found: Found | None
     ) -> None:
         super().__init__(path, beside=True)
+        self.safe, self._safe_command = (0 if found is None else 1, 0.0), 0
+        self._flight: Flight | None = None
         self._home, self._shelf = home, shelf
         self._commands, self._commanded = list(ledger.journal), ledger.commanded
         self._partitions = ledger.partitions
@@ -67,7 +77,7 @@ class LaneStore(Store):
         self._said, self._seen = b"", (0, 0)
         self._of_file: Rows = {}
         self._models: Copy | Found | Fresh | None = found  # of the newest snapshot, for captures
-        self._saved = 0 if found is None else 1
+        self._saved = self.safe[0]
         if ledger.rows:
             self.home_put(ledger.rows)
 
@@ -76,16 +86,39 @@ class LaneStore(Store):
         self._let_go()
         super().close()
 
+    @property
+    def saving(self) -> bool:
+        """Whether a snapshot is on its way."""
+        return self._flight is not None
+
+    def settle(self, timeout_s: float = 0.0) -> bool:
+        """Whether the next owner would find the newest snapshot."""
+        if self._flight is not None and (took := self._flight.landed(timeout_s)) is not None:
+            self._safe_command, self._flight = self._flight.journal, None
+            self.safe = self._saved, took
+        return not self.saving
+
     def save(self, snapshot: Snapshot) -> int:
-        """Write a snapshot to the topic, behind the ledger that it needs; its number.
+        """Have a snapshot written to the topic, behind the ledger that it needs; its number.
+
+        The first is there when this returns: offsets wait for it. Later ones are written beside the
+        loop, and the one before counts until ``settle`` says that they are there.
 
         Raises
         ------
         StoreError
-            Where it is not acknowledged in time; the one before still counts.
+            Where the first is not acknowledged in time, or the one before is still on its way.
         """
+        if not self.settle():
+            raise StoreError("the snapshot before is still on its way to the snapshot topic")
         self._tell()
-        self._shelve(STATE, *pack_snapshot(snapshot))
+        command, parts = int(snapshot.extra["journal"]), pack_snapshot(snapshot)
+        if self._saved:
+            self._flight = Flight(partial(self._shelf.put, STATE, *parts), command)
+        else:
+            began = time.monotonic()
+            self._shelve(STATE, *parts)
+            self.safe, self._safe_command = (1, time.monotonic() - began), command
         self._let_go()
         self._models = Fresh(snapshot.fleet)
         self._saved += 1
@@ -112,6 +145,7 @@ class LaneStore(Store):
         StoreError
             Where it is not acknowledged in time.
         """
+        self.settle()
         self._commanded = int(marks[COMMANDS])
         self._tell()
         if isinstance(self._models, Fresh):  # not earlier: a lane that is handed over needs none
@@ -132,9 +166,8 @@ class LaneStore(Store):
 
     def journal_forget(self, below: int) -> None:
         """Forget commands that no snapshot needs any more; the newest stays, it holds the number."""
-        self._commands = [
-            entry for entry in self._commands if entry.number >= min(below, self._newest_command)
-        ]
+        below = min(below, self._safe_command, self._newest_command)
+        self._commands = [entry for entry in self._commands if entry.number >= below]
 
     def journal(self, after: int = 0) -> list[JournalEntry]:
         """The commands whose numbers are above ``after``, in order."""
