@@ -31,7 +31,7 @@ from streamrnn.pipelines.parts import silent_of
 __all__ = ["Member"]
 
 _LOG = logging.getLogger("streamrnn.group")
-_POLL_S, _SOON_S = 0.05, 0.02
+_POLL_S, _SOON_S = 0.1, 0.02
 _SAVE_S = 10.0  # for what is handed over; what takes longer is read again by the next owner
 _PREPARE_S = 60.0
 _ANSWER_S = 5.0
