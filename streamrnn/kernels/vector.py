@@ -248,6 +248,21 @@ def smaller(_typing: Any, a: Any, b: Any) -> Any:
 
 
 @intrinsic
+def unless_nearer(_typing: Any, vector: Any, least: Any) -> Any:
+    """A vector with 0 in the lanes that are nearer to 0 than ``least``, a constant; a NaN stays."""
+    if not isinstance(vector, Vector):
+        return None
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        emitter = Emitter(builder, vector.element)
+        bound = _as_vector(emitter, context, sig.args[1], args[1])
+        near = builder.fcmp_ordered("<", emitter.call("fabs", args[0]), bound)
+        return builder.select(near, emitter.zero, args[0])
+
+    return vector(vector, least), emit
+
+
+@intrinsic
 def rectify(_typing: Any, vector: Any, cap: Any) -> Any:
     """A vector held within 0 and ``cap``, a constant; ``cap`` where it is NaN."""
     if not isinstance(vector, Vector):

@@ -112,6 +112,17 @@ def test_sqrt_is_correctly_rounded(single, finite):
     assert np.array_equal(single["sqrt"](x), np.sqrt(x))
 
 
+@both_types
+def test_unless_nearer_silences_what_is_nearer_to_0_and_keeps_nan(dtype):
+    @test_kernel
+    def far(x):
+        return vec.unless_nearer(x, 1e-30)
+
+    x = np.array([1e-31, -1e-31, 1e-29, -1e-29, 0.0, np.inf, -np.inf, np.nan], dtype)
+    expected = np.where(np.abs(x) < 1e-30, 0.0, x)
+    assert np.array_equal(elementwise(far, dtype)(x), expected, equal_nan=True)
+
+
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "exp", "log", "sqrt"])
 def test_float64_functions_are_those_of_libm(name):
     rng = np.random.default_rng(1)

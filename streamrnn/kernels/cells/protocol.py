@@ -115,6 +115,10 @@ def cell_input_gradient(cell: Any, net: int, row: int, scratch: int, slot: int, 
     """dL/dx of the slot, for a layer below; ``out`` holds the inputs rounded up to 16."""
 
 
+def cell_moment(cell: Any, moment: Any) -> Any:
+    """What the optimiser keeps of a vector of new moments."""
+
+
 _IMPLEMENTED: set[tuple[Callable[..., Any], type]] = set()
 
 
@@ -157,3 +161,8 @@ def _to_the_end(cell, net, row):
 @otherwise(cell_prepare)
 def _as_it_is(cell, net, row, scratch):
     pass
+
+
+@otherwise(cell_moment)
+def _all_of_it(cell, moment):
+    return moment

@@ -21,6 +21,7 @@ from streamrnn.kernels.cells.protocol import (
     cell_gradient,
     cell_hold,
     cell_input_gradient,
+    cell_moment,
     cell_prepare,
     implements,
 )
@@ -49,8 +50,10 @@ from streamrnn.kernels.vector import (
     sigmoid,
     store,
     store_vector,
+    unless_nearer,
 )
 
+LEAST = 1e-30  # of a moment: it moves no weight any more, and its products with rates are not yet subnormal
 CAP = 1024.0  # far beyond what inputs of some 20 scales need, and far from overflow in any product
 
 
@@ -119,6 +122,15 @@ def slope_of_relu(cell, h):
 @implements(slope, LogisticRNN)
 def slope_of_logistic(cell, h):
     return h * (1.0 - h)
+
+
+@implements(cell_moment, ReLURNN)
+def without_remains(cell, moment):
+    """Without what is left of gradients that a unit had before it fell silent for good.
+
+    It would shrink until it is subnormal and stay so, and arithmetic with that is slow.
+    """
+    return unless_nearer(moment, LEAST)
 
 
 @inlined
