@@ -154,6 +154,17 @@ def test_gradients_equal_complex_step_derivatives_of_the_twin(cell, case, recomp
     assert_gradients_are_right(cell, 1, case, recompute)
 
 
+@pytest.mark.parametrize("cell", ["jordan", "tdnn"])
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("masked", [0.0, 0.3, 0.9])
+def test_gradients_are_right_at_once_and_step_by_step(cell, outputs, masked):
+    """With one output the way back is in one piece, whatever is masked and wherever the ring ends."""
+    for n in (1, 4, 9, 10, 13):
+        for k1 in (1, 3, 7):
+            case = ((17, 2, outputs), (k1, 7), n, 100 * n + k1)
+            assert_gradients_are_right(cell, 1, case, n % 2 == 0, masked)
+
+
 @each_stack_in_float64
 @given(case=windows(), recompute=st.booleans(), layers=st.integers(2, 4))
 @few_examples
@@ -161,12 +172,12 @@ def test_gradients_of_a_stack_equal_complex_step_derivatives_of_the_twin(cell, c
     assert_gradients_are_right(cell, layers, case, recompute)
 
 
-def assert_gradients_are_right(cell, layers, case, recompute):
+def assert_gradients_are_right(cell, layers, case, recompute, masked=0.2):
     sizes, (k1, k2), n, seed = case
     rng = np.random.default_rng(seed)
     options = {"layers": layers, "recompute": recompute, "training": Training(huber=0.8)}
     net = make(cell, sizes, (k1, k2), double=True, **options)
-    inputs, masks = rng.normal(size=(n, sizes[1])), rng.random(n) < 0.2
+    inputs, masks = rng.normal(size=(n, sizes[1])), rng.random(n) < masked
     net.step(inputs, masks)
     filled = min(n, k2)
     targets = rng.normal(size=(min(k1, filled), sizes[2]))
@@ -202,22 +213,29 @@ def test_a_learning_network_follows_its_twin(cell, recompute, double, tolerance)
     assert_it_follows(cell, 1, recompute, double, tolerance)
 
 
+@pytest.mark.parametrize("cell", ["jordan", "tdnn"])
+def test_a_learning_network_with_one_output_follows_its_twin(cell):
+    assert_it_follows(cell, 1, False, True, 1e-12, outputs=1)
+
+
 @each_stack
 @pytest.mark.parametrize("recompute", [False, True])
 def test_a_learning_stack_follows_its_twin(cell, recompute):
     assert_it_follows(cell, 3, recompute, True, 1e-12)
 
 
-def assert_it_follows(cell, layers, recompute, double, tolerance):
+def assert_it_follows(cell, layers, recompute, double, tolerance, outputs=2):
     training = Training(rate=0.02, huber=0.7, clip=0.3)
-    net = make(cell, (3, 2, 2), (2, 5), double=double, recompute=recompute, training=training, layers=layers)
+    net = make(
+        cell, (3, 2, outputs), (2, 5), double=double, recompute=recompute, training=training, layers=layers
+    )
     twin = naive_learning.Learner(
         naive.twin(cell, layers), net.weights,
         naive_learning.Adam(training.rate, training.beta_1, training.beta_2, training.epsilon, training.clip),
         k1=2, k2=5, huber=training.huber, recompute=recompute,
     )  # fmt: skip
     rng = np.random.default_rng(7)  # no gradient so small that rounding decides its sign, and Adam's step
-    inputs, observed = rng.normal(size=(60, 2)), rng.normal(size=(60, 2))
+    inputs, observed = rng.normal(size=(60, 2)), rng.normal(size=(60, outputs))
     observed[rng.random(observed.shape) < 0.2] = np.nan
     expected = np.array([twin.learn_one(x, y) for x, y in zip(inputs, observed, strict=True)])
     outputs = net.run(inputs, observed, learning=True)

@@ -12,13 +12,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from streamrnn.kernels import plan
+from streamrnn.kernels.cells.at_once import goes_at_once, hear_targets, heard_by, oldest_heard, spread_errors
 from streamrnn.kernels.cells.protocol import (
     CellSpec,
+    cell_at_once,
     cell_backward,
     cell_forward,
     cell_gradient,
     cell_hold,
     cell_input_gradient,
+    cell_whole_way,
     implements,
 )
 from streamrnn.kernels.cells.simple import (
@@ -46,6 +49,7 @@ from streamrnn.kernels.vector import (
     shift,
     splat,
     store,
+    store_vector,
     vector_sum,
 )
 
@@ -127,6 +131,63 @@ def _through_head(cell, net, row, scratch, slot, k, by_output):
     h = shift(top, slot * load(table, plan.NET_TOP_STRIDE))
     dh = pointer_like(scratch + load(table, plan.NET_TOP_DH), cell.one)
     hear_error(head, gradient_, dh, h, (k, outputs, h_size), by_output)
+
+
+@implements(cell_at_once, Jordan)
+def at_once(cell, net):
+    return goes_at_once(net)
+
+
+@inlined
+def _products_of_weights(cell, net, row, scratch):
+    """Pointer to w_yh w_out of every unit, made here."""
+    table = int64_at(net)
+    h_size, slots = load(table, plan.NET_PADDED), load(table, plan.NET_SLOTS)
+    products = shift(heard_by(cell, net, scratch), (slots + 15) // 16 * 16)
+    weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
+    of_context = shift(weights, load(table, plan.NET_INPUTS) * h_size)
+    head = shift(weights, load(table, plan.NET_HEAD))
+    for j in range(0, h_size, lanes(products)):
+        store_vector(products, j, load_vector(of_context, j) * load_vector(head, j))
+    return products
+
+
+@inlined
+def _hear_later(cell, net, row, scratch, steps):
+    """Add to what each slot hears what comes back from the step that its output was the context of.
+
+    d(t - 1) = e(t - 1) + a(t) d(t), with a(t) = sum over the units of w_yh w_out (1 - h(t)^2). Returns what
+    slots heard that say again an h from before the window.
+    """
+    table = int64_at(net)
+    h_size, slots = load(table, plan.NET_PADDED), load(table, plan.NET_SLOTS)
+    mask, oldest = int64_at(row + load(table, plan.NET_MASK)), oldest_heard(net, row, steps)
+    heard, products = heard_by(cell, net, scratch), _products_of_weights(cell, net, row, scratch)
+    slot = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
+    back = cell.one - cell.one
+    for n in range(steps):
+        d = back + load(heard, slot)
+        if load(mask, slot):
+            store(heard, slot, 0.0)
+            back = d
+        else:
+            store(heard, slot, d)
+            h, total = vector_behind(cell, net, row, slot), splat(heard, 0.0)
+            for j in range(0, h_size, lanes(heard)):
+                h_j = load_vector(h, j)
+                total = fma(load_vector(products, j), fma(h_j * -1.0, h_j, 1.0), total)
+            back = vector_sum(total) * d if n < oldest else cell.one - cell.one
+        slot = previous_slot(slot, slots)
+    return back
+
+
+@implements(cell_whole_way, Jordan)
+def whole_way(cell, net, row, scratch):
+    steps = load(int64_at(row + load(int64_at(net), plan.NET_COUNTERS)), plan.COUNT_FILLED)
+    losses = hear_targets(cell, net, row, scratch)
+    rest = _hear_later(cell, net, row, scratch, steps)
+    spread_errors(cell, net, row, scratch, steps, rest)
+    return losses
 
 
 @implements(cell_backward, Jordan)

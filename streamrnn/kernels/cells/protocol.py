@@ -100,6 +100,17 @@ def cell_backward(cell: Any, net: int, row: int, scratch: int, slot: int, last: 
     """
 
 
+def cell_at_once(cell: Any, net: int) -> Any:
+    """Whether the cell goes back through a window at once, and not step by step."""
+
+
+def cell_whole_way(cell: Any, net: int, row: int, scratch: int) -> Any:
+    """Such a cell's way back: from the targets to the errors of all slots and the head's gradient.
+
+    Returns the number of losses.
+    """
+
+
 def cell_gradient(cell: Any, net: int, row: int, scratch: int, first: int, steps: int) -> Any:
     """Gradient of the cell's weights over ``steps`` slots from ``first`` on; sum of squares."""
 
@@ -161,6 +172,16 @@ def _to_the_end(cell, net, row):
 @otherwise(cell_prepare)
 def _as_it_is(cell, net, row, scratch):
     pass
+
+
+@otherwise(cell_at_once)
+def _step_by_step(cell, net):
+    return False
+
+
+@otherwise(cell_whole_way)
+def _nowhere(cell, net, row, scratch):
+    return 0
 
 
 @otherwise(cell_moment)

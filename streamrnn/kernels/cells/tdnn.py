@@ -11,15 +11,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from streamrnn.kernels import plan
+from streamrnn.kernels.cells.at_once import goes_at_once, hear_targets, heard_by, spread_errors
 from streamrnn.kernels.cells.protocol import (
     CellSpec,
+    cell_at_once,
     cell_backward,
     cell_forward,
     cell_gradient,
     cell_hold,
     cell_input_gradient,
-    cell_prepare,
     cell_reach,
+    cell_whole_way,
     implements,
 )
 from streamrnn.kernels.cells.simple import (
@@ -34,7 +36,7 @@ from streamrnn.kernels.cells.simple import (
     vector_of,
 )
 from streamrnn.kernels.compiling import inlined
-from streamrnn.kernels.slots import next_slot, slot_before
+from streamrnn.kernels.slots import next_slot, previous_slot, slot_before
 from streamrnn.kernels.vector import (
     fma,
     int64_at,
@@ -45,7 +47,6 @@ from streamrnn.kernels.vector import (
     shift,
     splat,
     store,
-    store_vector,
     vector_sum,
 )
 
@@ -83,8 +84,8 @@ def hold(cell, net, row, slot):
     _hand_on(cell, net, row, slot, load(int64_at(net), plan.NET_INPUTS))
 
 
-@implements(cell_reach, TDNN)
-def reach(cell, net, row):
+@inlined
+def _steps_heard(cell, net, row):
     """No further than the newest k1 outputs: no step hears of the one before. Masked ones hand on its h."""
     table = int64_at(net)
     counters, mask = (
@@ -99,14 +100,39 @@ def reach(cell, net, row):
     return min(steps, filled)
 
 
-@implements(cell_prepare, TDNN)
-def prepare(cell, net, row, scratch):
-    """Silence the steps that nothing goes back to."""
+@implements(cell_reach, TDNN)
+def reach(cell, net, row):
+    return _steps_heard(cell, net, row)
+
+
+@implements(cell_at_once, TDNN)
+def at_once(cell, net):
+    return goes_at_once(net)
+
+
+@inlined
+def _hand_back(cell, net, row, scratch, steps):
+    """Give what masked steps hear to the step whose h they say again; what is left of them."""
     table = int64_at(net)
-    for slot in range(load(table, plan.NET_SLOTS)):
-        dz = errors_of(cell, net, scratch, slot)
-        for j in range(0, load(table, plan.NET_PADDED), lanes(dz)):
-            store_vector(dz, j, splat(dz, 0.0))
+    slots, mask = load(table, plan.NET_SLOTS), int64_at(row + load(table, plan.NET_MASK))
+    slot = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
+    heard = heard_by(cell, net, scratch)
+    back = cell.one - cell.one
+    for _ in range(steps):
+        d = back + load(heard, slot)
+        masked = load(mask, slot)
+        back = d if masked else cell.one - cell.one
+        store(heard, slot, 0.0 if masked else d)
+        slot = previous_slot(slot, slots)
+    return back
+
+
+@implements(cell_whole_way, TDNN)
+def whole_way(cell, net, row, scratch):
+    steps = _steps_heard(cell, net, row)
+    losses = hear_targets(cell, net, row, scratch)
+    spread_errors(cell, net, row, scratch, steps, _hand_back(cell, net, row, scratch, steps))
+    return losses
 
 
 @implements(cell_backward, TDNN)
