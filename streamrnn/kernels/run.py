@@ -28,6 +28,10 @@ SAY, LEARN, DIFFERENTIATE = range(3)
 @inlined
 def _write_inputs(place, x, t, count):
     """Write the inputs of step ``t``; those of a step without all of them are 0. Whether it has them."""
+    if count == 1:  # a loop that may be long is set up for that
+        value = load(x, t)
+        store(place, 0, value if value == value else 0.0)
+        return value == value
     known = True
     for k in range(count):
         value = load(x, t * count + k)

@@ -20,7 +20,7 @@ from numba.core import types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-from streamrnn.kernels.emit import INT64, Emitter
+from streamrnn.kernels.emit import INT64, CountedLoop, Emitter, index
 
 
 class Vector(types.Type):
@@ -145,6 +145,41 @@ def copy_eight(_typing: Any, out: Any, offset: Any, source: Any, start: Any) -> 
         return context.get_dummy_value()
 
     return types.void(out, types.int64, source, types.int64), emit
+
+
+@intrinsic
+def copy(_typing: Any, out: Any, source: Any, count: Any) -> Any:
+    """Put ``count`` elements of ``source`` at ``out``, which lies apart from them.
+
+    Where they are more than 4 or 8, in vectors of so many, of which the last overlaps: a loop over
+    elements would first ask how it could be cut into vectors, at every call.
+    """
+    if out != source:
+        return None
+
+    def emit(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        emitter, (to, of, n) = Emitter(builder, out.dtype), args
+
+        def put(at: Any, width: int) -> None:
+            emitter.store(emitter.load_some(of, at, width), to, at)
+
+        def put_all(width: int) -> None:
+            last = builder.sub(n, index(width))
+            with CountedLoop(builder, index(0), last, width, []) as loop:
+                put(loop.i, width)
+            put(last, width)
+
+        with builder.if_else(builder.icmp_signed(">=", n, index(8))) as (many, few):
+            with many:
+                put_all(8)
+            with few, builder.if_else(builder.icmp_signed(">=", n, index(4))) as (some, hardly_any):
+                with some:
+                    put_all(4)
+                with hardly_any, CountedLoop(builder, index(0), n, 1, []) as loop:
+                    put(loop.i, 1)
+        return context.get_dummy_value()
+
+    return types.void(out, source, types.int64), emit
 
 
 @intrinsic

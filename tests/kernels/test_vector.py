@@ -113,6 +113,22 @@ def test_sqrt_is_correctly_rounded(single, finite):
 
 
 @both_types
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 7, 8, 9, 16, 21])
+def test_copy_writes_so_many_elements_and_no_other(dtype, count):
+    at = POINTERS[dtype]
+
+    @test_kernel
+    def run(out, source, n):
+        vec.copy(at(out), at(source), n)
+
+    source, out = np.arange(1, 41).astype(dtype), np.zeros(40, dtype)
+    run(out[4:].ctypes.data, source.ctypes.data, count)
+    assert np.array_equal(out[4 : 4 + count], source[:count])
+    assert not out[:4].any()
+    assert not out[4 + count :].any()
+
+
+@both_types
 def test_unless_nearer_silences_what_is_nearer_to_0_and_keeps_nan(dtype):
     @test_kernel
     def far(x):

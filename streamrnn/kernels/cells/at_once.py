@@ -27,6 +27,7 @@ from streamrnn.kernels.vector import (
     splat,
     store,
     store_vector,
+    vector_sum,
 )
 
 
@@ -106,7 +107,7 @@ def spread_errors(cell, net, row, scratch, steps, rest):
             total = fma(d, h, total)
             behind, slot = slot, previous_slot(slot, slots)
         store_vector(gradient, j, total)
-    bias = float(rest)
-    for slot in range(slots):
-        bias += float(load(heard, slot))
-    store(gradient, h_size, bias)
+    total = splat(v, 0.0)
+    for i in range(0, slots, lanes(heard)):
+        total = total + load_vector(heard, i)
+    store(gradient, h_size, vector_sum(total) + rest)

@@ -31,8 +31,7 @@ from streamrnn.kernels.cells.simple import (
     gradient_of_inputs,
     gradient_of_products,
     hold_h,
-    multiply,
-    put_tanh,
+    units_of_many,
     vector_behind,
     vector_of,
 )
@@ -50,8 +49,11 @@ from streamrnn.kernels.vector import (
     splat,
     store,
     store_vector,
+    tanh,
     vector_sum,
 )
+
+_FEW_WEIGHTS = 128  # with more, it is faster to take several vectors of units at a time (measured)
 
 
 class Jordan(NamedTuple):
@@ -78,7 +80,7 @@ def _is_masked(net, row, slot):
 
 @inlined
 def _listen(cell, net, row, slot):
-    """Write the newest outputs of a step that was not masked."""
+    """Write the newest outputs of a step that was not masked; pointer to where they come from."""
     table = int64_at(net)
     outputs, before = load(table, plan.NET_OUTPUTS), previous_slot(slot, load(table, plan.NET_SLOTS))
     heard = shift(pointer_like(row + load(table, plan.NET_Y), cell.one), before * outputs)
@@ -87,13 +89,34 @@ def _listen(cell, net, row, slot):
     context = _context(cell, net, row, slot)
     for k in range(outputs):
         store(context, k, load(heard, k))
+    return heard
+
+
+@inlined
+def _units_of_few(cell, net, row, slot, heard):
+    """H of a step that sees few inputs and outputs, in one go from the products to tanh."""
+    table = int64_at(net)
+    h_size, inputs = load(table, plan.NET_PADDED), load(table, plan.NET_INPUTS)
+    outputs, x = load(table, plan.NET_OUTPUTS), shift(vector_of(cell, net, row, slot), h_size + 1)
+    weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
+    of_heard, h = shift(weights, inputs * h_size), vector_behind(cell, net, row, slot)
+    for j in range(0, h_size, lanes(h)):
+        z = load_vector(of_heard, outputs * h_size + j)
+        for k in range(inputs):
+            z = fma(load(x, k), load_vector(weights, k * h_size + j), z)
+        for k in range(outputs):  # last, since they are just being made
+            z = fma(load(heard, k), load_vector(of_heard, k * h_size + j), z)
+        store_vector(h, j, tanh(z))
 
 
 @implements(cell_forward, Jordan)
 def forward(cell, net, row, slot):
-    _listen(cell, net, row, slot)
-    multiply(cell, net, row, slot, FROM_X, 0)
-    put_tanh(net, vector_behind(cell, net, row, slot))
+    heard = _listen(cell, net, row, slot)
+    seen = load(int64_at(net), plan.NET_INPUTS) + load(int64_at(net), plan.NET_OUTPUTS)
+    if seen * load(int64_at(net), plan.NET_PADDED) <= _FEW_WEIGHTS:
+        _units_of_few(cell, net, row, slot, heard)
+    else:
+        units_of_many(cell, net, row, slot)
 
 
 @implements(cell_hold, Jordan)

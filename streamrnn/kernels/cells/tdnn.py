@@ -30,14 +30,14 @@ from streamrnn.kernels.cells.simple import (
     errors_of,
     gradient_of_products,
     hold_h,
-    multiply,
-    put_tanh,
+    units_of_many,
     vector_behind,
     vector_of,
 )
 from streamrnn.kernels.compiling import inlined
 from streamrnn.kernels.slots import next_slot, previous_slot, slot_before
 from streamrnn.kernels.vector import (
+    copy,
     fma,
     int64_at,
     lanes,
@@ -47,8 +47,12 @@ from streamrnn.kernels.vector import (
     shift,
     splat,
     store,
+    store_vector,
+    tanh,
     vector_sum,
 )
+
+_FEW_WEIGHTS = 512  # with more, it is faster to take several vectors of units at a time (measured)
 
 
 class TDNN(NamedTuple):
@@ -67,14 +71,33 @@ def _hand_on(cell, net, row, slot, first):
     inputs = load(table, plan.NET_PADDED) + 1
     of_next = shift(vector_behind(cell, net, row, slot), inputs + load(table, plan.NET_INPUTS))
     here = shift(vector_of(cell, net, row, slot), inputs + first)
-    for j in range(load(table, plan.NET_CONTEXT)):
-        store(of_next, j, load(here, j))
+    copy(of_next, here, load(table, plan.NET_CONTEXT))
+
+
+@inlined
+def _units_of_few(cell, net, row, slot, seen):
+    """H of a step that sees few inputs, in one go from the products to tanh."""
+    h_size = load(int64_at(net), plan.NET_PADDED)
+    weights = pointer_like(row + load(int64_at(net), plan.NET_WEIGHTS), cell.one)
+    x = shift(vector_of(cell, net, row, slot), h_size + 1)
+    h = vector_behind(cell, net, row, slot)
+    for j in range(0, h_size, lanes(h)):
+        even, odd = load_vector(weights, seen * h_size + j), splat(h, 0.0)
+        for k in range(0, seen - 1, 2):  # two sums, of which none waits for the other
+            even = fma(load(x, k), load_vector(weights, k * h_size + j), even)
+            odd = fma(load(x, k + 1), load_vector(weights, (k + 1) * h_size + j), odd)
+        if seen & 1:
+            even = fma(load(x, seen - 1), load_vector(weights, (seen - 1) * h_size + j), even)
+        store_vector(h, j, tanh(even + odd))
 
 
 @implements(cell_forward, TDNN)
 def forward(cell, net, row, slot):
-    multiply(cell, net, row, slot, FROM_X, 0)
-    put_tanh(net, vector_behind(cell, net, row, slot))
+    seen = load(int64_at(net), plan.NET_INPUTS) + load(int64_at(net), plan.NET_CONTEXT)
+    if seen * load(int64_at(net), plan.NET_PADDED) <= _FEW_WEIGHTS:
+        _units_of_few(cell, net, row, slot, seen)
+    else:
+        units_of_many(cell, net, row, slot)
     _hand_on(cell, net, row, slot, 0)
 
 
@@ -142,6 +165,10 @@ def backward(cell, net, row, scratch, slot, last):
 
 @implements(cell_gradient, TDNN)
 def gradient(cell, net, row, scratch, first, steps):
+    if goes_at_once(net):  # far fewer steps, where the window wraps and the whole ring would be taken
+        steps = _steps_heard(cell, net, row)
+        newest = load(int64_at(row + load(int64_at(net), plan.NET_COUNTERS)), plan.COUNT_SLOT)
+        first = slot_before(newest, steps - 1, load(int64_at(net), plan.NET_SLOTS))
     return gradient_of_products(cell, net, row, scratch, first, steps, FROM_X)
 
 
