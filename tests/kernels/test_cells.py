@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import Arrays, Network, golden, random_weights, relative_error
+from support import Arrays, Network, golden, random_weights, relative_error, test_kernel
 
 from streamrnn.kernels import plan
 from streamrnn.kernels.cells import CELLS
+from streamrnn.kernels.network import go_back, open_window, sum_up
 from streamrnn.tables import NetworkShape, Training
 
 # The activations of a simple network share all else; these two join in only where float64 is enough.
@@ -163,6 +164,31 @@ def test_gradients_are_right_at_once_and_step_by_step(cell, outputs, masked):
         for k1 in (1, 3, 7):
             case = ((17, 2, outputs), (k1, 7), n, 100 * n + k1)
             assert_gradients_are_right(cell, 1, case, n % 2 == 0, masked)
+
+
+@test_kernel
+def _go_back_beside_others(cell, net, row, scratch, most):
+    losses = 0
+    open_window(cell, net, row, scratch)
+    for n in range(most):
+        losses += go_back(cell, net, row, scratch, n, most)
+    return losses, sum_up(cell, net, row, scratch)
+
+
+@pytest.mark.parametrize("cell", ["jordan", "tdnn"])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_beside_networks_that_take_every_step_back_it_is_the_same_way(cell, outputs):
+    net, rng = make(cell, (17, 2, outputs), (3, 7)), np.random.default_rng(8)
+    net.step(rng.normal(size=(12, 2)), rng.random(12) < 0.2)
+    targets = rng.normal(size=(3, outputs))
+    targets[1, 0] = np.nan
+    net.set_targets(targets)
+    gradient, squares, losses = net.gradient()
+    addresses = [memory.ctypes.data for memory in (net.table, net.row, net.scratch)]
+    assert _go_back_beside_others(net.shape.tag, *addresses, 7) == (losses, squares)
+    assert losses == 3 * outputs - 1
+    again = net.named(net.segment("gradient"))
+    assert all(np.array_equal(again[name], array) for name, array in gradient.items())
 
 
 @each_stack_in_float64
