@@ -221,7 +221,8 @@ def never_inline(_typing: Any) -> Any:
 # ---------------------------------------------------------------- arithmetic
 
 
-def _as_vector(emitter: Emitter, context: Any, kind: types.Type, value: Any) -> Any:
+def as_vector(emitter: Emitter, context: Any, kind: types.Type, value: Any) -> Any:
+    """A vector as it is, and of a number one with it in every lane; for kernels that are emitted."""
     if isinstance(kind, Vector):
         return value
     element = types.float32 if emitter.item_bytes == 4 else types.float64
@@ -242,7 +243,7 @@ def _define_operator(symbol: Callable[..., Any], instruction: str) -> None:
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         emitter = Emitter(builder, sig.return_type.element)
         operands = [
-            _as_vector(emitter, context, kind, value) for kind, value in zip(sig.args, args, strict=True)
+            as_vector(emitter, context, kind, value) for kind, value in zip(sig.args, args, strict=True)
         ]
         return getattr(builder, instruction)(*operands)
 
@@ -265,7 +266,7 @@ def fma(_typing: Any, a: Any, b: Any, c: Any) -> Any:
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         emitter = Emitter(builder, vectors[0].element)
-        return emitter.fma(*(_as_vector(emitter, context, k, x) for k, x in zip(sig.args, args, strict=True)))
+        return emitter.fma(*(as_vector(emitter, context, k, x) for k, x in zip(sig.args, args, strict=True)))
 
     return vectors[0](a, b, c), emit
 
@@ -280,52 +281,6 @@ def smaller(_typing: Any, a: Any, b: Any) -> Any:
         return builder.select(builder.fcmp_ordered("<", *args), *args)
 
     return a(a, b), emit
-
-
-@intrinsic
-def unless_nearer(_typing: Any, vector: Any, least: Any) -> Any:
-    """A vector with 0 in the lanes that are nearer to 0 than ``least``, a constant; a NaN stays."""
-    if not isinstance(vector, Vector):
-        return None
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        emitter = Emitter(builder, vector.element)
-        bound = _as_vector(emitter, context, sig.args[1], args[1])
-        near = builder.fcmp_ordered("<", emitter.call("fabs", args[0]), bound)
-        return builder.select(near, emitter.zero, args[0])
-
-    return vector(vector, least), emit
-
-
-@intrinsic
-def rectify(_typing: Any, vector: Any, cap: Any) -> Any:
-    """A vector held within 0 and ``cap``, a constant; ``cap`` where it is NaN."""
-    if not isinstance(vector, Vector):
-        return None
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        emitter = Emitter(builder, vector.element)
-        bound = _as_vector(emitter, context, sig.args[1], args[1])
-        below = builder.select(builder.fcmp_ordered("<", args[0], bound), args[0], bound)
-        return builder.select(builder.fcmp_ordered(">", below, emitter.zero), below, emitter.zero)
-
-    return vector(vector, cap), emit
-
-
-@intrinsic
-def inside(_typing: Any, vector: Any, cap: Any) -> Any:
-    """1 in every lane that lies between 0 and ``cap``, and 0 in the others."""
-    if not isinstance(vector, Vector):
-        return None
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        emitter = Emitter(builder, vector.element)
-        bound = _as_vector(emitter, context, sig.args[1], args[1])
-        low = builder.fcmp_ordered(">", args[0], emitter.zero)
-        high = builder.fcmp_ordered("<", args[0], bound)
-        return builder.select(builder.and_(low, high), emitter.constant(1.0), emitter.zero)
-
-    return vector(vector, cap), emit
 
 
 @intrinsic

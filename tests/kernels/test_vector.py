@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from support import test_kernel
 
 from streamrnn.kernels import vector as vec
+from streamrnn.kernels.rectifier import unless_nearer
 from streamrnn.kernels.vector import (
     address_of,
     float32_at,
@@ -132,7 +133,7 @@ def test_copy_writes_so_many_elements_and_no_other(dtype, count):
 def test_unless_nearer_silences_what_is_nearer_to_0_and_keeps_nan(dtype):
     @test_kernel
     def far(x):
-        return vec.unless_nearer(x, 1e-30)
+        return unless_nearer(x, 1e-30)
 
     x = np.array([1e-31, -1e-31, 1e-29, -1e-29, 0.0, np.inf, -np.inf, np.nan], dtype)
     expected = np.where(np.abs(x) < 1e-30, 0.0, x)

@@ -38,19 +38,17 @@ from streamrnn.kernels.cells.simple import (
 from streamrnn.kernels.compiling import inlined
 from streamrnn.kernels.matrix import matvec_transposed
 from streamrnn.kernels.narrow import narrow_matvec, transpose
+from streamrnn.kernels.rectifier import inside, rectify, unless_nearer
 from streamrnn.kernels.slots import alternate
 from streamrnn.kernels.vector import (
-    inside,
     int64_at,
     lanes,
     load,
     load_vector,
     pointer_like,
-    rectify,
     sigmoid,
     store,
     store_vector,
-    unless_nearer,
 )
 
 LEAST = 1e-30  # of a moment: it moves no weight any more, and its products with rates are not yet subnormal
