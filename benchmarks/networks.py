@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
+from bounds import Machine, learn_ns
 from common import Contender, stream
 from flops import CELL_WORK, forward_flop, learn_flop
 from numpy.typing import NDArray
@@ -106,12 +107,15 @@ def shipped_contenders(cells: Sequence[str] = CELLS) -> list[Contender]:
     ]
 
 
-def derived(times_ns: dict[str, float], cell: str, hidden: int, peak_gflops: float) -> dict[str, float]:
-    """Shares of the machine's peak, and what a call from Python costs, from the measured times."""
+def derived(times_ns: dict[str, float], cell: str, hidden: int, machine: Machine) -> dict[str, float]:
+    """Shares of the peak and of the least time, and what a call from Python costs, from measured times."""
     size = f"{cell}/{hidden}"
     forward, learn = times_ns[f"{size}/chunk/forward"], times_ns[f"{size}/chunk/learn"]
+    bound = learn_ns(machine, cell, hidden, K1, K2)
     return {
-        f"{size}/chunk/forward/fma_share": forward_flop(cell, hidden) / forward / peak_gflops,
-        f"{size}/chunk/learn/fma_share": learn_flop(cell, hidden, K1, K2) / learn / peak_gflops,
+        f"{size}/chunk/forward/fma_share": forward_flop(cell, hidden) * machine.peak / forward,
+        f"{size}/chunk/learn/fma_share": learn_flop(cell, hidden, K1, K2) * machine.peak / learn,
+        f"{size}/chunk/learn/bound/us": bound * 1e-3,
+        f"{size}/chunk/learn/bound_share": bound / learn,
         f"{size}/one/ratio": times_ns[f"{size}/one/forward"] / forward,
     }

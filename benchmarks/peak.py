@@ -1,13 +1,17 @@
-"""The machine's peak of float32 multiply-adds, as our own vectors reach it."""
+"""The machine's peak of float32 multiply-adds, as our own vectors reach it, and other bounds."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numba
 from common import Contender
 from llvmlite.binding import get_host_cpu_features
 from numpy import float32
 
-from streamrnn.kernels.vector import float32_at, fma, load_vector, store_vector
+from streamrnn.kernels.vector import float32_at, fma, load_vector, sqrt, store_vector, tanh, vector_sum
 from streamrnn.space import aligned_bytes
 
 # Independent sums of 64 bytes: 2 units of 4 cycles latency need 8 where that is one register, with some
@@ -77,3 +81,43 @@ def contender() -> Contender:
     memory[:LANES], memory[LANES : 2 * LANES] = 0.9999, 1e-5
     kernel = multiply_add if WIDE else multiply_add_few
     return Contender(NAME, lambda: kernel(memory.ctypes.data, ROUNDS), FLOP)
+
+
+def _repeated(change: Callable[..., Any]) -> Any:
+    """A kernel that changes 4 vectors x ``rounds`` times, with a constant c: enough to fill a divider."""
+    changed = numba.njit(error_model="numpy")(change)
+
+    @numba.njit(error_model="numpy", nogil=True)
+    def repeat(memory, rounds):  # noqa: ANN001, ANN202
+        p = float32_at(memory)
+        c, x0, x1 = load_vector(p, 0), load_vector(p, 16), load_vector(p, 32)
+        x2, x3 = load_vector(p, 48), load_vector(p, 64)
+        for _ in range(rounds):
+            x0, x1, x2, x3 = changed(x0, c), changed(x1, c), changed(x2, c), changed(x3, c)
+        store_vector(p, 16, x0 + x1 + x2 + x3)
+
+    return repeat
+
+
+@numba.njit(error_model="numpy", nogil=True)
+def feedback(memory, rounds):  # noqa: ANN001, ANN201
+    """Make y = sum c tanh(c y + c) ``rounds`` times: one vector of units that hear what they say."""
+    p = float32_at(memory)
+    c, y = load_vector(p, 0), float32(0.5)
+    for _ in range(rounds):
+        y = vector_sum(tanh(fma(y, c, c)) * c)
+    store_vector(p, 16, c * y)
+
+
+def bounds() -> list[Contender]:
+    """Contenders whose sample is one division, one square root, one trip from an output to the next."""
+    memory, rounds = aligned_bytes(4 * LANES * 5).view(float32), ROUNDS // 20
+    memory[:] = 0.7
+    return [
+        Contender(name, partial(kernel, memory.ctypes.data, rounds), samples * rounds)
+        for name, kernel, samples in (
+            ("division", _repeated(lambda x, c: c / x), 4 * LANES),
+            ("root", _repeated(lambda x, c: sqrt(x + c)), 4 * LANES),
+            ("feedback", feedback, 1),
+        )
+    ]

@@ -3,7 +3,7 @@
 All contenders of a run take turns, so that a figure may be compared with any
 other of the same run, and only with those. Figures are medians over the rounds;
 so is the peak, which takes its turn between the others. ``flops.py`` says what
-counts as arithmetic.
+counts as arithmetic, ``bounds.py`` what time a record would take at best.
 
     python benchmarks/step.py --json step.json
 """
@@ -19,6 +19,7 @@ import detectors
 import networks
 import peak
 import readouts
+from bounds import Machine
 from common import Contender, Report, Requirement, arguments, in_turn
 from peers import jax_lstm, river_models, torch_lstm
 
@@ -47,8 +48,8 @@ def main(options: Namespace) -> int:
         detectors.contenders(),
         *_peers(sizes),
     ]
-    machine = peak.contender()
-    contenders = list(chain.from_iterable([machine, *group] for group in groups))
+    machine = [peak.contender(), *peak.bounds()]
+    contenders = list(chain.from_iterable([*machine, *group] for group in groups))
     times = in_turn(contenders, rounds=3 if options.quick else 25)
     report = Report(_figures(times, sizes, cells))
     _print(report, sizes, cells)
@@ -75,11 +76,11 @@ def _peers(sizes: Sequence[int]) -> list[list[Contender]]:
 
 def _figures(times_ns: dict[str, float], sizes: Sequence[int], cells: Sequence[str]) -> dict[str, float]:
     """Every figure of the report from the times of a sample."""
-    peak_gflops = 1.0 / times_ns.pop(peak.NAME)
-    figures = {"peak/gflops": peak_gflops}
+    machine = Machine(*(times_ns.pop(name) for name in (peak.NAME, "division", "root", "feedback")))
+    figures = {"peak/gflops": 1.0 / machine.peak}
     for hidden in sizes:
         for cell in cells:
-            figures |= networks.derived(times_ns, cell, hidden, peak_gflops)
+            figures |= networks.derived(times_ns, cell, hidden, machine)
         figures |= _against_jax(times_ns, hidden)
     figures |= readouts.derived(times_ns)
     return figures | {f"{name}/us": time * 1e-3 for name, time in times_ns.items()}
@@ -112,6 +113,11 @@ def _print(report: Report, sizes: Sequence[int], cells: Sequence[str]) -> None:
         "share of the peak, and one call a record to one call a stream",
         rows,
         ["chunk/forward/fma_share", "chunk/learn/fma_share", "one/ratio"],
+    )
+    report.table(
+        "learning at best on this machine, us a record, and how much of the time it is that takes",
+        rows,
+        ["chunk/learn/bound/us", "chunk/learn/bound_share"],
     )
     report.table(
         f"network alone, k1 = {networks.SHIPPED_K1}, k2 = {networks.SHIPPED_K2}, us a record",

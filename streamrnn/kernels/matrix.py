@@ -27,6 +27,7 @@ _NARROW_GRADIENT_ROWS = {4: (6, 4, 1), 2: (8, 2, 1), 1: (16, 4, 1)}
 # walked in pieces that divide them, (vectors, chains at a time), those of the gradient in (rows, vectors).
 _PIECES = {(16, 1): (4, 1), (8, 2): (4, 1), (6, 2): (6, 1), (4, 4): (4, 1), (3, 4): (3, 2), (1, 4): (1, 4)}
 _TILES = ((6, 1), (4, 1), (1, 4))
+_NARROW_TILES = ((6, 1), (4, 1), (2, 2), (1, 4))
 
 
 @intrinsic
@@ -190,41 +191,71 @@ def _sums_by_fours(emitter: Emitter, rows: tuple[Any, Any, Any], d: Any, columns
     return emitter.folded([emitter.load(kept, index(lanes * n)) for n in range(groups)], lanes // 4)
 
 
-def _weight_gradient(rows_of: Mapping[int, Sequence[int]]) -> Any:
-    """The product of a whole window in blocks of ``rows_of[vectors]`` rows, the widest first."""
+@intrinsic
+def weight_gradient(
+    _t: Any, v: Any, v_stride: Any, d: Any, d_stride: Any, steps: Any, out: Any, rows: Any, columns: Any
+) -> Any:
+    """out[k, j] = sum_t v[t, k] d[t, j], k < rows, j < columns; returns the sum of squares.
 
-    @intrinsic
-    def product(
-        _t: Any, v: Any, v_stride: Any, d: Any, d_stride: Any, steps: Any, out: Any, rows: Any, columns: Any
-    ) -> Any:
-        """out[k, j] = sum_t v[t, k] d[t, j], k < rows, j < columns; returns the sum of squares.
+    The whole window's gradient as one product, t in the order of memory.
+    ``columns`` is a multiple of the lanes and the row length of ``out``.
+    """
 
-        The whole window's gradient as one product, t in the order of memory.
-        ``columns`` is a multiple of the lanes and the row length of ``out``.
-        """
+    def emit(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        emitter, wide = Emitter(builder, v.dtype), has_wide_registers(context)
+        tiles = None if wide else _TILES
+        return emitter.sum(_product(emitter, args[:5], args[5:], _GRADIENT_ROWS, tiles, [emitter.zero])[0])
 
-        def emit(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
-            *operands, out_, rows_, columns_ = args
-            emitter, wide = Emitter(builder, v.dtype), has_wide_registers(context)
-            column: Any = index(0)
-            squares: Any = emitter.zero
-            for vectors, heights in rows_of.items():
-                width = emitter.lanes * vectors
-                stop = builder.sub(columns_, index(width - 1))
-                if vectors == 3:  # only where fours would leave single vectors over
-                    fours = builder.srem(columns_, index(4 * emitter.lanes))
-                    stop = builder.select(builder.icmp_signed("==", fours, index(0)), index(0), stop)
-                with CountedLoop(builder, column, stop, width, [squares]) as loop:
-                    to, before = (out_, rows_, columns_, loop.i), loop.carried[0]
-                    tiles = [(height, vectors) for height in heights] if wide else _TILES
-                    loop.carry([_gradient_columns(emitter, operands, to, vectors, tiles, before)])
-                column, squares = loop.i, loop.carried[0]
-            return emitter.sum(squares)
+    i = types.int64
+    return v.dtype(v, i, d, i, i, out, i, i), emit
 
-        i = types.int64
-        return v.dtype(v, i, d, i, i, out, i, i), emit
 
-    return product
+@intrinsic
+def narrow_weight_gradient(
+    _t: Any, v: Any, v_stride: Any, d: Any, d_stride: Any, steps: Any, out: Any, rows: Any, columns: Any,
+    first: Any, slots: Any,
+) -> Any:  # fmt: skip
+    """The same with short rows, of a ring of ``slots``: t from ``first`` on, and from 0 behind the last.
+
+    The squares are added at the end, in several chains: one would take as long as the products of few rows.
+    """
+
+    def emit(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        emitter, wide = Emitter(builder, v.dtype), has_wide_registers(context)
+        tiles = None if wide else _NARROW_TILES
+        _product(emitter, [*args[:5], *args[8:]], args[5:8], _NARROW_GRADIENT_ROWS, tiles, [])
+        return emitter.sum(_all_squares(emitter, args[5], builder.mul(args[6], args[7])))
+
+    i = types.int64
+    return v.dtype(v, i, d, i, i, out, i, i, i, i), emit
+
+
+def _product(
+    emitter: Emitter,
+    operands: Sequence[Any],
+    to: Sequence[Any],
+    rows_of: Mapping[int, Sequence[int]],
+    tiles: Sequence[tuple[int, int]] | None,
+    squares: list[Any],
+) -> list[Any]:
+    """The product of a whole window in blocks of ``rows_of[vectors]`` rows, the widest first, or in tiles.
+
+    ``squares`` is the sum of squares so far; none where they are not asked for.
+    """
+    builder, (out, rows, columns) = emitter.builder, to
+    column: Any = index(0)
+    for vectors, heights in rows_of.items():
+        width = emitter.lanes * vectors
+        stop = builder.sub(columns, index(width - 1))
+        if vectors == 3:  # only where fours would leave single vectors over
+            fours = builder.srem(columns, index(4 * emitter.lanes))
+            stop = builder.select(builder.icmp_signed("==", fours, index(0)), index(0), stop)
+        with CountedLoop(builder, column, stop, width, squares) as loop:
+            place, before = (out, rows, columns, loop.i), loop.carried
+            pieces = tiles or [(height, vectors) for height in heights]
+            loop.carry(_gradient_columns(emitter, operands, place, vectors, pieces, before))
+        column, squares = loop.i, loop.carried
+    return squares
 
 
 def _gradient_columns(
@@ -233,8 +264,8 @@ def _gradient_columns(
     to: Sequence[Any],
     vectors: int,
     tiles: Sequence[tuple[int, int]],
-    squares: Any,
-) -> Any:
+    squares: list[Any],
+) -> list[Any]:
     """All rows of some columns of the gradient, in blocks of (rows, vectors); the sum of squares so far.
 
     Squares are added row after row, each row's ``vectors`` from left to right.
@@ -243,40 +274,41 @@ def _gradient_columns(
     builder, row = emitter.builder, index(0)
     for height, width in tiles:
         bound = builder.sub(rows, index(height - 1))
-        with CountedLoop(builder, row, bound, height, [squares]) as loop:
+        with CountedLoop(builder, row, bound, height, squares) as loop:
+            total = loop.carried
             if width >= vectors:
                 corner = (loop.i, column)
                 block = _gradient_block(emitter, operands, corner, (height, vectors))
-                total = _store_block(emitter, block, out, columns, corner, loop.carried[0])
+                total = _store_block(emitter, block, out, columns, corner, total)
             else:
                 stop = builder.add(column, index(emitter.lanes * vectors))
                 with CountedLoop(builder, column, stop, emitter.lanes * width, []) as along:
                     corner = (loop.i, along.i)
                     block = _gradient_block(emitter, operands, corner, (height, width))
-                    _store_block(emitter, block, out, columns, corner, None)
-                total = _squares_of(
-                    emitter, out, columns, (loop.i, column), (height, vectors), loop.carried[0]
-                )
-            loop.carry([total])
-        row, squares = loop.i, loop.carried[0]
+                    _store_block(emitter, block, out, columns, corner, [])
+                if total:
+                    total = _squares_of(emitter, out, columns, (loop.i, column), (height, vectors), total)
+            loop.carry(total)
+        row, squares = loop.i, loop.carried
     return squares
-
-
-weight_gradient = _weight_gradient(_GRADIENT_ROWS)
-narrow_weight_gradient = _weight_gradient(_NARROW_GRADIENT_ROWS)
 
 
 def _gradient_block(
     emitter: Emitter, operands: Sequence[Any], corner: tuple[Any, Any], shape: tuple[int, int]
 ) -> list[list[Any]]:
     """The block of the gradient at ``corner``: ``height`` rows of ``vectors`` vectors each."""
-    v, v_stride, d, d_stride, steps = operands
+    v, v_stride, d, d_stride, steps, *ring = operands
     row, column = corner
     height, vectors = shape
     builder = emitter.builder
     with CountedLoop(builder, index(0), steps, 1, [emitter.zero] * (height * vectors)) as loop:
-        d_at = builder.add(builder.mul(loop.i, d_stride), column)
-        v_at = builder.add(builder.mul(loop.i, v_stride), row)
+        t = loop.i
+        if ring:
+            first, slots = ring
+            ahead = builder.add(first, t)
+            t = builder.select(builder.icmp_signed("<", ahead, slots), ahead, builder.sub(ahead, slots))
+        d_at = builder.add(builder.mul(t, d_stride), column)
+        v_at = builder.add(builder.mul(t, v_stride), row)
         errors = [emitter.load(d, builder.add(d_at, index(emitter.lanes * n))) for n in range(vectors)]
         sums = list(loop.carried)
         for m in range(height):
@@ -288,30 +320,61 @@ def _gradient_block(
 
 
 def _store_block(
-    emitter: Emitter, block: list[list[Any]], out: Any, stride: Any, corner: tuple[Any, Any], squares: Any
-) -> Any:
+    emitter: Emitter,
+    block: list[list[Any]],
+    out: Any,
+    stride: Any,
+    corner: tuple[Any, Any],
+    squares: list[Any],
+) -> list[Any]:
+    """Write a block of the gradient; the sum of squares with its own, where there is one."""
     row, column = corner
     builder = emitter.builder
     for m, sums in enumerate(block):
         at = builder.add(builder.mul(builder.add(row, index(m)), stride), column)
         for n, total in enumerate(sums):
             emitter.store(total, out, builder.add(at, index(emitter.lanes * n)))
-            squares = None if squares is None else emitter.fma(total, total, squares)
+            squares = [emitter.fma(total, total, so_far) for so_far in squares]
     return squares
 
 
 def _squares_of(
-    emitter: Emitter, out: Any, stride: Any, corner: tuple[Any, Any], shape: tuple[int, int], squares: Any
-) -> Any:
+    emitter: Emitter,
+    out: Any,
+    stride: Any,
+    corner: tuple[Any, Any],
+    shape: tuple[int, int],
+    squares: list[Any],
+) -> list[Any]:
     """The sum of squares so far and of a block that was stored."""
     row, column = corner
     height, vectors = shape
     builder = emitter.builder
     start = builder.add(builder.mul(row, stride), column)
-    with CountedLoop(builder, index(0), index(height), 1, [squares, start]) as loop:
+    with CountedLoop(builder, index(0), index(height), 1, [*squares, start]) as loop:
         total, at = loop.carried
         for n in range(vectors):
             each = emitter.load(out, builder.add(at, index(emitter.lanes * n)))
             total = emitter.fma(each, each, total)
         loop.carry([total, builder.add(at, stride)])
-    return loop.carried[0]
+    return loop.carried[:1]
+
+
+def _all_squares(emitter: Emitter, out: Any, count: Any) -> Any:
+    """The sum of squares of ``count`` elements, every fourth vector in one chain, what is left over first."""
+    builder, lanes, chains = emitter.builder, emitter.lanes, 4
+    rest = builder.srem(count, index(lanes * chains))
+
+    def add(total: Any, at: Any) -> Any:
+        each = emitter.load(out, at)
+        return emitter.fma(each, each, total)
+
+    with CountedLoop(builder, index(0), rest, lanes, [emitter.zero]) as few:
+        few.carry([add(few.carried[0], few.i)])
+    sums = [*few.carried, *[emitter.zero] * (chains - 1)]
+    with CountedLoop(builder, rest, count, lanes * chains, sums) as loop:
+        loop.carry(
+            [add(total, builder.add(loop.i, index(lanes * n))) for n, total in enumerate(loop.carried)]
+        )
+    a, b, c, d = loop.carried
+    return builder.fadd(builder.fadd(a, b), builder.fadd(c, d))

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from streamrnn.kernels import plan
 from streamrnn.kernels.cells.protocol import (
+    cell_at_once,
     cell_backward,
     cell_forward,
     cell_gradient,
     cell_hold,
     cell_prepare,
     cell_reach,
+    cell_whole_way,
 )
 from streamrnn.kernels.compiling import inlined, kernel, woven
 from streamrnn.kernels.head import hear_error
@@ -206,12 +208,33 @@ def in_one_piece(cell, net, scratch, newest, steps):
 
 
 @kernel
+def _go_at_once(cell, net, row, scratch):
+    """The errors of every slot of the window, of a cell that needs no steps; the number of its losses."""
+    never_inline()
+    return cell_whole_way(cell, net, row, scratch)
+
+
+@inlined
+def _has_loss(cell, net, row, slot):
+    """1 where the target of a slot's only output is known."""
+    table = int64_at(net)
+    error = load(pointer_like(row + load(table, plan.NET_Y), cell.one), slot) - load(
+        pointer_like(row + load(table, plan.NET_TARGET), cell.one), slot
+    )
+    return 1 if error == error else 0
+
+
+@kernel
 def go_back(cell, net, row, scratch, n, steps):
     """The errors of the slot ``n`` steps before the newest; the number of its losses."""
     never_inline()
     table = int64_at(net)
     newest = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
     slot = slot_before(newest, n, load(table, plan.NET_SLOTS))
+    if cell_at_once(cell, net):  # beside networks that take steps
+        if n == 0:
+            _go_at_once(cell, net, row, scratch)
+        return _has_loss(cell, net, row, slot) if n < load(table, plan.NET_K1) else 0
     losses = 0
     if n < load(table, plan.NET_K1):
         losses = _head_backward(cell, net, row, scratch, slot)
@@ -238,6 +261,8 @@ def sum_up(cell, net, row, scratch):
 def _go_all_the_way(cell, net, row, scratch):
     """The errors of every slot of the window; the number of its losses."""
     losses, steps = 0, open_window(cell, net, row, scratch)
+    if cell_at_once(cell, net):
+        losses, steps = _go_at_once(cell, net, row, scratch), 0
     for n in range(steps):
         losses += go_back(cell, net, row, scratch, n, steps)
     return losses

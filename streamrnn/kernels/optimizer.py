@@ -14,6 +14,7 @@ from math import inf
 from math import sqrt as square_root
 
 from streamrnn.kernels import plan
+from streamrnn.kernels.cells.protocol import cell_moment
 from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.vector import (
     float64_at,
@@ -90,8 +91,8 @@ def descend(cell, net, row, scratch, squares, losses):
     for n in range(0, load(table, plan.NET_PARAMETERS) - filling, lanes(weights)):
         i = n if n < full else n + filling
         g = load_vector(gradient, i) * scale
-        m = fma(load_vector(first, i), keep_1, g * add_1)
-        v = fma(load_vector(second, i), keep_2, g * g * add_2)
+        m = cell_moment(cell, fma(load_vector(first, i), keep_1, g * add_1))
+        v = cell_moment(cell, fma(load_vector(second, i), keep_2, g * g * add_2))
         store_vector(first, i, m)
         store_vector(second, i, v)
         store_vector(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import entry_point, inlined
-from streamrnn.kernels.network import gradient_of_window, input_address, learn, step
+from streamrnn.kernels.network import clear, gradient_of_window, input_address, learn, step
 from streamrnn.kernels.optimizer import descend
 from streamrnn.kernels.slots import next_slot
 from streamrnn.kernels.vector import int64_at, load, pointer_like, shift, store
@@ -28,6 +28,10 @@ SAY, LEARN, DIFFERENTIATE = range(3)
 @inlined
 def _write_inputs(place, x, t, count):
     """Write the inputs of step ``t``; those of a step without all of them are 0. Whether it has them."""
+    if count == 1:  # a loop that may be long is set up for that
+        value = load(x, t)
+        store(place, 0, value if value == value else 0.0)
+        return value == value
     known = True
     for k in range(count):
         value = load(x, t * count + k)
@@ -64,6 +68,9 @@ def run_sequence(cell, net, row, scratch, columns, n, purpose):
         if purpose == LEARN:
             learn(cell, net, row, scratch)
     if purpose == DIFFERENTIATE:
+        errors = pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one)
+        # A way back that ends within the window leaves the errors before that as they are.
+        clear(errors, load(table, plan.NET_SLOTS) * load(table, plan.NET_ERRORS_STRIDE))
         squares, losses = gradient_of_window(cell, net, row, scratch)
         return float(squares) * 1.0, losses
     return 0.0, 0

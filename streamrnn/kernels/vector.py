@@ -20,7 +20,7 @@ from numba.core import types
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-from streamrnn.kernels.emit import INT64, Emitter
+from streamrnn.kernels.emit import INT64, CountedLoop, Emitter, index
 
 
 class Vector(types.Type):
@@ -148,6 +148,41 @@ def copy_eight(_typing: Any, out: Any, offset: Any, source: Any, start: Any) -> 
 
 
 @intrinsic
+def copy(_typing: Any, out: Any, source: Any, count: Any) -> Any:
+    """Put ``count`` elements of ``source`` at ``out``, which lies apart from them.
+
+    Where they are more than 4 or 8, in vectors of so many, of which the last overlaps: a loop over
+    elements would first ask how it could be cut into vectors, at every call.
+    """
+    if out != source:
+        return None
+
+    def emit(context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        emitter, (to, of, n) = Emitter(builder, out.dtype), args
+
+        def put(at: Any, width: int) -> None:
+            emitter.store(emitter.load_some(of, at, width), to, at)
+
+        def put_all(width: int) -> None:
+            last = builder.sub(n, index(width))
+            with CountedLoop(builder, index(0), last, width, []) as loop:
+                put(loop.i, width)
+            put(last, width)
+
+        with builder.if_else(builder.icmp_signed(">=", n, index(8))) as (many, few):
+            with many:
+                put_all(8)
+            with few, builder.if_else(builder.icmp_signed(">=", n, index(4))) as (some, hardly_any):
+                with some:
+                    put_all(4)
+                with hardly_any, CountedLoop(builder, index(0), n, 1, []) as loop:
+                    put(loop.i, 1)
+        return context.get_dummy_value()
+
+    return types.void(out, source, types.int64), emit
+
+
+@intrinsic
 def lanes(_typing: Any, pointer: Any) -> Any:
     """How many elements of the pointer's type make one vector: 16 or 8."""
 
@@ -186,7 +221,8 @@ def never_inline(_typing: Any) -> Any:
 # ---------------------------------------------------------------- arithmetic
 
 
-def _as_vector(emitter: Emitter, context: Any, kind: types.Type, value: Any) -> Any:
+def as_vector(emitter: Emitter, context: Any, kind: types.Type, value: Any) -> Any:
+    """A vector as it is, and of a number one with it in every lane; for kernels that are emitted."""
     if isinstance(kind, Vector):
         return value
     element = types.float32 if emitter.item_bytes == 4 else types.float64
@@ -207,7 +243,7 @@ def _define_operator(symbol: Callable[..., Any], instruction: str) -> None:
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         emitter = Emitter(builder, sig.return_type.element)
         operands = [
-            _as_vector(emitter, context, kind, value) for kind, value in zip(sig.args, args, strict=True)
+            as_vector(emitter, context, kind, value) for kind, value in zip(sig.args, args, strict=True)
         ]
         return getattr(builder, instruction)(*operands)
 
@@ -230,7 +266,7 @@ def fma(_typing: Any, a: Any, b: Any, c: Any) -> Any:
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         emitter = Emitter(builder, vectors[0].element)
-        return emitter.fma(*(_as_vector(emitter, context, k, x) for k, x in zip(sig.args, args, strict=True)))
+        return emitter.fma(*(as_vector(emitter, context, k, x) for k, x in zip(sig.args, args, strict=True)))
 
     return vectors[0](a, b, c), emit
 
@@ -245,37 +281,6 @@ def smaller(_typing: Any, a: Any, b: Any) -> Any:
         return builder.select(builder.fcmp_ordered("<", *args), *args)
 
     return a(a, b), emit
-
-
-@intrinsic
-def rectify(_typing: Any, vector: Any, cap: Any) -> Any:
-    """A vector held within 0 and ``cap``, a constant; ``cap`` where it is NaN."""
-    if not isinstance(vector, Vector):
-        return None
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        emitter = Emitter(builder, vector.element)
-        bound = _as_vector(emitter, context, sig.args[1], args[1])
-        below = builder.select(builder.fcmp_ordered("<", args[0], bound), args[0], bound)
-        return builder.select(builder.fcmp_ordered(">", below, emitter.zero), below, emitter.zero)
-
-    return vector(vector, cap), emit
-
-
-@intrinsic
-def inside(_typing: Any, vector: Any, cap: Any) -> Any:
-    """1 in every lane that lies between 0 and ``cap``, and 0 in the others."""
-    if not isinstance(vector, Vector):
-        return None
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        emitter = Emitter(builder, vector.element)
-        bound = _as_vector(emitter, context, sig.args[1], args[1])
-        low = builder.fcmp_ordered(">", args[0], emitter.zero)
-        high = builder.fcmp_ordered("<", args[0], bound)
-        return builder.select(builder.and_(low, high), emitter.constant(1.0), emitter.zero)
-
-    return vector(vector, cap), emit
 
 
 @intrinsic

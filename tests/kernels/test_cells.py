@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support import Arrays, Network, golden, random_weights, relative_error
+from support import Arrays, Network, golden, random_weights, relative_error, test_kernel
 
 from streamrnn.kernels import plan
 from streamrnn.kernels.cells import CELLS
+from streamrnn.kernels.network import go_back, open_window, sum_up
 from streamrnn.tables import NetworkShape, Training
 
 # The activations of a simple network share all else; these two join in only where float64 is enough.
@@ -154,6 +155,42 @@ def test_gradients_equal_complex_step_derivatives_of_the_twin(cell, case, recomp
     assert_gradients_are_right(cell, 1, case, recompute)
 
 
+@pytest.mark.parametrize("cell", ["jordan", "tdnn"])
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("masked", [0.0, 0.3, 0.9])
+def test_gradients_are_right_at_once_and_step_by_step(cell, outputs, masked):
+    """With one output the way back is in one piece, whatever is masked and wherever the ring ends."""
+    for n in (1, 4, 9, 10, 13):
+        for k1 in (1, 3, 7):
+            case = ((17, 2, outputs), (k1, 7), n, 100 * n + k1)
+            assert_gradients_are_right(cell, 1, case, n % 2 == 0, masked)
+
+
+@test_kernel
+def _go_back_beside_others(cell, net, row, scratch, most):
+    losses = 0
+    open_window(cell, net, row, scratch)
+    for n in range(most):
+        losses += go_back(cell, net, row, scratch, n, most)
+    return losses, sum_up(cell, net, row, scratch)
+
+
+@pytest.mark.parametrize("cell", ["jordan", "tdnn"])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_beside_networks_that_take_every_step_back_it_is_the_same_way(cell, outputs):
+    net, rng = make(cell, (17, 2, outputs), (3, 7)), np.random.default_rng(8)
+    net.step(rng.normal(size=(12, 2)), rng.random(12) < 0.2)
+    targets = rng.normal(size=(3, outputs))
+    targets[1, 0] = np.nan
+    net.set_targets(targets)
+    gradient, squares, losses = net.gradient()
+    addresses = [memory.ctypes.data for memory in (net.table, net.row, net.scratch)]
+    assert _go_back_beside_others(net.shape.tag, *addresses, 7) == (losses, squares)
+    assert losses == 3 * outputs - 1
+    again = net.named(net.segment("gradient"))
+    assert all(np.array_equal(again[name], array) for name, array in gradient.items())
+
+
 @each_stack_in_float64
 @given(case=windows(), recompute=st.booleans(), layers=st.integers(2, 4))
 @few_examples
@@ -161,12 +198,12 @@ def test_gradients_of_a_stack_equal_complex_step_derivatives_of_the_twin(cell, c
     assert_gradients_are_right(cell, layers, case, recompute)
 
 
-def assert_gradients_are_right(cell, layers, case, recompute):
+def assert_gradients_are_right(cell, layers, case, recompute, masked=0.2):
     sizes, (k1, k2), n, seed = case
     rng = np.random.default_rng(seed)
     options = {"layers": layers, "recompute": recompute, "training": Training(huber=0.8)}
     net = make(cell, sizes, (k1, k2), double=True, **options)
-    inputs, masks = rng.normal(size=(n, sizes[1])), rng.random(n) < 0.2
+    inputs, masks = rng.normal(size=(n, sizes[1])), rng.random(n) < masked
     net.step(inputs, masks)
     filled = min(n, k2)
     targets = rng.normal(size=(min(k1, filled), sizes[2]))
@@ -202,22 +239,29 @@ def test_a_learning_network_follows_its_twin(cell, recompute, double, tolerance)
     assert_it_follows(cell, 1, recompute, double, tolerance)
 
 
+@pytest.mark.parametrize("cell", ["jordan", "tdnn"])
+def test_a_learning_network_with_one_output_follows_its_twin(cell):
+    assert_it_follows(cell, 1, False, True, 1e-12, outputs=1)
+
+
 @each_stack
 @pytest.mark.parametrize("recompute", [False, True])
 def test_a_learning_stack_follows_its_twin(cell, recompute):
     assert_it_follows(cell, 3, recompute, True, 1e-12)
 
 
-def assert_it_follows(cell, layers, recompute, double, tolerance):
+def assert_it_follows(cell, layers, recompute, double, tolerance, outputs=2):
     training = Training(rate=0.02, huber=0.7, clip=0.3)
-    net = make(cell, (3, 2, 2), (2, 5), double=double, recompute=recompute, training=training, layers=layers)
+    net = make(
+        cell, (3, 2, outputs), (2, 5), double=double, recompute=recompute, training=training, layers=layers
+    )
     twin = naive_learning.Learner(
         naive.twin(cell, layers), net.weights,
         naive_learning.Adam(training.rate, training.beta_1, training.beta_2, training.epsilon, training.clip),
         k1=2, k2=5, huber=training.huber, recompute=recompute,
     )  # fmt: skip
     rng = np.random.default_rng(7)  # no gradient so small that rounding decides its sign, and Adam's step
-    inputs, observed = rng.normal(size=(60, 2)), rng.normal(size=(60, 2))
+    inputs, observed = rng.normal(size=(60, 2)), rng.normal(size=(60, outputs))
     observed[rng.random(observed.shape) < 0.2] = np.nan
     expected = np.array([twin.learn_one(x, y) for x, y in zip(inputs, observed, strict=True)])
     outputs = net.run(inputs, observed, learning=True)

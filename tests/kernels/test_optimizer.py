@@ -30,6 +30,17 @@ def fresh(training: Training, double: bool = True) -> Network:
     return net
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_silent_unit_of_rectifiers_leaves_no_subnormal_moments(layers):
+    """They would stay for good, and slow down all that is computed with them."""
+    net = Network(NetworkShape("rnn_relu", 3, 2, 2, 1, 4, layers=layers), Training(beta_2=0.9))
+    apply(net, random_gradient(net, np.random.default_rng(4), 0.1), 1)
+    for _ in range(1000):
+        apply(net, np.zeros_like(net.segment("gradient")), 1)
+    assert not net.segment("moment_1").any()
+    assert not net.segment("moment_2").any()
+
+
 def random_gradient(net: Network, rng: np.random.Generator, size: float) -> np.ndarray:
     """A gradient whose padding is zero, as backpropagation leaves it."""
     other = Network(net.shape)

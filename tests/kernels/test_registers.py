@@ -35,7 +35,7 @@ def kernels_for(dtype):
     @test_kernel
     def narrow_weight_gradient(of, a, b, out, rows, columns, steps):
         return matrix.narrow_weight_gradient(
-            at(a), rows + 5, at(b), columns + 7, steps, at(out), rows, columns
+            at(a), rows + 5, at(b), columns + 7, steps, at(out), rows, columns, steps // 2, steps
         )
 
     @test_kernel

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from support import test_kernel
 
 from streamrnn.kernels import vector as vec
+from streamrnn.kernels.rectifier import unless_nearer
 from streamrnn.kernels.vector import (
     address_of,
     float32_at,
@@ -110,6 +111,33 @@ def test_log_is_within_one_unit_in_the_last_place_of_libm(single, finite):
 def test_sqrt_is_correctly_rounded(single, finite):
     x = np.abs(finite)
     assert np.array_equal(single["sqrt"](x), np.sqrt(x))
+
+
+@both_types
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 7, 8, 9, 16, 21])
+def test_copy_writes_so_many_elements_and_no_other(dtype, count):
+    at = POINTERS[dtype]
+
+    @test_kernel
+    def run(out, source, n):
+        vec.copy(at(out), at(source), n)
+
+    source, out = np.arange(1, 41).astype(dtype), np.zeros(40, dtype)
+    run(out[4:].ctypes.data, source.ctypes.data, count)
+    assert np.array_equal(out[4 : 4 + count], source[:count])
+    assert not out[:4].any()
+    assert not out[4 + count :].any()
+
+
+@both_types
+def test_unless_nearer_silences_what_is_nearer_to_0_and_keeps_nan(dtype):
+    @test_kernel
+    def far(x):
+        return unless_nearer(x, 1e-30)
+
+    x = np.array([1e-31, -1e-31, 1e-29, -1e-29, 0.0, np.inf, -np.inf, np.nan], dtype)
+    expected = np.where(np.abs(x) < 1e-30, 0.0, x)
+    assert np.array_equal(elementwise(far, dtype)(x), expected, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "exp", "log", "sqrt"])

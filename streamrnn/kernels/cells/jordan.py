@@ -12,13 +12,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from streamrnn.kernels import plan
+from streamrnn.kernels.cells.at_once import goes_at_once, hear_targets, heard_by, oldest_heard, spread_errors
 from streamrnn.kernels.cells.protocol import (
     CellSpec,
+    cell_at_once,
     cell_backward,
     cell_forward,
     cell_gradient,
     cell_hold,
     cell_input_gradient,
+    cell_whole_way,
     implements,
 )
 from streamrnn.kernels.cells.simple import (
@@ -28,8 +31,7 @@ from streamrnn.kernels.cells.simple import (
     gradient_of_inputs,
     gradient_of_products,
     hold_h,
-    multiply,
-    put_tanh,
+    units_of_many,
     vector_behind,
     vector_of,
 )
@@ -46,8 +48,12 @@ from streamrnn.kernels.vector import (
     shift,
     splat,
     store,
+    store_vector,
+    tanh,
     vector_sum,
 )
+
+_FEW_WEIGHTS = 128  # with more, it is faster to take several vectors of units at a time (measured)
 
 
 class Jordan(NamedTuple):
@@ -74,7 +80,7 @@ def _is_masked(net, row, slot):
 
 @inlined
 def _listen(cell, net, row, slot):
-    """Write the newest outputs of a step that was not masked."""
+    """Write the newest outputs of a step that was not masked; pointer to where they come from."""
     table = int64_at(net)
     outputs, before = load(table, plan.NET_OUTPUTS), previous_slot(slot, load(table, plan.NET_SLOTS))
     heard = shift(pointer_like(row + load(table, plan.NET_Y), cell.one), before * outputs)
@@ -83,13 +89,34 @@ def _listen(cell, net, row, slot):
     context = _context(cell, net, row, slot)
     for k in range(outputs):
         store(context, k, load(heard, k))
+    return heard
+
+
+@inlined
+def _units_of_few(cell, net, row, slot, heard):
+    """H of a step that sees few inputs and outputs, in one go from the products to tanh."""
+    table = int64_at(net)
+    h_size, inputs = load(table, plan.NET_PADDED), load(table, plan.NET_INPUTS)
+    outputs, x = load(table, plan.NET_OUTPUTS), shift(vector_of(cell, net, row, slot), h_size + 1)
+    weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
+    of_heard, h = shift(weights, inputs * h_size), vector_behind(cell, net, row, slot)
+    for j in range(0, h_size, lanes(h)):
+        z = load_vector(of_heard, outputs * h_size + j)
+        for k in range(inputs):
+            z = fma(load(x, k), load_vector(weights, k * h_size + j), z)
+        for k in range(outputs):  # last, since they are just being made
+            z = fma(load(heard, k), load_vector(of_heard, k * h_size + j), z)
+        store_vector(h, j, tanh(z))
 
 
 @implements(cell_forward, Jordan)
 def forward(cell, net, row, slot):
-    _listen(cell, net, row, slot)
-    multiply(cell, net, row, slot, FROM_X, 0)
-    put_tanh(net, vector_behind(cell, net, row, slot))
+    heard = _listen(cell, net, row, slot)
+    seen = load(int64_at(net), plan.NET_INPUTS) + load(int64_at(net), plan.NET_OUTPUTS)
+    if seen * load(int64_at(net), plan.NET_PADDED) <= _FEW_WEIGHTS:
+        _units_of_few(cell, net, row, slot, heard)
+    else:
+        units_of_many(cell, net, row, slot)
 
 
 @implements(cell_hold, Jordan)
@@ -127,6 +154,63 @@ def _through_head(cell, net, row, scratch, slot, k, by_output):
     h = shift(top, slot * load(table, plan.NET_TOP_STRIDE))
     dh = pointer_like(scratch + load(table, plan.NET_TOP_DH), cell.one)
     hear_error(head, gradient_, dh, h, (k, outputs, h_size), by_output)
+
+
+@implements(cell_at_once, Jordan)
+def at_once(cell, net):
+    return goes_at_once(net)
+
+
+@inlined
+def _products_of_weights(cell, net, row, scratch):
+    """Pointer to w_yh w_out of every unit, made here."""
+    table = int64_at(net)
+    h_size, slots = load(table, plan.NET_PADDED), load(table, plan.NET_SLOTS)
+    products = shift(heard_by(cell, net, scratch), (slots + 15) // 16 * 16)
+    weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
+    of_context = shift(weights, load(table, plan.NET_INPUTS) * h_size)
+    head = shift(weights, load(table, plan.NET_HEAD))
+    for j in range(0, h_size, lanes(products)):
+        store_vector(products, j, load_vector(of_context, j) * load_vector(head, j))
+    return products
+
+
+@inlined
+def _hear_later(cell, net, row, scratch, steps):
+    """Add to what each slot hears what comes back from the step that its output was the context of.
+
+    d(t - 1) = e(t - 1) + a(t) d(t), with a(t) = sum over the units of w_yh w_out (1 - h(t)^2). Returns what
+    slots heard that say again an h from before the window.
+    """
+    table = int64_at(net)
+    h_size, slots = load(table, plan.NET_PADDED), load(table, plan.NET_SLOTS)
+    mask, oldest = int64_at(row + load(table, plan.NET_MASK)), oldest_heard(net, row, steps)
+    heard, products = heard_by(cell, net, scratch), _products_of_weights(cell, net, row, scratch)
+    slot = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
+    back = cell.one - cell.one
+    for n in range(steps):
+        d = back + load(heard, slot)
+        if load(mask, slot):
+            store(heard, slot, 0.0)
+            back = d
+        else:
+            store(heard, slot, d)
+            h, total = vector_behind(cell, net, row, slot), splat(heard, 0.0)
+            for j in range(0, h_size, lanes(heard)):
+                h_j = load_vector(h, j)
+                total = fma(load_vector(products, j), fma(h_j * -1.0, h_j, 1.0), total)
+            back = vector_sum(total) * d if n < oldest else cell.one - cell.one
+        slot = previous_slot(slot, slots)
+    return back
+
+
+@implements(cell_whole_way, Jordan)
+def whole_way(cell, net, row, scratch):
+    steps = load(int64_at(row + load(int64_at(net), plan.NET_COUNTERS)), plan.COUNT_FILLED)
+    losses = hear_targets(cell, net, row, scratch)
+    rest = _hear_later(cell, net, row, scratch, steps)
+    spread_errors(cell, net, row, scratch, steps, rest)
+    return losses
 
 
 @implements(cell_backward, Jordan)

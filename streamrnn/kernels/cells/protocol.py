@@ -100,6 +100,17 @@ def cell_backward(cell: Any, net: int, row: int, scratch: int, slot: int, last: 
     """
 
 
+def cell_at_once(cell: Any, net: int) -> Any:
+    """Whether the cell goes back through a window at once, and not step by step."""
+
+
+def cell_whole_way(cell: Any, net: int, row: int, scratch: int) -> Any:
+    """Such a cell's way back: from the targets to the errors of all slots and the head's gradient.
+
+    Returns the number of losses.
+    """
+
+
 def cell_gradient(cell: Any, net: int, row: int, scratch: int, first: int, steps: int) -> Any:
     """Gradient of the cell's weights over ``steps`` slots from ``first`` on; sum of squares."""
 
@@ -113,6 +124,10 @@ def cell_sensitivities(cell: Any, net: int, row: int, slot: int, of_c: Any, of_h
 
 def cell_input_gradient(cell: Any, net: int, row: int, scratch: int, slot: int, out: Any) -> None:
     """dL/dx of the slot, for a layer below; ``out`` holds the inputs rounded up to 16."""
+
+
+def cell_moment(cell: Any, moment: Any) -> Any:
+    """What the optimiser keeps of a vector of new moments."""
 
 
 _IMPLEMENTED: set[tuple[Callable[..., Any], type]] = set()
@@ -157,3 +172,18 @@ def _to_the_end(cell, net, row):
 @otherwise(cell_prepare)
 def _as_it_is(cell, net, row, scratch):
     pass
+
+
+@otherwise(cell_at_once)
+def _step_by_step(cell, net):
+    return False
+
+
+@otherwise(cell_whole_way)
+def _nowhere(cell, net, row, scratch):
+    return 0
+
+
+@otherwise(cell_moment)
+def _all_of_it(cell, moment):
+    return moment

@@ -21,6 +21,7 @@ from streamrnn.kernels.cells.protocol import (
     cell_gradient,
     cell_hold,
     cell_input_gradient,
+    cell_moment,
     cell_prepare,
     implements,
 )
@@ -37,20 +38,20 @@ from streamrnn.kernels.cells.simple import (
 from streamrnn.kernels.compiling import inlined
 from streamrnn.kernels.matrix import matvec_transposed
 from streamrnn.kernels.narrow import narrow_matvec, transpose
+from streamrnn.kernels.rectifier import inside, rectify, unless_nearer
 from streamrnn.kernels.slots import alternate
 from streamrnn.kernels.vector import (
-    inside,
     int64_at,
     lanes,
     load,
     load_vector,
     pointer_like,
-    rectify,
     sigmoid,
     store,
     store_vector,
 )
 
+LEAST = 1e-30  # of a moment: it moves no weight any more, and its products with rates are not yet subnormal
 CAP = 1024.0  # far beyond what inputs of some 20 scales need, and far from overflow in any product
 
 
@@ -119,6 +120,15 @@ def slope_of_relu(cell, h):
 @implements(slope, LogisticRNN)
 def slope_of_logistic(cell, h):
     return h * (1.0 - h)
+
+
+@implements(cell_moment, ReLURNN)
+def without_remains(cell, moment):
+    """Without what is left of gradients that a unit had before it fell silent for good.
+
+    It would shrink until it is subnormal and stay so, and arithmetic with that is slow.
+    """
+    return unless_nearer(moment, LEAST)
 
 
 @inlined

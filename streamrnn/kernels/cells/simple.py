@@ -8,7 +8,7 @@ belong to it. The step's h lies where the next step reads it, so nothing else is
 from __future__ import annotations
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.compiling import inlined
+from streamrnn.kernels.compiling import inlined, kernel
 from streamrnn.kernels.matrix import matvec_transposed, narrow_weight_gradient
 from streamrnn.kernels.narrow import narrow_matvec
 from streamrnn.kernels.slots import next_slot
@@ -17,6 +17,7 @@ from streamrnn.kernels.vector import (
     lanes,
     load,
     load_vector,
+    never_inline,
     pointer_like,
     shift,
     splat,
@@ -76,6 +77,14 @@ def put_tanh(net, z):
         store_vector(z, j, tanh(load_vector(z, j)))
 
 
+@kernel
+def units_of_many(cell, net, row, slot):
+    """H of a step of many weights, FROM_X; apart, since it would cost those of few their registers."""
+    never_inline()
+    multiply(cell, net, row, slot, FROM_X, 0)
+    put_tanh(net, vector_behind(cell, net, row, slot))
+
+
 @inlined
 def end_tanh(cell, net, row, scratch, slot):
     """dL/dz = dL/dh (1 - h^2) of a slot whose h no later step sees; nothing of dL/dh goes further back."""
@@ -102,11 +111,13 @@ def gradient_of_products(cell, net, row, scratch, first, steps, whence):
     table = int64_at(net)
     h_size = load(table, plan.NET_PADDED)
     start, rows = _seen(net, whence)
-    v = shift(vector_of(cell, net, row, first), start)
-    dz = errors_of(cell, net, scratch, first)
+    v, dz = shift(vector_of(cell, net, row, 0), start), errors_of(cell, net, scratch, 0)
     out = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
-    strides = load(table, plan.NET_V_STRIDE), load(table, plan.NET_ERRORS_STRIDE)
-    return narrow_weight_gradient(v, strides[0], dz, strides[1], steps, out, rows, h_size)
+    strides, slots = (
+        (load(table, plan.NET_V_STRIDE), load(table, plan.NET_ERRORS_STRIDE)),
+        load(table, plan.NET_SLOTS),
+    )
+    return narrow_weight_gradient(v, strides[0], dz, strides[1], steps, out, rows, h_size, first, slots)
 
 
 @inlined

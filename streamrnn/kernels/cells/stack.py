@@ -16,6 +16,7 @@ from streamrnn.kernels.cells.protocol import (
     cell_gradient,
     cell_hold,
     cell_input_gradient,
+    cell_moment,
     cell_prepare,
     implements,
 )
@@ -94,3 +95,8 @@ def gradient(cell, net, row, scratch, first, steps):
 @implements(cell_input_gradient, Stack)
 def input_gradient(cell, net, row, scratch, slot, out):
     cell_input_gradient(cell.cell, net, row, scratch, slot, out)
+
+
+@implements(cell_moment, Stack)
+def moment_of_a_layer(cell, moment):
+    return cell_moment(cell.cell, moment)

@@ -11,15 +11,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from streamrnn.kernels import plan
+from streamrnn.kernels.cells.at_once import goes_at_once, hear_targets, heard_by, spread_errors
 from streamrnn.kernels.cells.protocol import (
     CellSpec,
+    cell_at_once,
     cell_backward,
     cell_forward,
     cell_gradient,
     cell_hold,
     cell_input_gradient,
-    cell_prepare,
     cell_reach,
+    cell_whole_way,
     implements,
 )
 from streamrnn.kernels.cells.simple import (
@@ -28,14 +30,14 @@ from streamrnn.kernels.cells.simple import (
     errors_of,
     gradient_of_products,
     hold_h,
-    multiply,
-    put_tanh,
+    units_of_many,
     vector_behind,
     vector_of,
 )
 from streamrnn.kernels.compiling import inlined
-from streamrnn.kernels.slots import next_slot, slot_before
+from streamrnn.kernels.slots import next_slot, previous_slot, slot_before
 from streamrnn.kernels.vector import (
+    copy,
     fma,
     int64_at,
     lanes,
@@ -46,8 +48,11 @@ from streamrnn.kernels.vector import (
     splat,
     store,
     store_vector,
+    tanh,
     vector_sum,
 )
+
+_FEW_WEIGHTS = 512  # with more, it is faster to take several vectors of units at a time (measured)
 
 
 class TDNN(NamedTuple):
@@ -66,14 +71,33 @@ def _hand_on(cell, net, row, slot, first):
     inputs = load(table, plan.NET_PADDED) + 1
     of_next = shift(vector_behind(cell, net, row, slot), inputs + load(table, plan.NET_INPUTS))
     here = shift(vector_of(cell, net, row, slot), inputs + first)
-    for j in range(load(table, plan.NET_CONTEXT)):
-        store(of_next, j, load(here, j))
+    copy(of_next, here, load(table, plan.NET_CONTEXT))
+
+
+@inlined
+def _units_of_few(cell, net, row, slot, seen):
+    """H of a step that sees few inputs, in one go from the products to tanh."""
+    h_size = load(int64_at(net), plan.NET_PADDED)
+    weights = pointer_like(row + load(int64_at(net), plan.NET_WEIGHTS), cell.one)
+    x = shift(vector_of(cell, net, row, slot), h_size + 1)
+    h = vector_behind(cell, net, row, slot)
+    for j in range(0, h_size, lanes(h)):
+        even, odd = load_vector(weights, seen * h_size + j), splat(h, 0.0)
+        for k in range(0, seen - 1, 2):  # two sums, of which none waits for the other
+            even = fma(load(x, k), load_vector(weights, k * h_size + j), even)
+            odd = fma(load(x, k + 1), load_vector(weights, (k + 1) * h_size + j), odd)
+        if seen & 1:
+            even = fma(load(x, seen - 1), load_vector(weights, (seen - 1) * h_size + j), even)
+        store_vector(h, j, tanh(even + odd))
 
 
 @implements(cell_forward, TDNN)
 def forward(cell, net, row, slot):
-    multiply(cell, net, row, slot, FROM_X, 0)
-    put_tanh(net, vector_behind(cell, net, row, slot))
+    seen = load(int64_at(net), plan.NET_INPUTS) + load(int64_at(net), plan.NET_CONTEXT)
+    if seen * load(int64_at(net), plan.NET_PADDED) <= _FEW_WEIGHTS:
+        _units_of_few(cell, net, row, slot, seen)
+    else:
+        units_of_many(cell, net, row, slot)
     _hand_on(cell, net, row, slot, 0)
 
 
@@ -83,8 +107,8 @@ def hold(cell, net, row, slot):
     _hand_on(cell, net, row, slot, load(int64_at(net), plan.NET_INPUTS))
 
 
-@implements(cell_reach, TDNN)
-def reach(cell, net, row):
+@inlined
+def _steps_heard(cell, net, row):
     """No further than the newest k1 outputs: no step hears of the one before. Masked ones hand on its h."""
     table = int64_at(net)
     counters, mask = (
@@ -99,14 +123,39 @@ def reach(cell, net, row):
     return min(steps, filled)
 
 
-@implements(cell_prepare, TDNN)
-def prepare(cell, net, row, scratch):
-    """Silence the steps that nothing goes back to."""
+@implements(cell_reach, TDNN)
+def reach(cell, net, row):
+    return _steps_heard(cell, net, row)
+
+
+@implements(cell_at_once, TDNN)
+def at_once(cell, net):
+    return goes_at_once(net)
+
+
+@inlined
+def _hand_back(cell, net, row, scratch, steps):
+    """Give what masked steps hear to the step whose h they say again; what is left of them."""
     table = int64_at(net)
-    for slot in range(load(table, plan.NET_SLOTS)):
-        dz = errors_of(cell, net, scratch, slot)
-        for j in range(0, load(table, plan.NET_PADDED), lanes(dz)):
-            store_vector(dz, j, splat(dz, 0.0))
+    slots, mask = load(table, plan.NET_SLOTS), int64_at(row + load(table, plan.NET_MASK))
+    slot = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
+    heard = heard_by(cell, net, scratch)
+    back = cell.one - cell.one
+    for _ in range(steps):
+        d = back + load(heard, slot)
+        masked = load(mask, slot)
+        back = d if masked else cell.one - cell.one
+        store(heard, slot, 0.0 if masked else d)
+        slot = previous_slot(slot, slots)
+    return back
+
+
+@implements(cell_whole_way, TDNN)
+def whole_way(cell, net, row, scratch):
+    steps = _steps_heard(cell, net, row)
+    losses = hear_targets(cell, net, row, scratch)
+    spread_errors(cell, net, row, scratch, steps, _hand_back(cell, net, row, scratch, steps))
+    return losses
 
 
 @implements(cell_backward, TDNN)
@@ -116,6 +165,10 @@ def backward(cell, net, row, scratch, slot, last):
 
 @implements(cell_gradient, TDNN)
 def gradient(cell, net, row, scratch, first, steps):
+    if goes_at_once(net):  # far fewer steps, where the window wraps and the whole ring would be taken
+        steps = _steps_heard(cell, net, row)
+        newest = load(int64_at(row + load(int64_at(net), plan.NET_COUNTERS)), plan.COUNT_SLOT)
+        first = slot_before(newest, steps - 1, load(int64_at(net), plan.NET_SLOTS))
     return gradient_of_products(cell, net, row, scratch, first, steps, FROM_X)
 
 
