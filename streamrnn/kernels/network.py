@@ -248,7 +248,9 @@ def sum_up(cell, net, row, scratch):
     table = int64_at(net)
     counters = int64_at(row + load(table, plan.NET_COUNTERS))
     newest, reach = load(counters, plan.COUNT_SLOT), cell_reach(cell, net, row)
-    first, steps = in_one_piece(cell, net, scratch, newest, reach)
+    first, steps = slot_before(newest, reach - 1, load(table, plan.NET_SLOTS)), reach
+    if not cell_at_once(cell, net):  # which goes around the ring
+        first, steps = in_one_piece(cell, net, scratch, newest, reach)
     gradient = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
     total = splat(gradient, 0.0)
     for i in range(load(table, plan.NET_HEAD), load(table, plan.NET_PARAMETERS), lanes(gradient)):

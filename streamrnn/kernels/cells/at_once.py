@@ -6,14 +6,17 @@ found, then of all steps
 
     dL/dz = (1 - h^2) w_out d,   dL/dw_out = sum d h
 
+and, while dL/dz is at hand, the gradient of the first rows of weights, which are all of a Jordan network's.
+
 A masked step's output says again what the h of the step before says, and hands on what it hears.
 """
 
 from __future__ import annotations
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.cells.simple import errors_of, vector_of
+from streamrnn.kernels.cells.simple import FROM_X, errors_of, gradient_of_products, vector_of
 from streamrnn.kernels.compiling import inlined
+from streamrnn.kernels.matrix import sum_of_squares
 from streamrnn.kernels.slots import next_slot, previous_slot, slot_before
 from streamrnn.kernels.vector import (
     float64_at,
@@ -29,6 +32,8 @@ from streamrnn.kernels.vector import (
     store_vector,
     vector_sum,
 )
+
+_TAKEN = 3  # rows of weights that every such cell has: of an input, of something past, and of the bias
 
 
 @inlined
@@ -85,7 +90,7 @@ def oldest_heard(net, row, steps):
 
 @inlined
 def spread_errors(cell, net, row, scratch, steps, rest):
-    """The errors of so many steps and the head's gradient, from what they heard.
+    """The errors of so many steps, from what they heard; the gradient of the head and of ``_TAKEN`` rows.
 
     ``rest`` is what steps heard that say again an h from before the window.
     """
@@ -96,18 +101,35 @@ def spread_errors(cell, net, row, scratch, steps, rest):
     heard, v = heard_by(cell, net, scratch), vector_of(cell, net, row, 0)
     errors = errors_of(cell, net, scratch, 0)
     head = head_of(cell, net, row, plan.NET_WEIGHTS)
-    gradient = head_of(cell, net, scratch, plan.NET_GRADIENT)
+    of_head = head_of(cell, net, scratch, plan.NET_GRADIENT)
+    of_seen, seen = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one), shift(v, h_size + 1)
     first = slot_before(newest, steps - 1, slots) * v_stride
     for j in range(0, h_size, lanes(v)):
         weight, total = load_vector(head, j), load_vector(v, first + j) * rest
+        a, b, c = splat(v, 0.0), splat(v, 0.0), splat(v, 0.0)
         slot, behind = newest, next_slot(newest, slots)
         for _ in range(steps):
             d, h = splat(v, load(heard, slot)), load_vector(v, behind * v_stride + j)
-            store_vector(errors, slot * errors_stride + j, fma(h * -1.0, h, 1.0) * (weight * d))
-            total = fma(d, h, total)
+            dz = fma(h * -1.0, h, 1.0) * (weight * d)
+            store_vector(errors, slot * errors_stride + j, dz)
+            total, x = fma(d, h, total), slot * v_stride
+            a, b, c = fma(load(seen, x), dz, a), fma(load(seen, x + 1), dz, b), fma(load(seen, x + 2), dz, c)
             behind, slot = slot, previous_slot(slot, slots)
-        store_vector(gradient, j, total)
+        store_vector(of_head, j, total)
+        store_vector(of_seen, j, a)
+        store_vector(of_seen, h_size + j, b)
+        store_vector(of_seen, 2 * h_size + j, c)
     total = splat(v, 0.0)
     for i in range(0, slots, lanes(heard)):
         total = total + load_vector(heard, i)
-    store(gradient, h_size, vector_sum(total) + rest)
+    store(of_head, h_size, vector_sum(total) + rest)
+
+
+@inlined
+def gradient_of_others(cell, net, row, scratch, first, steps):
+    """The gradient of the rows that ``spread_errors`` left; the sum of squares of all."""
+    table = int64_at(net)
+    taken = _TAKEN * load(table, plan.NET_PADDED)
+    of_taken = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
+    squares = float(gradient_of_products(cell, net, row, scratch, first, steps, FROM_X, _TAKEN))
+    return squares + float(sum_of_squares(of_taken, taken))

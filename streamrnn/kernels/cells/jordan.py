@@ -12,7 +12,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.cells.at_once import goes_at_once, hear_targets, heard_by, oldest_heard, spread_errors
+from streamrnn.kernels.cells.at_once import (
+    goes_at_once,
+    gradient_of_others,
+    hear_targets,
+    heard_by,
+    oldest_heard,
+    spread_errors,
+)
 from streamrnn.kernels.cells.protocol import (
     CellSpec,
     cell_at_once,
@@ -100,11 +107,24 @@ def _units_of_few(cell, net, row, slot, heard):
     outputs, x = load(table, plan.NET_OUTPUTS), shift(vector_of(cell, net, row, slot), h_size + 1)
     weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
     of_heard, h = shift(weights, inputs * h_size), vector_behind(cell, net, row, slot)
+    if h_size % (2 * lanes(h)) == 0:
+        for j in range(0, h_size, 2 * lanes(h)):
+            of_pair = shift(of_heard, outputs * h_size + j)
+            a, b = load_vector(of_pair, 0), load_vector(of_pair, lanes(h))
+            for k in range(inputs):
+                x_k, row_k = splat(h, load(x, k)), shift(weights, k * h_size + j)
+                a, b = fma(x_k, load_vector(row_k, 0), a), fma(x_k, load_vector(row_k, lanes(h)), b)
+            for k in range(outputs):  # last, since they are just being made
+                y_k, row_k = splat(h, load(heard, k)), shift(of_heard, k * h_size + j)
+                a, b = fma(y_k, load_vector(row_k, 0), a), fma(y_k, load_vector(row_k, lanes(h)), b)
+            store_vector(h, j, tanh(a))
+            store_vector(h, j + lanes(h), tanh(b))
+        return
     for j in range(0, h_size, lanes(h)):
         z = load_vector(of_heard, outputs * h_size + j)
         for k in range(inputs):
             z = fma(load(x, k), load_vector(weights, k * h_size + j), z)
-        for k in range(outputs):  # last, since they are just being made
+        for k in range(outputs):
             z = fma(load(heard, k), load_vector(of_heard, k * h_size + j), z)
         store_vector(h, j, tanh(z))
 
@@ -230,6 +250,8 @@ def backward(cell, net, row, scratch, slot, last):
 
 @implements(cell_gradient, Jordan)
 def gradient(cell, net, row, scratch, first, steps):
+    if goes_at_once(net):
+        return gradient_of_others(cell, net, row, scratch, first, steps)
     return gradient_of_products(cell, net, row, scratch, first, steps, FROM_X)
 
 

@@ -107,12 +107,15 @@ def cell_at_once(cell: Any, net: int) -> Any:
 def cell_whole_way(cell: Any, net: int, row: int, scratch: int) -> Any:
     """Such a cell's way back: from the targets to the errors of all slots and the head's gradient.
 
-    Returns the number of losses.
+    Returns the number of losses. ``cell_gradient`` follows, and may count on what was done here.
     """
 
 
 def cell_gradient(cell: Any, net: int, row: int, scratch: int, first: int, steps: int) -> Any:
-    """Gradient of the cell's weights over ``steps`` slots from ``first`` on; sum of squares."""
+    """Gradient of the cell's weights over ``steps`` slots from ``first`` on; sum of squares.
+
+    Of a cell that goes back at once those slots are the window's, around the ring.
+    """
 
 
 def cell_sensitivities(cell: Any, net: int, row: int, slot: int, of_c: Any, of_h: Any) -> None:

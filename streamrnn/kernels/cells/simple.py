@@ -106,13 +106,14 @@ def hold_h(cell, net, row, slot):
 
 
 @inlined
-def gradient_of_products(cell, net, row, scratch, first, steps, whence):
-    """dL/dW = sum over the slots of v dz'; its sum of squares."""
+def gradient_of_products(cell, net, row, scratch, first, steps, whence, taken=0):
+    """dL/dW = sum over the slots of v dz', of the rows from ``taken`` on; its sum of squares."""
     table = int64_at(net)
     h_size = load(table, plan.NET_PADDED)
-    start, rows = _seen(net, whence)
-    v, dz = shift(vector_of(cell, net, row, 0), start), errors_of(cell, net, scratch, 0)
-    out = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
+    start, seen = _seen(net, whence)
+    rows = seen - taken
+    v, dz = shift(vector_of(cell, net, row, 0), start + taken), errors_of(cell, net, scratch, 0)
+    out = shift(pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one), taken * h_size)
     strides, slots = (
         (load(table, plan.NET_V_STRIDE), load(table, plan.NET_ERRORS_STRIDE)),
         load(table, plan.NET_SLOTS),

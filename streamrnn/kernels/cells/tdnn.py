@@ -11,7 +11,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.cells.at_once import goes_at_once, hear_targets, heard_by, spread_errors
+from streamrnn.kernels.cells.at_once import (
+    goes_at_once,
+    gradient_of_others,
+    hear_targets,
+    heard_by,
+    spread_errors,
+)
 from streamrnn.kernels.cells.protocol import (
     CellSpec,
     cell_at_once,
@@ -81,6 +87,16 @@ def _units_of_few(cell, net, row, slot, seen):
     weights = pointer_like(row + load(int64_at(net), plan.NET_WEIGHTS), cell.one)
     x = shift(vector_of(cell, net, row, slot), h_size + 1)
     h = vector_behind(cell, net, row, slot)
+    if h_size % (2 * lanes(h)) == 0:
+        for j in range(0, h_size, 2 * lanes(h)):
+            of_pair = shift(weights, j)
+            a, b = load_vector(of_pair, seen * h_size), load_vector(of_pair, seen * h_size + lanes(h))
+            for k in range(seen):
+                x_k, row_k = splat(h, load(x, k)), shift(of_pair, k * h_size)
+                a, b = fma(x_k, load_vector(row_k, 0), a), fma(x_k, load_vector(row_k, lanes(h)), b)
+            store_vector(h, j, tanh(a))
+            store_vector(h, j + lanes(h), tanh(b))
+        return
     for j in range(0, h_size, lanes(h)):
         even, odd = load_vector(weights, seen * h_size + j), splat(h, 0.0)
         for k in range(0, seen - 1, 2):  # two sums, of which none waits for the other
@@ -165,10 +181,8 @@ def backward(cell, net, row, scratch, slot, last):
 
 @implements(cell_gradient, TDNN)
 def gradient(cell, net, row, scratch, first, steps):
-    if goes_at_once(net):  # far fewer steps, where the window wraps and the whole ring would be taken
-        steps = _steps_heard(cell, net, row)
-        newest = load(int64_at(row + load(int64_at(net), plan.NET_COUNTERS)), plan.COUNT_SLOT)
-        first = slot_before(newest, steps - 1, load(int64_at(net), plan.NET_SLOTS))
+    if goes_at_once(net):
+        return gradient_of_others(cell, net, row, scratch, first, steps)
     return gradient_of_products(cell, net, row, scratch, first, steps, FROM_X)
 
 
