@@ -122,14 +122,12 @@ class Lane:
             return True  # not even where it begins is known: it is as it was found
         end, pays = time.monotonic() + timeout_s, self.eye.saving_pays
         try:
-            return self.pipeline.finish(lambda: time.monotonic() >= end, save=pays and not self.store.saving)
+            done = self.pipeline.finish(lambda: time.monotonic() >= end, save=pays and not self.store.saving)
         except FencedError:  # it has its next owner already
             return False
-
-    def settle(self, timeout_s: float) -> None:
-        """Wait for a snapshot that is on its way where that spares the next owner time."""
-        if self.eye.saving_pays:
-            self.store.settle(timeout_s)
+        if pays:
+            self.store.settle(max(end - time.monotonic(), 0.0))
+        return done
 
     def drop(self) -> None:
         """Forget it, with all that is to be said of its incidents: another daemon does, or will."""

@@ -155,8 +155,6 @@ class Member:
                 self._shared.source.commit_now(saved)
             except RetriableError as error:
                 _LOG.warning("offsets are not committed, outputs since will come twice: %s", error)
-            for lane in ours:
-                lane.settle(max(end - time.monotonic(), 0.0))
             self._drop([lane.home for lane in ours])
         took, gone = time.monotonic() - began, ", ".join(lane.home for lane in ours)
         _LOG.info("handed over in %.2f s: %s", took, gone)
