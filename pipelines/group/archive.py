@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from streamrnn.connectors.kafka_clients.base import Log
@@ -37,11 +37,15 @@ class Archive:
     Attributes
     ----------
     standby : bool
+    ours : callable
+        The partitions that were taken up and have not left, asked by who reads: what we write ourselves need
+        not be at hand, and is not put together.
     """
 
     def __init__(self, log: Log, topic: str, folder: Path, *, standby: bool) -> None:
         self._log, self._topic, self.standby = log, topic, standby
         self._blobs = Blobs(log, folder)
+        self.ours: Callable[[], Collection[str]] = tuple
         self._count = log.partitions_of(topic, _ANSWER_S)
         if standby:
             log.follow(range(self._count))
@@ -61,14 +65,14 @@ class Archive:
             self._log.follow(set(numbers.values()))
         if not self._log.catch_up(_READ_S, set(numbers.values())):
             raise RetriableError(f"the end of topic {self._topic!r} is not reached yet")
-        self._blobs.look(range(self._count) if self.standby else set(numbers.values()))
+        self._look(range(self._count) if self.standby else set(numbers.values()), homes=numbers)
         found = {
             home: Shelf(self._log, self._blobs, number, home, timeout_s=_WRITE_S)
             for home, number in numbers.items()
         }
         if not self.standby:
             self._log.follow(())  # what is large is with the shelves now
-            self._blobs.look(())
+            self._look(())
         return found
 
     def partitions_of(self, topic: str) -> int:
@@ -78,16 +82,17 @@ class Archive:
     def catch_up(self) -> bool:
         """As a standby, read on; whether all that others had written is read now. Raises as ``shelves``."""
         read = self._log.catch_up(_READ_S, range(self._count))
-        self._blobs.look(range(self._count))
+        self._look(range(self._count))
         return read
 
-    def keep_up(self, timeout_s: float, ours: Collection[str]) -> None:
-        """Read some of what others write, as a standby; raises as ``shelves``.
-
-        Of partitions that are ours nothing is put together: who wrote it need not have it at hand.
-        """
+    def keep_up(self, timeout_s: float) -> None:
+        """Read some of what others write, as a standby; raises as ``shelves``."""
         if self._log.read_on(timeout_s):
-            self._blobs.look(range(self._count), ours)
+            self._look(range(self._count))
+
+    def _look(self, numbers: Collection[int], homes: Collection[str] = ()) -> None:
+        """Put together what these partitions of the topic hold of others, and of ``homes``."""
+        self._blobs.look(numbers, set(self.ours()).difference(homes))
 
     def close(self) -> None:
         """Disconnect."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 
 from streamrnn.errors import FencedError, RetriableError, StateError
 from streamrnn.pipelines.group.archive import Archive
@@ -30,8 +30,6 @@ class Arrivals:
     begin : callable
         Called by that thread of partitions before it reads of them; may raise as ``Archive.shelves``,
         and FencedError, which is tried again: the group has yet to tell one of two owners.
-    ours : callable
-        Called by that thread: the partitions that were taken up and have not left.
 
     Attributes
     ----------
@@ -41,14 +39,8 @@ class Arrivals:
         Set once a standby has read what others wrote before.
     """
 
-    def __init__(
-        self,
-        archive: Archive,
-        begin: Callable[[Iterable[str]], None] = lambda names: None,
-        ours: Callable[[], Collection[str]] = tuple,
-    ) -> None:
-        self._archive, self._begin, self._ours = archive, begin, ours
-        self.expected: dict[str, float] = {}
+    def __init__(self, archive: Archive, begin: Callable[[Iterable[str]], None] = lambda names: None) -> None:
+        self._archive, self._begin, self.expected = archive, begin, dict[str, float]()
         self._shelves: dict[str, Shelf] = {}
         self._error: Exception | None = None
         self._why, self._ended = "", False
@@ -134,7 +126,7 @@ class Arrivals:
             if self._archive.catch_up():
                 self.ready.set()
         elif self._archive.standby:
-            self._archive.keep_up(_LOOK_S, self._ours())
+            self._archive.keep_up(_LOOK_S)
 
     def _missing(self) -> dict[str, float]:
         return {name: since for name, since in self.expected.items() if name not in self._shelves}

@@ -68,7 +68,8 @@ class Member:
             Policy for keys that move, as ``Homes`` has it.
         """
         self._shared, self._archive, self._tunable = shared, archive, dict(tunable)
-        self._arrivals = Arrivals(archive, self._begin, lambda: list(self.lanes))
+        archive.ours = lambda: list(self.lanes)
+        self._arrivals = Arrivals(archive, self._begin)
         self._opened: dict[str, float] = {}  # lanes whose records do not come yet, and since when we wait
         self._homes = Homes(moved)
 
