@@ -23,7 +23,8 @@ K1, K2 = 8, 32  # what the peers run too
 SHIPPED_K1, SHIPPED_K2 = 1, 16  # the detector's default
 SHIPPED_HIDDEN = (12, 16, 32)  # 12 is the default
 
-_FLOP = 5e8  # of a run: about ten milliseconds, of the smallest cell too
+# Records of a run, times hidden^2: about ten milliseconds.
+_FORWARD, _LEARN = 50_000_000, 10_000_000
 _ONE_BY_ONE = 10_000
 
 
@@ -75,15 +76,10 @@ def _whole_stream(name: str, alone: Alone, n: int, learning: bool) -> Contender:
     return Contender(name, run, n)
 
 
-def _records(flop: float) -> int:
-    """How many records of so much arithmetic make a run."""
-    return 8 * max(32, round(_FLOP / flop / 8))
-
-
 def contenders(cell: str, hidden: int) -> list[Contender]:
     """Forward, learn, learn with recomputed windows, and one call a record."""
     size = f"{cell}/{hidden}"
-    short, long = _records(learn_flop(cell, hidden, K1, K2)), _records(forward_flop(cell, hidden))
+    short, long = (8 * max(32, work // hidden**2 // 8) for work in (_LEARN, _FORWARD))
     one = _univariate(cell, hidden, K1, K2)
     values = stream(_ONE_BY_ONE)[:, 0].tolist()
     step = bind(run_one, *one.addresses, values[0])
@@ -103,7 +99,7 @@ def shipped_contenders(cells: Sequence[str] = CELLS) -> list[Contender]:
         _whole_stream(
             f"{cell}/{hidden}/shipped/learn",
             _univariate(cell, hidden, SHIPPED_K1, SHIPPED_K2),
-            _records(learn_flop(cell, hidden, SHIPPED_K1, SHIPPED_K2)),
+            8 * (_LEARN // hidden**2 // 32),
             learning=True,
         )
         for cell in cells

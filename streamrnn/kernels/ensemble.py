@@ -164,7 +164,7 @@ def step_first(cell, i, model, row, scratch, places):
     target = shift(target_ring(cell, row, net), now * load(table, plan.MODEL_CHANNELS))
     for d in range(load(table, plan.MODEL_CHANNELS)):
         store(target, d, nan)  # until it comes true, and for good where it is not learned from
-    step(cell, net, row, masked)
+    step(cell, net, row, now, masked)
     _forecast(model, row, i, hidden_address(cell, net, row, now), slot)
     return 0
 
@@ -182,7 +182,7 @@ def step_shared(tag, i, model, row, scratch, places):
     before = hidden_address(cell, net, scratch, _SHARED_SLOT - 1)
     for j in range(0, load(table, plan.NET_PADDED), lanes(h)):
         store_vector(before, j, load_vector(h, j))
-    step(cell, net, scratch, masked)
+    step(cell, net, scratch, _SHARED_SLOT, masked)
     after = hidden_address(cell, net, scratch, _SHARED_SLOT)
     for j in range(0, load(table, plan.NET_PADDED), lanes(h)):
         store_vector(h, j, load_vector(after, j))

@@ -184,7 +184,7 @@ def step_first(group_tag, i, model, row, scratch, places):
     place, x = input_address(cell, net, own, now), float64_at(scratch + load(fore, plan.FORE_X))
     for j in range(load(fore, plan.FORE_INPUTS)):
         store(place, j, load(x, j))
-    step(cell, net, own, masked)
+    step(cell, net, own, now, masked)
     trainer_follow(group_tag.trainer, cell, group, own, (slot, masked))
     regressors = _write_regressors(model, group, row, own, scratch, d)
     values = shift(float64_at(row + load(table, plan.MODEL_VALUE)), d)

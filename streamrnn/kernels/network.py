@@ -21,6 +21,7 @@ from streamrnn.kernels.cells.protocol import (
     cell_hold,
     cell_prepare,
     cell_reach,
+    cell_whole_step,
     cell_whole_way,
 )
 from streamrnn.kernels.compiling import inlined, kernel, woven
@@ -77,23 +78,31 @@ def _head(cell, net, row, slot):
 
 
 @inlined
-def step(cell, net, row, masked):
-    """Advance to the next slot, whose inputs are written, and compute h and the outputs.
+def _take(cell, net, row, slot, masked):
+    """The step of a slot; whether its output is made, too."""
+    if masked:
+        cell_hold(cell, net, row, slot)
+        return False
+    if cell_whole_step(cell, net, row, slot):
+        return True
+    cell_forward(cell, net, row, slot)
+    return False
+
+
+@inlined
+def step(cell, net, row, slot, masked):
+    """Advance to ``slot``, the next, whose inputs are written, and compute h and the outputs.
 
     A masked step carries the state through and is passed over on the way back.
     """
     table = int64_at(net)
     counters = int64_at(row + load(table, plan.NET_COUNTERS))
-    slot = next_slot(load(counters, plan.COUNT_SLOT), load(table, plan.NET_SLOTS))
     store(counters, plan.COUNT_SLOT, slot)
     filled = load(counters, plan.COUNT_FILLED)
     store(counters, plan.COUNT_FILLED, filled + (1 if filled < load(table, plan.NET_K2) else 0))
     store(int64_at(row + load(table, plan.NET_MASK)), slot, masked)
-    if masked:
-        cell_hold(cell, net, row, slot)
-    else:
-        cell_forward(cell, net, row, slot)
-    _head(cell, net, row, slot)
+    if not _take(cell, net, row, slot, masked):
+        _head(cell, net, row, slot)
 
 
 @inlined
@@ -116,11 +125,8 @@ def _recompute(cell, net, row, first, steps):
     mask = int64_at(row + load(table, plan.NET_MASK))
     slot = first
     for n in range(steps):
-        if load(mask, slot):
-            cell_hold(cell, net, row, slot)
-        else:
-            cell_forward(cell, net, row, slot)
-        if n >= steps - load(table, plan.NET_K1) or load(table, plan.NET_FEEDBACK):
+        said = _take(cell, net, row, slot, load(mask, slot))
+        if not said and (n >= steps - load(table, plan.NET_K1) or load(table, plan.NET_FEEDBACK)):
             _head(cell, net, row, slot)  # older outputs have no loss
         slot = next_slot(slot, load(table, plan.NET_SLOTS))
 
@@ -168,6 +174,16 @@ def open_window(cell, net, row, scratch):
     if load(table, plan.NET_RECOMPUTE):
         newest, steps = load(counters, plan.COUNT_SLOT), load(counters, plan.COUNT_FILLED)
         _recompute(cell, net, row, slot_before(newest, steps - 1, load(table, plan.NET_SLOTS)), steps)
+    if not cell_at_once(cell, net):
+        _clear_way(cell, net, scratch)
+        cell_prepare(cell, net, row, scratch)
+    return cell_reach(cell, net, row)
+
+
+@inlined
+def _clear_way(cell, net, scratch):
+    """Clear what steps back add to."""
+    table = int64_at(net)
     offset = load(table, plan.NET_HEAD)
     gradient = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
     clear(shift(gradient, offset), load(table, plan.NET_PARAMETERS) - offset)
@@ -175,8 +191,6 @@ def open_window(cell, net, row, scratch):
         units = load(table, plan.NET_LAYERS) * load(table, plan.NET_PADDED)
         clear(pointer_like(scratch + load(table, plan.NET_TOP_DH), cell.one), 2 * units)
         clear(pointer_like(scratch + load(table, plan.NET_CARRY), cell.one), units)
-    cell_prepare(cell, net, row, scratch)
-    return cell_reach(cell, net, row)
 
 
 @inlined

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.compiling import entry_point, inlined
+from streamrnn.kernels.compiling import entry_point, inlined, kernel
 from streamrnn.kernels.network import clear, gradient_of_window, input_address, learn, step
 from streamrnn.kernels.optimizer import descend
 from streamrnn.kernels.slots import next_slot
-from streamrnn.kernels.vector import int64_at, load, pointer_like, shift, store
+from streamrnn.kernels.vector import int64_at, load, never_inline, pointer_like, shift, store
 
 
 @entry_point
@@ -18,20 +18,17 @@ def run_one(cell, net, row, x):
         load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT), load(table, plan.NET_SLOTS)
     )
     store(input_address(cell, net, row, slot), 0, x)
-    step(cell, net, row, 0)
+    step(cell, net, row, slot, 0)
     return float(load(shift(pointer_like(row + load(table, plan.NET_Y), cell.one), slot), 0))
 
 
 SAY, LEARN, DIFFERENTIATE = range(3)
 
 
-@inlined
-def _write_inputs(place, x, t, count):
+@kernel
+def _write_several(place, x, t, count):
     """Write the inputs of step ``t``; those of a step without all of them are 0. Whether it has them."""
-    if count == 1:  # a loop that may be long is set up for that
-        value = load(x, t)
-        store(place, 0, value if value == value else 0.0)
-        return value == value
+    never_inline()
     known = True
     for k in range(count):
         value = load(x, t * count + k)
@@ -39,6 +36,35 @@ def _write_inputs(place, x, t, count):
     for k in range(count):
         store(place, k, load(x, t * count + k) if known else 0.0)
     return known
+
+
+@inlined
+def _write_inputs(place, x, t, count):
+    """The same, where one input is most common."""
+    if count != 1:
+        return _write_several(place, x, t, count)
+    value = load(x, t)
+    store(place, 0, value if value == value else 0.0)
+    return value == value
+
+
+@kernel
+def _put_several(out, y, target, truth, t, slot, count):
+    """What was said of step ``t`` to ``out``, what is true of it to the ring."""
+    never_inline()
+    for k in range(count):
+        store(out, t * count + k, load(y, slot * count + k))
+        store(target, slot * count + k, load(truth, t * count + k))
+
+
+@inlined
+def _put(out, y, target, truth, t, slot, count):
+    """The same, where one output is most common."""
+    if count != 1:
+        _put_several(out, y, target, truth, t, slot, count)
+    else:
+        store(out, t, load(y, slot))
+        store(target, slot, load(truth, t))
 
 
 @entry_point
@@ -61,10 +87,8 @@ def run_sequence(cell, net, row, scratch, columns, n, purpose):
     for t in range(n):
         slot = next_slot(load(counters, plan.COUNT_SLOT), load(table, plan.NET_SLOTS))
         known = _write_inputs(input_address(cell, net, row, slot), x, t, n_inputs)
-        step(cell, net, row, 0 if known else 1)
-        for k in range(n_outputs):
-            store(out, t * n_outputs + k, load(y, slot * n_outputs + k))
-            store(target, slot * n_outputs + k, load(truth, t * n_outputs + k))
+        step(cell, net, row, slot, 0 if known else 1)
+        _put(out, y, target, truth, t, slot, n_outputs)
         if purpose == LEARN:
             learn(cell, net, row, scratch)
     if purpose == DIFFERENTIATE:

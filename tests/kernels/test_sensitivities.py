@@ -30,7 +30,7 @@ def _follow(cell, net, row, inputs, masks, n, of_c, of_h):
         place = network.input_address(cell, net, row, slot)
         for k in range(n_inputs):
             store(place, k, load(x, t * n_inputs + k))
-        network.step(cell, net, row, load(int64_at(masks), t))
+        network.step(cell, net, row, slot, load(int64_at(masks), t))
         if not load(int64_at(masks), t):
             cell_sensitivities(
                 cell, net, row, slot, pointer_like(of_c, cell.one), pointer_like(of_h, cell.one)

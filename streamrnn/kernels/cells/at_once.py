@@ -30,7 +30,6 @@ from streamrnn.kernels.vector import (
     splat,
     store,
     store_vector,
-    vector_sum,
 )
 
 _TAKEN = 3  # rows of weights that every such cell has: of an input, of something past, and of the bias
@@ -44,7 +43,7 @@ def goes_at_once(net):
 
 @inlined
 def heard_by(cell, net, scratch):
-    """Pointer to the d of every slot."""
+    """Pointer to the d of every step, the newest first."""
     return pointer_like(scratch + load(int64_at(net), plan.NET_HEARD), cell.one)
 
 
@@ -56,28 +55,7 @@ def head_of(cell, net, memory, segment):
 
 
 @inlined
-def hear_targets(cell, net, row, scratch):
-    """Each slot's own dL/dy, 0 where it has no loss; the number of losses."""
-    table = int64_at(net)
-    slots, counters = load(table, plan.NET_SLOTS), int64_at(row + load(table, plan.NET_COUNTERS))
-    heard = heard_by(cell, net, scratch)
-    for i in range(0, slots, lanes(heard)):
-        store_vector(heard, i, splat(heard, 0.0))
-    y = pointer_like(row + load(table, plan.NET_Y), cell.one)
-    target = pointer_like(row + load(table, plan.NET_TARGET), cell.one)
-    huber = load(float64_at(net), plan.NET_HUBER)
-    slot, losses = load(counters, plan.COUNT_SLOT), 0
-    for _ in range(min(load(table, plan.NET_K1), load(counters, plan.COUNT_FILLED))):
-        error = float(load(y, slot)) - float(load(target, slot))
-        if error == error:
-            losses += 1
-            store(heard, slot, min(max(error, -huber), huber))
-        slot = previous_slot(slot, slots)
-    return losses
-
-
-@inlined
-def oldest_heard(net, row, steps):
+def _oldest_heard(net, row, steps):
     """How many steps before the newest the oldest is that is not masked; -1: all ``steps`` are."""
     table = int64_at(net)
     mask = int64_at(row + load(table, plan.NET_MASK))
@@ -89,7 +67,44 @@ def oldest_heard(net, row, steps):
 
 
 @inlined
-def spread_errors(cell, net, row, scratch, steps, rest):
+def go_at_once(cell, net, row, scratch, steps, told, echo):
+    """The way back of ``steps`` steps, the newest first; the number of losses.
+
+    ``echo(told, h, d)`` is what the step before hears of a step that hears ``d`` and has this h.
+    """
+    table = int64_at(net)
+    slots, k1 = load(table, plan.NET_SLOTS), load(table, plan.NET_K1)
+    v, v_stride = vector_of(cell, net, row, 0), load(table, plan.NET_V_STRIDE)
+    y = pointer_like(row + load(table, plan.NET_Y), cell.one)
+    target = pointer_like(row + load(table, plan.NET_TARGET), cell.one)
+    mask, huber = int64_at(row + load(table, plan.NET_MASK)), load(float64_at(net), plan.NET_HUBER)
+    slot = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
+    behind, oldest = next_slot(slot, slots), _oldest_heard(net, row, steps)
+    heard, nothing, losses = heard_by(cell, net, scratch), cell.one - cell.one, 0
+    back, total = nothing, nothing
+    for n in range(steps):
+        d = back
+        if n < k1:
+            error = float(load(y, slot)) - float(load(target, slot))
+            if error == error:
+                losses += 1
+                store(heard, n, min(max(error, -huber), huber))
+                d = back + load(heard, n)
+        if load(mask, slot):
+            store(heard, n, 0.0)
+            back = d
+        else:
+            store(heard, n, d)
+            total += d
+            back = echo(told, shift(v, behind * v_stride), d) if n < oldest else nothing
+        behind, slot = slot, previous_slot(slot, slots)
+    _spread_errors(cell, net, row, scratch, steps, back)
+    store(head_of(cell, net, scratch, plan.NET_GRADIENT), load(table, plan.NET_PADDED), total + back)
+    return losses
+
+
+@inlined
+def _spread_errors(cell, net, row, scratch, steps, rest):
     """The errors of so many steps, from what they heard; the gradient of the head and of ``_TAKEN`` rows.
 
     ``rest`` is what steps heard that say again an h from before the window.
@@ -108,8 +123,8 @@ def spread_errors(cell, net, row, scratch, steps, rest):
         weight, total = load_vector(head, j), load_vector(v, first + j) * rest
         a, b, c = splat(v, 0.0), splat(v, 0.0), splat(v, 0.0)
         slot, behind = newest, next_slot(newest, slots)
-        for _ in range(steps):
-            d, h = splat(v, load(heard, slot)), load_vector(v, behind * v_stride + j)
+        for n in range(steps):
+            d, h = splat(v, load(heard, n)), load_vector(v, behind * v_stride + j)
             dz = fma(h * -1.0, h, 1.0) * (weight * d)
             store_vector(errors, slot * errors_stride + j, dz)
             total, x = fma(d, h, total), slot * v_stride
@@ -119,17 +134,12 @@ def spread_errors(cell, net, row, scratch, steps, rest):
         store_vector(of_seen, j, a)
         store_vector(of_seen, h_size + j, b)
         store_vector(of_seen, 2 * h_size + j, c)
-    total = splat(v, 0.0)
-    for i in range(0, slots, lanes(heard)):
-        total = total + load_vector(heard, i)
-    store(of_head, h_size, vector_sum(total) + rest)
+    store_vector(of_head, h_size, splat(v, 0.0))
 
 
 @inlined
 def gradient_of_others(cell, net, row, scratch, first, steps):
-    """The gradient of the rows that ``spread_errors`` left; the sum of squares of all."""
-    table = int64_at(net)
-    taken = _TAKEN * load(table, plan.NET_PADDED)
-    of_taken = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one)
-    squares = float(gradient_of_products(cell, net, row, scratch, first, steps, FROM_X, _TAKEN))
-    return squares + float(sum_of_squares(of_taken, taken))
+    """The gradient of the rows that are left; the sum of squares of all."""
+    gradient_of_products(cell, net, row, scratch, first, steps, FROM_X, _TAKEN)
+    of_all = pointer_like(scratch + load(int64_at(net), plan.NET_GRADIENT), cell.one)
+    return sum_of_squares(of_all, load(int64_at(net), plan.NET_HEAD))

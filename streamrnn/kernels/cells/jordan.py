@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 
 from streamrnn.kernels import plan
 from streamrnn.kernels.cells.at_once import (
+    go_at_once,
     goes_at_once,
     gradient_of_others,
-    hear_targets,
+    head_of,
     heard_by,
-    oldest_heard,
-    spread_errors,
 )
 from streamrnn.kernels.cells.protocol import (
     CellSpec,
@@ -28,6 +27,7 @@ from streamrnn.kernels.cells.protocol import (
     cell_gradient,
     cell_hold,
     cell_input_gradient,
+    cell_whole_step,
     cell_whole_way,
     implements,
 )
@@ -42,6 +42,7 @@ from streamrnn.kernels.cells.simple import (
     vector_behind,
     vector_of,
 )
+from streamrnn.kernels.cells.whole_step import go_in_one, goes_in_one
 from streamrnn.kernels.compiling import inlined
 from streamrnn.kernels.head import hear_error
 from streamrnn.kernels.slots import previous_slot
@@ -56,11 +57,8 @@ from streamrnn.kernels.vector import (
     splat,
     store,
     store_vector,
-    tanh,
     vector_sum,
 )
-
-_FEW_WEIGHTS = 128  # with more, it is faster to take several vectors of units at a time (measured)
 
 
 class Jordan(NamedTuple):
@@ -99,44 +97,20 @@ def _listen(cell, net, row, slot):
     return heard
 
 
-@inlined
-def _units_of_few(cell, net, row, slot, heard):
-    """H of a step that sees few inputs and outputs, in one go from the products to tanh."""
-    table = int64_at(net)
-    h_size, inputs = load(table, plan.NET_PADDED), load(table, plan.NET_INPUTS)
-    outputs, x = load(table, plan.NET_OUTPUTS), shift(vector_of(cell, net, row, slot), h_size + 1)
-    weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
-    of_heard, h = shift(weights, inputs * h_size), vector_behind(cell, net, row, slot)
-    if h_size % (2 * lanes(h)) == 0:
-        for j in range(0, h_size, 2 * lanes(h)):
-            of_pair = shift(of_heard, outputs * h_size + j)
-            a, b = load_vector(of_pair, 0), load_vector(of_pair, lanes(h))
-            for k in range(inputs):
-                x_k, row_k = splat(h, load(x, k)), shift(weights, k * h_size + j)
-                a, b = fma(x_k, load_vector(row_k, 0), a), fma(x_k, load_vector(row_k, lanes(h)), b)
-            for k in range(outputs):  # last, since they are just being made
-                y_k, row_k = splat(h, load(heard, k)), shift(of_heard, k * h_size + j)
-                a, b = fma(y_k, load_vector(row_k, 0), a), fma(y_k, load_vector(row_k, lanes(h)), b)
-            store_vector(h, j, tanh(a))
-            store_vector(h, j + lanes(h), tanh(b))
-        return
-    for j in range(0, h_size, lanes(h)):
-        z = load_vector(of_heard, outputs * h_size + j)
-        for k in range(inputs):
-            z = fma(load(x, k), load_vector(weights, k * h_size + j), z)
-        for k in range(outputs):
-            z = fma(load(heard, k), load_vector(of_heard, k * h_size + j), z)
-        store_vector(h, j, tanh(z))
+@implements(cell_whole_step, Jordan)
+def whole_step(cell, net, row, slot):
+    if not goes_in_one(net):
+        return False
+    x = shift(vector_of(cell, net, row, slot), load(int64_at(net), plan.NET_PADDED) + 1)
+    h, inputs = vector_behind(cell, net, row, slot), load(int64_at(net), plan.NET_INPUTS)
+    go_in_one(cell, net, row, (slot, h), x, inputs, _listen(cell, net, row, slot), 1)
+    return True
 
 
 @implements(cell_forward, Jordan)
 def forward(cell, net, row, slot):
-    heard = _listen(cell, net, row, slot)
-    seen = load(int64_at(net), plan.NET_INPUTS) + load(int64_at(net), plan.NET_OUTPUTS)
-    if seen * load(int64_at(net), plan.NET_PADDED) <= _FEW_WEIGHTS:
-        _units_of_few(cell, net, row, slot, heard)
-    else:
-        units_of_many(cell, net, row, slot)
+    _listen(cell, net, row, slot)
+    units_of_many(cell, net, row, slot)
 
 
 @implements(cell_hold, Jordan)
@@ -182,55 +156,30 @@ def at_once(cell, net):
 
 
 @inlined
-def _products_of_weights(cell, net, row, scratch):
-    """Pointer to w_yh w_out of every unit, made here."""
-    table = int64_at(net)
-    h_size, slots = load(table, plan.NET_PADDED), load(table, plan.NET_SLOTS)
-    products = shift(heard_by(cell, net, scratch), (slots + 15) // 16 * 16)
-    weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
-    of_context = shift(weights, load(table, plan.NET_INPUTS) * h_size)
-    head = shift(weights, load(table, plan.NET_HEAD))
-    for j in range(0, h_size, lanes(products)):
-        store_vector(products, j, load_vector(of_context, j) * load_vector(head, j))
-    return products
-
-
-@inlined
-def _hear_later(cell, net, row, scratch, steps):
-    """Add to what each slot hears what comes back from the step that its output was the context of.
-
-    d(t - 1) = e(t - 1) + a(t) d(t), with a(t) = sum over the units of w_yh w_out (1 - h(t)^2). Returns what
-    slots heard that say again an h from before the window.
-    """
-    table = int64_at(net)
-    h_size, slots = load(table, plan.NET_PADDED), load(table, plan.NET_SLOTS)
-    mask, oldest = int64_at(row + load(table, plan.NET_MASK)), oldest_heard(net, row, steps)
-    heard, products = heard_by(cell, net, scratch), _products_of_weights(cell, net, row, scratch)
-    slot = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
-    back = cell.one - cell.one
-    for n in range(steps):
-        d = back + load(heard, slot)
-        if load(mask, slot):
-            store(heard, slot, 0.0)
-            back = d
-        else:
-            store(heard, slot, d)
-            h, total = vector_behind(cell, net, row, slot), splat(heard, 0.0)
-            for j in range(0, h_size, lanes(heard)):
-                h_j = load_vector(h, j)
-                total = fma(load_vector(products, j), fma(h_j * -1.0, h_j, 1.0), total)
-            back = vector_sum(total) * d if n < oldest else cell.one - cell.one
-        slot = previous_slot(slot, slots)
-    return back
+def _echo(told, h, d):
+    """D dy(t) / dy(t - 1) = d sum over the units of w_yh w_out (1 - h(t)^2)."""
+    products, h_size = told
+    total = splat(h, 0.0)
+    for j in range(0, h_size, lanes(h)):
+        h_j = load_vector(h, j)
+        total = fma(load_vector(products, j), fma(h_j * -1.0, h_j, 1.0), total)
+    return vector_sum(total) * d
 
 
 @implements(cell_whole_way, Jordan)
 def whole_way(cell, net, row, scratch):
-    steps = load(int64_at(row + load(int64_at(net), plan.NET_COUNTERS)), plan.COUNT_FILLED)
-    losses = hear_targets(cell, net, row, scratch)
-    rest = _hear_later(cell, net, row, scratch, steps)
-    spread_errors(cell, net, row, scratch, steps, rest)
-    return losses
+    table = int64_at(net)
+    h_size, heard = load(table, plan.NET_PADDED), heard_by(cell, net, scratch)
+    products = shift(heard, (load(table, plan.NET_SLOTS) + 15) // 16 * 16)  # w_yh w_out of every unit
+    weights, head = (
+        pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one),
+        head_of(cell, net, row, plan.NET_WEIGHTS),
+    )
+    of_context = shift(weights, load(table, plan.NET_INPUTS) * h_size)
+    for j in range(0, h_size, lanes(heard)):
+        store_vector(products, j, load_vector(of_context, j) * load_vector(head, j))
+    steps = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_FILLED)
+    return go_at_once(cell, net, row, scratch, steps, (products, h_size), _echo)
 
 
 @implements(cell_backward, Jordan)

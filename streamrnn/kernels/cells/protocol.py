@@ -81,6 +81,10 @@ def cell_forward(cell: Any, net: int, row: int, slot: int) -> None:
     """One step: from ``v`` of the slot to h, written to ``v`` of the next slot."""
 
 
+def cell_whole_step(cell: Any, net: int, row: int, slot: int) -> Any:
+    """One step and the output that it leads to, where the cell makes both in one go; whether it did."""
+
+
 def cell_hold(cell: Any, net: int, row: int, slot: int) -> None:
     """A masked step: the recurrent state passes through the slot unchanged."""
 
@@ -164,6 +168,11 @@ def _choose(stub: Callable[..., Any], function: Callable[..., Any], fits: Callab
 
     choose.__signature__ = signature(stub)
     overload(stub, jit_options=WITHIN | {"forceinline": True}, strict=False)(choose)
+
+
+@otherwise(cell_whole_step)
+def _in_two(cell, net, row, slot):
+    return False
 
 
 @otherwise(cell_reach)

@@ -114,11 +114,9 @@ def gradient_of_products(cell, net, row, scratch, first, steps, whence, taken=0)
     rows = seen - taken
     v, dz = shift(vector_of(cell, net, row, 0), start + taken), errors_of(cell, net, scratch, 0)
     out = shift(pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one), taken * h_size)
-    strides, slots = (
-        (load(table, plan.NET_V_STRIDE), load(table, plan.NET_ERRORS_STRIDE)),
-        load(table, plan.NET_SLOTS),
-    )
-    return narrow_weight_gradient(v, strides[0], dz, strides[1], steps, out, rows, h_size, first, slots)
+    stride, errors_stride = load(table, plan.NET_V_STRIDE), load(table, plan.NET_ERRORS_STRIDE)
+    slots = load(table, plan.NET_SLOTS)
+    return narrow_weight_gradient(v, stride, dz, errors_stride, steps, out, rows, h_size, first, slots)
 
 
 @inlined

@@ -12,11 +12,9 @@ from typing import Any, NamedTuple
 
 from streamrnn.kernels import plan
 from streamrnn.kernels.cells.at_once import (
+    go_at_once,
     goes_at_once,
     gradient_of_others,
-    hear_targets,
-    heard_by,
-    spread_errors,
 )
 from streamrnn.kernels.cells.protocol import (
     CellSpec,
@@ -27,6 +25,7 @@ from streamrnn.kernels.cells.protocol import (
     cell_hold,
     cell_input_gradient,
     cell_reach,
+    cell_whole_step,
     cell_whole_way,
     implements,
 )
@@ -40,8 +39,9 @@ from streamrnn.kernels.cells.simple import (
     vector_behind,
     vector_of,
 )
+from streamrnn.kernels.cells.whole_step import go_in_one, goes_in_one
 from streamrnn.kernels.compiling import inlined
-from streamrnn.kernels.slots import next_slot, previous_slot, slot_before
+from streamrnn.kernels.slots import next_slot, slot_before
 from streamrnn.kernels.vector import (
     copy,
     fma,
@@ -53,12 +53,8 @@ from streamrnn.kernels.vector import (
     shift,
     splat,
     store,
-    store_vector,
-    tanh,
     vector_sum,
 )
-
-_FEW_WEIGHTS = 512  # with more, it is faster to take several vectors of units at a time (measured)
 
 
 class TDNN(NamedTuple):
@@ -80,40 +76,23 @@ def _hand_on(cell, net, row, slot, first):
     copy(of_next, here, load(table, plan.NET_CONTEXT))
 
 
-@inlined
-def _units_of_few(cell, net, row, slot, seen):
-    """H of a step that sees few inputs, in one go from the products to tanh."""
-    h_size = load(int64_at(net), plan.NET_PADDED)
-    weights = pointer_like(row + load(int64_at(net), plan.NET_WEIGHTS), cell.one)
-    x = shift(vector_of(cell, net, row, slot), h_size + 1)
+@implements(cell_whole_step, TDNN)
+def whole_step(cell, net, row, slot):
+    table = int64_at(net)
+    if not goes_in_one(net):
+        return False
+    x = shift(vector_of(cell, net, row, slot), load(table, plan.NET_PADDED) + 1)
     h = vector_behind(cell, net, row, slot)
-    if h_size % (2 * lanes(h)) == 0:
-        for j in range(0, h_size, 2 * lanes(h)):
-            of_pair = shift(weights, j)
-            a, b = load_vector(of_pair, seen * h_size), load_vector(of_pair, seen * h_size + lanes(h))
-            for k in range(seen):
-                x_k, row_k = splat(h, load(x, k)), shift(of_pair, k * h_size)
-                a, b = fma(x_k, load_vector(row_k, 0), a), fma(x_k, load_vector(row_k, lanes(h)), b)
-            store_vector(h, j, tanh(a))
-            store_vector(h, j + lanes(h), tanh(b))
-        return
-    for j in range(0, h_size, lanes(h)):
-        even, odd = load_vector(weights, seen * h_size + j), splat(h, 0.0)
-        for k in range(0, seen - 1, 2):  # two sums, of which none waits for the other
-            even = fma(load(x, k), load_vector(weights, k * h_size + j), even)
-            odd = fma(load(x, k + 1), load_vector(weights, (k + 1) * h_size + j), odd)
-        if seen & 1:
-            even = fma(load(x, seen - 1), load_vector(weights, (seen - 1) * h_size + j), even)
-        store_vector(h, j, tanh(even + odd))
+    inputs, context = load(table, plan.NET_INPUTS), load(table, plan.NET_CONTEXT)
+    of_next = shift(h, load(table, plan.NET_PADDED) + 1 + inputs)
+    go_in_one(cell, net, row, (slot, h), x, inputs + context, x, 0)
+    copy(of_next, x, context)
+    return True
 
 
 @implements(cell_forward, TDNN)
 def forward(cell, net, row, slot):
-    seen = load(int64_at(net), plan.NET_INPUTS) + load(int64_at(net), plan.NET_CONTEXT)
-    if seen * load(int64_at(net), plan.NET_PADDED) <= _FEW_WEIGHTS:
-        _units_of_few(cell, net, row, slot, seen)
-    else:
-        units_of_many(cell, net, row, slot)
+    units_of_many(cell, net, row, slot)
     _hand_on(cell, net, row, slot, 0)
 
 
@@ -150,28 +129,15 @@ def at_once(cell, net):
 
 
 @inlined
-def _hand_back(cell, net, row, scratch, steps):
-    """Give what masked steps hear to the step whose h they say again; what is left of them."""
-    table = int64_at(net)
-    slots, mask = load(table, plan.NET_SLOTS), int64_at(row + load(table, plan.NET_MASK))
-    slot = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
-    heard = heard_by(cell, net, scratch)
-    back = cell.one - cell.one
-    for _ in range(steps):
-        d = back + load(heard, slot)
-        masked = load(mask, slot)
-        back = d if masked else cell.one - cell.one
-        store(heard, slot, 0.0 if masked else d)
-        slot = previous_slot(slot, slots)
-    return back
+def _silence(nothing, h, d):
+    """No step hears of the one after it."""
+    return nothing
 
 
 @implements(cell_whole_way, TDNN)
 def whole_way(cell, net, row, scratch):
     steps = _steps_heard(cell, net, row)
-    losses = hear_targets(cell, net, row, scratch)
-    spread_errors(cell, net, row, scratch, steps, _hand_back(cell, net, row, scratch, steps))
-    return losses
+    return go_at_once(cell, net, row, scratch, steps, cell.one - cell.one, _silence)
 
 
 @implements(cell_backward, TDNN)
