@@ -33,6 +33,7 @@ from streamrnn.pipelines.spill import SqliteSpill
 from streamrnn.pipelines.statefile import RunState, load_state, save_state
 from streamrnn.pipelines.summary import Summary, summarise
 from streamrnn.pipelines.tally import Tally
+from streamrnn.pipelines.web.extra import need_bokeh
 from streamrnn.pipelines.words import count
 from streamrnn.pipelines.writer import Writer
 from streamrnn.settings import Settings
@@ -148,6 +149,8 @@ class _Run:
 
     def __init__(self, job: Job, progress: Progress) -> None:
         self.job, self.progress = job, progress
+        if job.report is not None:  # before kernels are compiled for a run that could not end in it
+            need_bokeh("--report")
         self._open = ExitStack()
         try:
             saved = None if job.load_state is None else load_state(job.load_state)
@@ -203,7 +206,7 @@ class _Run:
         if self.job.save_state is not None:
             save_state(self.job.save_state, self.fleet.to_bytes(), self.coding.partition_names)
         summary = self._summary()
-        rows = None if self.kept is None else self.kept
+        rows = self.kept
         episodes = demo.verdicts(summary.events, rows.series(0)) if rows and not self.job.paths else []
         if finished and self.job.plot is not None and rows is not None:
             self.progress.say("drawing")
@@ -358,11 +361,9 @@ def _fleet(job: Job, given: Input, saved: RunState | None, keeping: Keeping) -> 
 
 
 def _shown(channels: tuple[str, ...]) -> Shown:
-    """What a report collects; refused at the start where it could not be drawn at the end."""
-    from streamrnn.pipelines.web.extra import need_bokeh
+    """What a report collects."""
     from streamrnn.pipelines.web.shown import Shown
 
-    need_bokeh("--report")
     return Shown(channels)
 
 

@@ -126,6 +126,7 @@ def test_without_bokeh_the_error_names_the_command_that_installs_it(tmp_path, ta
     monkeypatch.setattr(
         "streamrnn.pipelines.web.extra.find_spec", lambda name: None if name == "bokeh" else find(name)
     )
+    monkeypatch.setattr("streamrnn.pipelines.job._fleet", None)  # before any kernel is compiled
     path = tmp_path / "r.html"
     assert main(["replay", str(table), "--report", str(path)]) == 2
     assert "--report needs Bokeh; run: pip install 'streamrnn[web]'" in capsys.readouterr().err
