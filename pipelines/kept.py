@@ -13,7 +13,7 @@ from streamrnn.pipelines.kernel_columns import KernelColumns
 from streamrnn.records import Batch, Float64Array, Int64Array, Results
 from streamrnn.space import address
 
-__all__ = ["CHANNELS", "Bins", "KeptRows", "SeriesRows", "single_rows"]
+__all__ = ["CHANNELS", "Bins", "KeptRows", "SeriesRows", "row_size", "single_rows"]
 
 CHANNELS = 96  # of a series, at most
 MOST_BINS, FEWEST_BINS = 8192, 1024  # of a series: some six to a pixel of a wide plot, about one
@@ -59,6 +59,11 @@ class SeriesRows:
         return self.numbers[:, start : start + len(thinning.CHANNEL)].T
 
 
+def row_size(channels: int) -> int:
+    """How many numbers a kept row of so many channels has."""
+    return len(thinning.WHOLE) + len(thinning.NUMBERS) + len(thinning.CHANNEL) * channels
+
+
 def single_rows(batch: Batch, found: Results, places: NDArray[np.intp], n_channels: int) -> SeriesRows:
     """Some records of a batch, of the first so many channels, as rows that stand for one each."""
     whole = np.column_stack([batch.offsets, batch.times, found.status, found.is_anomaly])[places]
@@ -82,11 +87,11 @@ class Bins(NamedTuple):
     @classmethod
     def empty(cls, n_series: int, bins: int, channels: int) -> Bins:
         """So many bins for each of so many series; one more is spare."""
-        width = len(thinning.NUMBERS) + len(thinning.CHANNEL) * channels
+        whole = len(thinning.WHOLE)
         return cls(
             state=np.zeros((n_series, 2), np.int64),
-            whole=np.zeros((n_series, bins + 1, len(thinning.WHOLE)), np.int64),
-            numbers=np.zeros((n_series, bins + 1, width)),
+            whole=np.zeros((n_series, bins + 1, whole), np.int64),
+            numbers=np.zeros((n_series, bins + 1, row_size(channels) - whole)),
         )
 
     def table(self) -> Int64Array:
@@ -117,7 +122,7 @@ class KeptRows:
     def __init__(self, channels: tuple[str, ...]) -> None:
         self.channels = channels[:CHANNELS]
         self.n_series = 1
-        self._width = len(thinning.WHOLE) + len(_NUMBERS) + len(thinning.CHANNEL) * len(self.channels)
+        self._width = row_size(len(self.channels))
         self._bins = self._empty(1)
         self._table = self._bins.table()
 

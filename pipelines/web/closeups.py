@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streamrnn.kernels import thinning
 from streamrnn.kernels.plan import LATE
 from streamrnn.pipelines.events import Event
-from streamrnn.pipelines.kept import CHANNELS, SeriesRows, single_rows
+from streamrnn.pipelines.kept import CHANNELS, SeriesRows, row_size, single_rows
 from streamrnn.records import Batch, Results
 
 __all__ = ["AFTER", "BEFORE", "Closeups"]
@@ -50,7 +50,7 @@ class Closeups:
 
     def __init__(self, channels: tuple[str, ...]) -> None:
         self._channels = min(len(channels), CHANNELS)
-        width = len(thinning.WHOLE) + len(thinning.NUMBERS) + len(thinning.CHANNEL) * self._channels
+        width = row_size(self._channels)
         self._most = max(1, min(_MOST, _ROOM // ((BEFORE + AFTER) * width)))
         self._series = max(1, _ROOM // (BEFORE * width))
         self._recent: dict[int, SeriesRows] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from streamrnn.kernels import thinning
-from streamrnn.pipelines.kept import CHANNELS, Bins, SeriesRows
+from streamrnn.pipelines.kept import CHANNELS, Bins, SeriesRows, row_size
 from streamrnn.pipelines.kernel_columns import KernelColumns
 from streamrnn.records import Batch, Int64Array, Results
 from streamrnn.space import address
@@ -70,7 +70,7 @@ class NewestRows:
 
     def make_room(self, n_series: int) -> None:
         """Have places for so many series, or as many of them as fit."""
-        row = len(thinning.WHOLE) + len(thinning.NUMBERS) + len(thinning.CHANNEL) * self._channels
+        row = row_size(self._channels)
         wanted = min(n_series, max(_ROOM // (_FEWEST * row), 1))
         if wanted <= self._kept:
             return
