@@ -70,7 +70,7 @@ def _oldest_heard(net, row, steps):
 def go_at_once(cell, net, row, scratch, steps, told, echo):
     """The way back of ``steps`` steps, the newest first; the number of losses.
 
-    ``echo(told, h, d)`` is what the step before hears of a step that hears ``d`` and has this h.
+    ``echo(told, h, d)`` is what the step before a step hears of it, which hears ``d`` and has this h.
     """
     table = int64_at(net)
     slots, k1 = load(table, plan.NET_SLOTS), load(table, plan.NET_K1)

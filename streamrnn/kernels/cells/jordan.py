@@ -166,20 +166,26 @@ def _echo(told, h, d):
     return vector_sum(total) * d
 
 
+@inlined
+def _products_of_weights(cell, net, row, scratch):
+    """Pointer to w_yh w_out of every unit, made here."""
+    table = int64_at(net)
+    h_size, slots = load(table, plan.NET_PADDED), load(table, plan.NET_SLOTS)
+    products = shift(heard_by(cell, net, scratch), (slots + 15) // 16 * 16)
+    weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
+    of_context = shift(weights, load(table, plan.NET_INPUTS) * h_size)
+    head = head_of(cell, net, row, plan.NET_WEIGHTS)
+    for j in range(0, h_size, lanes(products)):
+        store_vector(products, j, load_vector(of_context, j) * load_vector(head, j))
+    return products
+
+
 @implements(cell_whole_way, Jordan)
 def whole_way(cell, net, row, scratch):
     table = int64_at(net)
-    h_size, heard = load(table, plan.NET_PADDED), heard_by(cell, net, scratch)
-    products = shift(heard, (load(table, plan.NET_SLOTS) + 15) // 16 * 16)  # w_yh w_out of every unit
-    weights, head = (
-        pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one),
-        head_of(cell, net, row, plan.NET_WEIGHTS),
-    )
-    of_context = shift(weights, load(table, plan.NET_INPUTS) * h_size)
-    for j in range(0, h_size, lanes(heard)):
-        store_vector(products, j, load_vector(of_context, j) * load_vector(head, j))
     steps = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_FILLED)
-    return go_at_once(cell, net, row, scratch, steps, (products, h_size), _echo)
+    told = (_products_of_weights(cell, net, row, scratch), load(table, plan.NET_PADDED))
+    return go_at_once(cell, net, row, scratch, steps, told, _echo)
 
 
 @implements(cell_backward, Jordan)
