@@ -11,12 +11,12 @@ from typing import Any
 from streamrnn.errors import StateError
 from streamrnn.pipelines.store import JournalEntry, Snapshot
 from streamrnn.pipelines.store.moving import Rows
+from streamrnn.space import ALIGNMENT
 
 __all__ = ["Ledger", "pack_snapshot", "unpack_snapshot"]
 
 _FORMAT = 1
 _LENGTH = struct.Struct("<I")
-_ALIGNMENT = 64
 _FLEET, _OTHER = "fleet", "other "
 
 
@@ -67,7 +67,7 @@ def pack_snapshot(snapshot: Snapshot) -> list[bytes | memoryview]:
         "extra": snapshot.extra,
     }
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-(_LENGTH.size + len(text)) % _ALIGNMENT)
+    text += b" " * (-(_LENGTH.size + len(text)) % ALIGNMENT)
     return [_LENGTH.pack(len(text)) + text, *blobs.values()]
 
 

@@ -7,7 +7,7 @@ from streamrnn.kernels.compiling import entry_point, inlined, kernel
 from streamrnn.kernels.network import clear, gradient_of_window, input_address, learn, step
 from streamrnn.kernels.optimizer import descend
 from streamrnn.kernels.slots import next_slot
-from streamrnn.kernels.vector import int64_at, load, never_inline, pointer_like, shift, store
+from streamrnn.kernels.vector import copy, int64_at, load, never_inline, pointer_like, shift, store
 
 
 @entry_point
@@ -48,25 +48,6 @@ def _write_inputs(place, x, t, count):
     return value == value
 
 
-@kernel
-def _put_several(out, y, target, truth, t, slot, count):
-    """What was said of step ``t`` to ``out``, what is true of it to the ring."""
-    never_inline()
-    for k in range(count):
-        store(out, t * count + k, load(y, slot * count + k))
-        store(target, slot * count + k, load(truth, t * count + k))
-
-
-@inlined
-def _put(out, y, target, truth, t, slot, count):
-    """The same, where one output is most common."""
-    if count != 1:
-        _put_several(out, y, target, truth, t, slot, count)
-    else:
-        store(out, t, load(y, slot))
-        store(target, slot, load(truth, t))
-
-
 @entry_point
 def run_sequence(cell, net, row, scratch, columns, n, purpose):
     """Feed n steps of a sequence, whose targets are known beforehand, to one network.
@@ -88,7 +69,8 @@ def run_sequence(cell, net, row, scratch, columns, n, purpose):
         slot = next_slot(load(counters, plan.COUNT_SLOT), load(table, plan.NET_SLOTS))
         known = _write_inputs(input_address(cell, net, row, slot), x, t, n_inputs)
         step(cell, net, row, slot, 0 if known else 1)
-        _put(out, y, target, truth, t, slot, n_outputs)
+        copy(shift(out, t * n_outputs), shift(y, slot * n_outputs), n_outputs)
+        copy(shift(target, slot * n_outputs), shift(truth, t * n_outputs), n_outputs)
         if purpose == LEARN:
             learn(cell, net, row, scratch)
     if purpose == DIFFERENTIATE:

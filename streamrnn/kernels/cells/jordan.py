@@ -39,7 +39,6 @@ from streamrnn.kernels.cells.simple import (
     gradient_of_products,
     hold_h,
     units_of_many,
-    vector_behind,
     vector_of,
 )
 from streamrnn.kernels.cells.whole_step import go_in_one, goes_in_one
@@ -101,9 +100,8 @@ def _listen(cell, net, row, slot):
 def whole_step(cell, net, row, slot):
     if not goes_in_one(net):
         return False
-    x = shift(vector_of(cell, net, row, slot), load(int64_at(net), plan.NET_PADDED) + 1)
-    h, inputs = vector_behind(cell, net, row, slot), load(int64_at(net), plan.NET_INPUTS)
-    go_in_one(cell, net, row, (slot, h), x, inputs, _listen(cell, net, row, slot), 1)
+    heard = _listen(cell, net, row, slot)
+    go_in_one(cell, net, row, slot, load(int64_at(net), plan.NET_INPUTS), heard, 1)
     return True
 
 

@@ -78,15 +78,11 @@ def _hand_on(cell, net, row, slot, first):
 
 @implements(cell_whole_step, TDNN)
 def whole_step(cell, net, row, slot):
-    table = int64_at(net)
     if not goes_in_one(net):
         return False
-    x = shift(vector_of(cell, net, row, slot), load(table, plan.NET_PADDED) + 1)
-    h = vector_behind(cell, net, row, slot)
-    inputs, context = load(table, plan.NET_INPUTS), load(table, plan.NET_CONTEXT)
-    of_next = shift(h, load(table, plan.NET_PADDED) + 1 + inputs)
-    go_in_one(cell, net, row, (slot, h), x, inputs + context, x, 0)
-    copy(of_next, x, context)
+    seen = load(int64_at(net), plan.NET_INPUTS) + load(int64_at(net), plan.NET_CONTEXT)
+    go_in_one(cell, net, row, slot, seen, vector_of(cell, net, row, slot), 0)
+    _hand_on(cell, net, row, slot, 0)
     return True
 
 

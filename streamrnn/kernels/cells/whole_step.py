@@ -6,6 +6,7 @@ On its way through memory h would take as long again; it goes there for the step
 from __future__ import annotations
 
 from streamrnn.kernels import plan
+from streamrnn.kernels.cells.simple import vector_behind, vector_of
 from streamrnn.kernels.compiling import inlined
 from streamrnn.kernels.vector import (
     fma,
@@ -30,14 +31,14 @@ def goes_in_one(net):
 
 
 @inlined
-def go_in_one(cell, net, row, places, x, seen, heard, last):
-    """H and the output, from ``seen`` numbers at ``x``, ``last`` at ``heard``, and 1.
+def go_in_one(cell, net, row, slot, seen, heard, last):
+    """H and the output of a slot, from ``seen`` numbers of v, the inputs first, ``last`` at ``heard``, and 1.
 
-    ``places`` = (the slot, pointer to where its h goes). What was heard is multiplied last: it is new.
+    What was heard is multiplied last: it is new.
     """
-    slot, h = places
     table = int64_at(net)
     h_size, rows = load(table, plan.NET_PADDED), seen + last
+    x, h = shift(vector_of(cell, net, row, slot), h_size + 1), vector_behind(cell, net, row, slot)
     weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
     y = shift(pointer_like(row + load(table, plan.NET_Y), cell.one), slot)
     head, width = shift(weights, load(table, plan.NET_HEAD)), 2 * lanes(h)
