@@ -108,19 +108,20 @@ class Levels:
         self.least, self.count = least, 0
         self.mean, self.covariance = np.zeros(channels), np.zeros((channels, channels))
         self.inverse = np.zeros((channels, channels))
-        self.deviations, self.parts = np.zeros(channels), np.zeros(channels)
+        self.deviations, self.contributions = np.zeros(channels), np.zeros(channels)
         self.t_squared = 0.0
 
     def assess(self, values: np.ndarray, magnitudes: np.ndarray) -> float:
         self.deviations, self.t_squared = values - self.mean, 0.0
-        self.parts = np.zeros(len(values))
+        self.contributions = np.zeros(len(values))
         if self.count >= hotelling.FIRST:
             if self.count % hotelling._EVERY == 0:
                 ridge = np.diag(hotelling._RIDGE * np.diag(self.covariance))
                 floor = np.diag((hotelling._FLOOR * magnitudes) ** 2)
                 self.inverse = np.linalg.inv(self.covariance + ridge + floor)
-            self.parts = self.deviations * (self.inverse @ self.deviations)
-            self.t_squared = max(self.parts.sum(), 0.0)
+            product = self.inverse @ self.deviations
+            self.contributions = product**2 / np.diag(self.inverse)
+            self.t_squared = max(product @ self.deviations, 0.0)
         return self.t_squared
 
     def learn(self, weight: float) -> None:
@@ -292,15 +293,19 @@ class Evidence:
                     bound = max(bound, channel.magnitude)
                 self.clean[d] = np.clip(self.clean[d], channel.mean - bound, channel.mean + bound)
         self.magnitudes = np.maximum([channel.magnitude for channel in scalers], np.abs(self.clean))
-        before, self.shares, kinds = self.levels[0].count, np.zeros(len(values)), []
+        before, self.shares, kinds = self.levels[0].count, evidence._LEAST_PART * usable, []
         for copy in (LEARNING, ANCHORED):
             parts = {}
             for d in np.flatnonzero(usable):
                 relative = self.regressions[copy][d].assess(self.past[d], self.clean[d], self.magnitudes[d])
                 parts[d] = min(np.log1p(relative / inflation), evidence._MOST)
-            self.shares[list(parts)] += list(parts.values())
+            self.shares[list(parts)] += np.maximum(np.array(list(parts.values())) - np.log(2.0), 0.0)
             t_squared = self.levels[copy].assess(self.clean, self.magnitudes)
             kinds += [np.mean(list(parts.values())), min(np.log1p(t_squared), evidence._MOST)]
+            contributions = np.where(usable, self.levels[copy].contributions, 0.0)
+            if contributions.any():
+                more = max(kinds[-1] - np.log1p(len(values)), 0.0)
+                self.shares += more * contributions / contributions.sum()
         largest, first = 0.0, 0.0
         for d in np.flatnonzero(usable):
             distance = self.values[d].observe(self.clean[d : d + 1], self.magnitudes[d : d + 1])
@@ -322,8 +327,10 @@ class Evidence:
             model = self.regressions[LEARNING][d]
             deviation = model.deviation(self.magnitudes[d])
             error = model.error * deviation / np.sqrt(inflation)
-            restless = max(restless, self.unrest[d].observe(error, deviation, len(self.flat)))
-            flat = max(flat, self.flat[d].observe(self.clean[d], self.past[d, 0]))
+            unrest = self.unrest[d].observe(error, deviation, len(self.flat))
+            stuck = self.flat[d].observe(self.clean[d], self.past[d, 0])
+            self.shares[d] += unrest + stuck
+            restless, flat = max(restless, unrest), max(flat, stuck)
         return restless, flat
 
     @property

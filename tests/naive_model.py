@@ -250,8 +250,7 @@ class Model:
         if self.spell.go_on(detection, lasts, surprise):
             self._adopt()
         self.kinds.observe(self.evidence, self.alerts, values)
-        shares = self.evidence.shares
-        shares = shares / shares.sum() if shares.sum() > 0.0 else np.full(len(shares), 1 / len(shares))
+        shares = self.evidence.shares / self.evidence.shares.sum()
         value = np.where(np.isfinite(values), values, nan)
         deviation = value - out["yhat"][:, 0]
         strength, told_level = self.feedback.weigh(

@@ -56,6 +56,19 @@ def test_a_quick_look_at_long_memory_writes_figures_and_a_plot(tmp_path):
     assert "gru/200" in printed and plot.stat().st_size > 1000
 
 
+def test_a_quick_look_at_attribution_plants_every_kind_of_fault_and_finds_where(tmp_path):
+    file = tmp_path / "attribution.json"
+    command = [sys.executable, BENCHMARKS / "attribution.py", "--quick", "--json", file]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    figures = json.loads(file.read_text())
+    for group in ("2 channels", "4 channels", "8 channels", "3 of one quantity"):
+        for kind in ("spike", "dip", "level shift", "drift", "variance change", "flat line", "pattern"):
+            assert figures[f"{group}/{kind}/faults"] > 0
+        assert figures[f"{group}/flat line/named"] == 1.0
+        assert figures[f"{group}/all/found"] > 0.8 and figures[f"{group}/all/named"] > 0.9
+    assert "8 channels/flat line" in printed
+
+
 def test_a_small_replay_writes_times_ratios_and_memory(tmp_path):
     file = tmp_path / "replay.json"
     options = ["--rows", "2000", "--quick", "--memory-gb", "0.0005", "--json", file]

@@ -125,7 +125,7 @@ def test_the_example_finds_both_faults_and_goes_on_over_a_restart(tmp_path):
     table = tmp_path / "pumps.csv"
     command = [sys.executable, ROOT / "examples" / "pumps.py", table]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert "2025-10-24T12:00 UTC, pump-2: Flow" in printed
+    assert "2025-10-24T12:00 UTC, pump-2: Pressure" in printed
     assert "2025-10-30T02:00 UTC, pump-1: Pressure" in printed
     assert printed.count(" in an hour: flow") == 2
     assert table.read_bytes().count(b"\n") == 4 + 2 * 6054

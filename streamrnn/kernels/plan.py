@@ -257,7 +257,7 @@ from __future__ import annotations
     MODEL_CLEAN,  # values that evidence may see (channels)
     MODEL_CLEAN_MAGNITUDES,
     MODEL_AUTOREGRESSION_ROOM,  # (2, channels, ...)
-    MODEL_LEVELS_ROOM,  # (2, 2, stride): deviations, their product with the inverse
+    MODEL_LEVELS_ROOM,  # (2, 2, stride): deviations, contributions to T2
     MODEL_FOUND,  # the kinds of evidence
     MODEL_T_SQUARED,  # (2)
     MODEL_ENTRY,  # what feedback must know of the record

@@ -217,8 +217,7 @@ def _write_shares(model, scratch, call, i):
     for d in range(channels):
         total += load(parts, d)
     for d in range(channels):
-        share = load(parts, d) / total if total > 0.0 else 1.0 / channels
-        store(_column(call, plan.CALL_SHARE), i * channels + d, share)
+        store(_column(call, plan.CALL_SHARE), i * channels + d, load(parts, d) / total)
 
 
 @inlined

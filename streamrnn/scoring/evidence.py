@@ -27,6 +27,8 @@ from streamrnn.scoring import (
 
 FIRST = hotelling.FIRST  # records with values before there is a score
 _LEAST_NOVELTY = 1e-3
+_LOG2 = 0.6931471805599453  # the evidence of an error as large as usual
+_LEAST_PART = 1e-6  # of a channel with a value: where nothing is odd, shares are alike
 _MOST = 30.0  # of a kind of evidence: a constant channel that moves is infinitely odd
 _LEAST_WEIGHT = 0.001  # with which the learning copy of T2 learns what is odd
 
@@ -58,7 +60,7 @@ def _room(model, scratch, which, d):
 
 @inlined
 def _level_room(model, scratch, which, part):
-    """Deviations (part 0) or their product with the inverse (1)."""
+    """Deviations (part 0) or contributions to T2 (1)."""
     stride = load(int64_at(model), plan.MODEL_LEVELS_STRIDE)
     return shift(_at(model, scratch, plan.MODEL_LEVELS_ROOM), (2 * which + part) * stride)
 
@@ -96,7 +98,7 @@ def clean(model, row, scratch, values):
 def _assess_autoregression(model, row, scratch, values, which, inflation):
     """(mean evidence of one copy over the channels that have a value, largest unrest of the learning one).
 
-    Adds each channel's evidence to its part.
+    Adds each channel's to its part: its unrest, and of its errors' what is more than usual.
     """
     channels = load(int64_at(model), plan.MODEL_CHANNELS)
     cleaned = _at(model, scratch, plan.MODEL_CLEAN)
@@ -122,25 +124,44 @@ def _assess_autoregression(model, row, scratch, values, which, inflation):
             error *= deviation / square_root(inflation)
             found = unrest.observe(kept, error, deviation, channels)
             unsettled = max(unsettled, found)
-        store(parts, d, load(parts, d) + part)
+            store(parts, d, load(parts, d) + found)
+        store(parts, d, load(parts, d) + max(part - _LOG2, 0.0))
         total += part
         present += 1
     return total / present, unsettled
 
 
 @kernel
-def _assess_levels(model, row, scratch, which):
-    """T2 of one copy."""
+def _split(parts, values, evidence, contributions, channels):
+    """Add evidence to the parts of the channels that have a value, as they contribute to it."""
+    total = 0.0
+    for d in range(channels):
+        if usable(load(values, d)):
+            total += load(contributions, d)
+    if total == 0.0:
+        return
+    for d in range(channels):
+        if usable(load(values, d)):
+            store(parts, d, load(parts, d) + evidence * (load(contributions, d) / total))
+
+
+@kernel
+def _assess_levels(model, row, scratch, values, which):
+    """T2 of one copy, and its evidence; adds to the channels' parts what that has over T2's mean's."""
     channels = load(int64_at(model), plan.MODEL_CHANNELS)
-    deviations, product = _level_room(model, scratch, which, 0), _level_room(model, scratch, which, 1)
-    return hotelling.assess(
+    contributions = _level_room(model, scratch, which, 1)
+    t_squared = hotelling.assess(
         _levels(model, row, which),
         _at(model, scratch, plan.MODEL_CLEAN),
         _at(model, scratch, plan.MODEL_CLEAN_MAGNITUDES),
-        deviations,
-        product,
+        _level_room(model, scratch, which, 0),
+        contributions,
         channels,
     )
+    found = min(log1p(t_squared), _MOST)
+    more = max(found - log1p(float(channels)), 0.0)
+    _split(_at(model, scratch, plan.MODEL_SURPRISES), values, more, contributions, channels)
+    return t_squared, found
 
 
 @woven
@@ -168,14 +189,17 @@ def _assess_novelty(model, row, scratch, values, counts):
 
 @woven
 def _assess_runs(model, row, scratch, values):
-    """Largest evidence of a flat line over the channels."""
+    """Largest evidence of a flat line over the channels; adds each one's to its part."""
     cleaned, past = _at(model, scratch, plan.MODEL_CLEAN), _at(model, row, plan.MODEL_PAST)
+    parts = _at(model, scratch, plan.MODEL_SURPRISES)
     largest = 0.0
     for d in range(load(int64_at(model), plan.MODEL_CHANNELS)):
         if usable(load(values, d)):
             kept = shift(_at(model, row, plan.MODEL_FLAT), d * flatline.STATE)
             last = load(past, d * autoregression.STRIDE)
-            largest = max(largest, flatline.observe(kept, load(cleaned, d), last))
+            found = flatline.observe(kept, load(cleaned, d), last)
+            store(parts, d, load(parts, d) + found)
+            largest = max(largest, found)
     return largest
 
 
@@ -190,7 +214,7 @@ def assess(model, row, scratch, values, inflation):
     clean(model, row, scratch, values)
     parts = _at(model, scratch, plan.MODEL_SURPRISES)
     for d in range(channels):
-        store(parts, d, 0.0)
+        store(parts, d, _LEAST_PART if usable(load(values, d)) else 0.0)
     found = _at(model, scratch, plan.MODEL_FOUND)
     t_squared = _at(model, scratch, plan.MODEL_T_SQUARED)
     for which in range(2):
@@ -198,8 +222,9 @@ def assess(model, row, scratch, values, inflation):
         store(found, 2 * which, residual)
         if which == 0:
             store(found, fusion.UNREST, unsettled)
-        store(t_squared, which, _assess_levels(model, row, scratch, which))
-        store(found, 2 * which + 1, min(log1p(load(t_squared, which)), _MOST))
+        t2, level = _assess_levels(model, row, scratch, values, which)
+        store(t_squared, which, t2)
+        store(found, 2 * which + 1, level)
     before = records_assessed(model, row)
     largest, first = _assess_novelty(model, row, scratch, values, before >= FIRST)
     store(found, fusion.NOVELTY, log(largest + _LEAST_NOVELTY))

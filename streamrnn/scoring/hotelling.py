@@ -8,6 +8,8 @@ moves mean and covariance little.
 The inverse is taken anew every ``_EVERY`` records, counted by the series, by
 Gauss-Jordan elimination without pivots, which is stable for what is positive
 definite (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., 14.4).
+A channel's contribution to T2 is what T2 would lose if the channel were what the others
+make of it: (C^-1 x)_d^2 / (C^-1)_dd, the reconstruction-based one of Alcala and Qin (2009).
 As in ``autoregression.py`` there is a learning copy and an anchored one.
 """
 
@@ -78,11 +80,10 @@ def _invert(covariance, inverse, magnitudes, channels, stride):
 
 
 @kernel
-def assess(copy, values, magnitudes, deviations, product, channels):
-    """T2 of a record; ``deviations`` and ``product`` = C^-1 deviations are written.
+def assess(copy, values, magnitudes, deviations, contributions, channels):
+    """T2 of a record; ``deviations`` and the channels' ``contributions`` are written.
 
-    ``deviations`` and ``product`` hold ``stride`` float64, a multiple of 8 of at
-    least ``channels``.
+    Both hold ``stride`` float64, a multiple of 8 of at least ``channels``.
     """
     never_inline()
     stride = (channels + LANES - 1) // LANES * LANES
@@ -90,15 +91,15 @@ def assess(copy, values, magnitudes, deviations, product, channels):
     count = load(copy, 0)
     for d in range(stride):
         store(deviations, d, load(values, d) - load(means, d) if d < channels else 0.0)
-        store(product, d, 0.0)
+        store(contributions, d, 0.0)
     if count < FIRST:
         return 0.0
     if count % _EVERY == 0.0:
         _invert(covariance, inverse, magnitudes, channels, stride)
     total = 0.0
     for d in range(channels):
-        part = dot(shift(inverse, d * stride), deviations, stride)
-        store(product, d, part)
+        part, own = dot(shift(inverse, d * stride), deviations, stride), load(inverse, d * stride + d)
+        store(contributions, d, part * part / own if own > 0.0 else 0.0)
         total += part * load(deviations, d)
     return max(total, 0.0)
 
