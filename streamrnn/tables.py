@@ -190,7 +190,7 @@ def network_table(
     if shape.padded <= spec.turned_to:
         table[plan.NET_TURNED] = scratch.take(f"{name}.turned", layers * shape.padded**2, item)
     if layers == 1 and shape.context > 0 and training.losses(shape.outputs)[:2] == (losses.HUBER, 1):
-        table[plan.NET_HEARD] = scratch.take(f"{name}.heard", round_up(slots, UNIT) + shape.padded, item)
+        table[plan.NET_HEARD] = scratch.take(f"{name}.heard", 2 * round_up(slots, UNIT) + shape.padded, item)
     if layers > 1:
         table[plan.NET_BY_INPUTS] = scratch.take(f"{name}.by_inputs", shape.padded, item)
     _write_sizes(shape, table)

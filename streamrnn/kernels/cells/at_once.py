@@ -32,7 +32,7 @@ from streamrnn.kernels.vector import (
     store_vector,
 )
 
-_TAKEN = 3  # rows of weights that every such cell has: of an input, of something past, and of the bias
+_TAKEN = 2  # rows of weights that every such cell has beside the bias': of an input, and of something past
 
 
 @inlined
@@ -55,48 +55,40 @@ def head_of(cell, net, memory, segment):
 
 
 @inlined
-def _oldest_heard(net, row, steps):
-    """How many steps before the newest the oldest is that is not masked; -1: all ``steps`` are."""
-    table = int64_at(net)
-    mask = int64_at(row + load(table, plan.NET_MASK))
-    newest = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
-    n = steps - 1
-    while n >= 0 and load(mask, slot_before(newest, n, load(table, plan.NET_SLOTS))):
-        n -= 1
-    return n
+def _hear(heard, n, masked, gain, flow):
+    """What goes further back than step ``n``, and the sum of what steps heard, from both before it."""
+    back, total = flow
+    if masked:
+        store(heard, n, 0.0)
+        return back, total
+    store(heard, n, back)
+    return back * gain, total + back
 
 
 @inlined
-def go_at_once(cell, net, row, scratch, steps, told, echo):
+def go_at_once(cell, net, row, scratch, steps, gains, gain_of):
     """The way back of ``steps`` steps, the newest first; the number of losses.
 
-    ``echo(told, h, d)`` is what the step before a step hears of it, which hears ``d`` and has this h.
+    ``gain_of(gains, n)`` is what the step before a step hears of 1 that this one hears, whose h is in slot n.
     """
     table = int64_at(net)
-    slots, k1 = load(table, plan.NET_SLOTS), load(table, plan.NET_K1)
-    v, v_stride = vector_of(cell, net, row, 0), load(table, plan.NET_V_STRIDE)
+    slots, k1 = load(table, plan.NET_SLOTS), min(load(table, plan.NET_K1), steps)
     y = pointer_like(row + load(table, plan.NET_Y), cell.one)
     target = pointer_like(row + load(table, plan.NET_TARGET), cell.one)
     mask, huber = int64_at(row + load(table, plan.NET_MASK)), load(float64_at(net), plan.NET_HUBER)
     slot = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
-    behind, oldest = next_slot(slot, slots), _oldest_heard(net, row, steps)
-    heard, nothing, losses = heard_by(cell, net, scratch), cell.one - cell.one, 0
-    back, total = nothing, nothing
-    for n in range(steps):
-        d = back
-        if n < k1:
-            error = float(load(y, slot)) - float(load(target, slot))
-            if error == error:
-                losses += 1
-                store(heard, n, min(max(error, -huber), huber))
-                d = back + load(heard, n)
-        if load(mask, slot):
-            store(heard, n, 0.0)
-            back = d
-        else:
-            store(heard, n, d)
-            total += d
-            back = echo(told, shift(v, behind * v_stride), d) if n < oldest else nothing
+    behind, heard, losses = next_slot(slot, slots), heard_by(cell, net, scratch), 0
+    back, total = cell.one - cell.one, cell.one - cell.one
+    for n in range(k1):
+        error = float(load(y, slot)) - float(load(target, slot))
+        if error == error:
+            losses += 1
+            store(heard, n, min(max(error, -huber), huber))
+            back += load(heard, n)
+        back, total = _hear(heard, n, load(mask, slot), gain_of(gains, behind), (back, total))
+        behind, slot = slot, previous_slot(slot, slots)
+    for n in range(k1, steps):
+        back, total = _hear(heard, n, load(mask, slot), gain_of(gains, behind), (back, total))
         behind, slot = slot, previous_slot(slot, slots)
     _spread_errors(cell, net, row, scratch, steps, back)
     store(head_of(cell, net, scratch, plan.NET_GRADIENT), load(table, plan.NET_PADDED), total + back)
@@ -118,6 +110,7 @@ def _spread_errors(cell, net, row, scratch, steps, rest):
     head = head_of(cell, net, row, plan.NET_WEIGHTS)
     of_head = head_of(cell, net, scratch, plan.NET_GRADIENT)
     of_seen, seen = pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one), shift(v, h_size + 1)
+    of_bias = shift(of_seen, load(table, plan.NET_HEAD) - h_size)
     first = slot_before(newest, steps - 1, slots) * v_stride
     for j in range(0, h_size, lanes(v)):
         weight, total = load_vector(head, j), load_vector(v, first + j) * rest
@@ -128,12 +121,12 @@ def _spread_errors(cell, net, row, scratch, steps, rest):
             dz = fma(h * -1.0, h, 1.0) * (weight * d)
             store_vector(errors, slot * errors_stride + j, dz)
             total, x = fma(d, h, total), slot * v_stride
-            a, b, c = fma(load(seen, x), dz, a), fma(load(seen, x + 1), dz, b), fma(load(seen, x + 2), dz, c)
+            a, b, c = fma(load(seen, x), dz, a), fma(load(seen, x + 1), dz, b), c + dz
             behind, slot = slot, previous_slot(slot, slots)
         store_vector(of_head, j, total)
         store_vector(of_seen, j, a)
         store_vector(of_seen, h_size + j, b)
-        store_vector(of_seen, 2 * h_size + j, c)
+        store_vector(of_bias, j, c)
     store_vector(of_head, h_size, splat(v, 0.0))
 
 

@@ -44,7 +44,7 @@ from streamrnn.kernels.cells.simple import (
 from streamrnn.kernels.cells.whole_step import go_in_one, goes_in_one
 from streamrnn.kernels.compiling import inlined
 from streamrnn.kernels.head import hear_error
-from streamrnn.kernels.slots import previous_slot
+from streamrnn.kernels.slots import next_slot, previous_slot, slot_before
 from streamrnn.kernels.vector import (
     fma,
     int64_at,
@@ -154,17 +154,6 @@ def at_once(cell, net):
 
 
 @inlined
-def _echo(told, h, d):
-    """D dy(t) / dy(t - 1) = d sum over the units of w_yh w_out (1 - h(t)^2)."""
-    products, h_size = told
-    total = splat(h, 0.0)
-    for j in range(0, h_size, lanes(h)):
-        h_j = load_vector(h, j)
-        total = fma(load_vector(products, j), fma(h_j * -1.0, h_j, 1.0), total)
-    return vector_sum(total) * d
-
-
-@inlined
 def _products_of_weights(cell, net, row, scratch):
     """Pointer to w_yh w_out of every unit, made here."""
     table = int64_at(net)
@@ -178,12 +167,44 @@ def _products_of_weights(cell, net, row, scratch):
     return products
 
 
+@inlined
+def _behind_oldest(net, row, steps):
+    """The slot of the h of the oldest step that is not masked, or of the newest."""
+    table = int64_at(net)
+    slots, mask = load(table, plan.NET_SLOTS), int64_at(row + load(table, plan.NET_MASK))
+    newest = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
+    slot = slot_before(newest, steps - 1, slots)
+    while slot != newest and load(mask, slot):
+        slot = next_slot(slot, slots)
+    return next_slot(slot, slots)
+
+
+@inlined
+def _gains(cell, net, row, scratch, steps):
+    """Pointer to dy(t) / dy(t - 1) = sum over the units of w_yh w_out (1 - h(t)^2), of every slot's h.
+
+    Made here; 0 where the window of ``steps`` begins.
+    """
+    table = int64_at(net)
+    h_size, slots = load(table, plan.NET_PADDED), load(table, plan.NET_SLOTS)
+    products = _products_of_weights(cell, net, row, scratch)
+    gains = shift(products, h_size)
+    v, stride = vector_of(cell, net, row, 0), load(table, plan.NET_V_STRIDE)
+    for n in range(slots):
+        total, h = splat(v, 0.0), shift(v, n * stride)
+        for j in range(0, h_size, lanes(v)):
+            h_j = load_vector(h, j)
+            total = fma(load_vector(products, j), fma(h_j * -1.0, h_j, 1.0), total)
+        store(gains, n, vector_sum(total))
+    store(gains, _behind_oldest(net, row, steps), 0.0)
+    return gains
+
+
 @implements(cell_whole_way, Jordan)
 def whole_way(cell, net, row, scratch):
     table = int64_at(net)
     steps = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_FILLED)
-    told = (_products_of_weights(cell, net, row, scratch), load(table, plan.NET_PADDED))
-    return go_at_once(cell, net, row, scratch, steps, told, _echo)
+    return go_at_once(cell, net, row, scratch, steps, _gains(cell, net, row, scratch, steps), load)
 
 
 @implements(cell_backward, Jordan)

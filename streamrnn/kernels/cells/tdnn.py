@@ -125,7 +125,7 @@ def at_once(cell, net):
 
 
 @inlined
-def _silence(nothing, h, d):
+def _silence(nothing, n):
     """No step hears of the one after it."""
     return nothing
 
