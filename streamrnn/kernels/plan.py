@@ -56,7 +56,7 @@ from __future__ import annotations
     NET_BY_INPUTS,  # room for dL/dx of a layer above
     NET_TURNED,  # W_hh transposed, for a cell's way back; 0: it has no use for it
     NET_CARRY,  # what else flows back in time: the cell state's gradient
-    NET_HEARD,  # what each step's only output hears, and padded units; 0: the way back is step by step
+    NET_HEARD,  # errors of each step's only output, products of weights, gains; 0: it goes back step by step
     # training
     NET_LOSS,  # which of ``losses.py``
     NET_COUNTED,  # outputs that count as a loss each; the others share in the loss of one of these

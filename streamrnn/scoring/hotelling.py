@@ -99,7 +99,7 @@ def assess(copy, values, magnitudes, deviations, contributions, channels):
     total = 0.0
     for d in range(channels):
         part, own = dot(shift(inverse, d * stride), deviations, stride), load(inverse, d * stride + d)
-        store(contributions, d, part * part / own if own > 0.0 else 0.0)
+        store(contributions, d, part / own * part if own > 0.0 else 0.0)
         total += part * load(deviations, d)
     return max(total, 0.0)
 

@@ -6,7 +6,8 @@ found, then of all steps
 
     dL/dz = (1 - h^2) w_out d,   dL/dw_out = sum d h
 
-and, while dL/dz is at hand, the gradient of the first rows of weights, which are all of a Jordan network's.
+and, while dL/dz is at hand, the gradient of the first rows of weights and of the bias', which are all that a
+Jordan network with one input has.
 
 A masked step's output says again what the h of the step before says, and hands on what it hears.
 """
