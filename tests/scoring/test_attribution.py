@@ -11,14 +11,10 @@ from streamrnn import Batch, Fleet, Settings
 NAMES = ("wave", "smooth wave", "noise")
 
 
-@pytest.fixture(scope="module")
-def fleet():
-    def found(values):
-        settings = Settings(channels=tuple("abc"[: values.shape[1]]), networks=("none",))
-        times = 1_700_000_000 * 10**9 + STEP_NS * np.arange(len(values))
-        return Fleet(settings).process(Batch.of_one_series(values, times))
-
-    return found
+def found_in(values):
+    times = 1_700_000_000 * 10**9 + STEP_NS * np.arange(len(values))
+    fleet = Fleet(Settings(channels=("a", "b", "c"), networks=("none",)))
+    return fleet.process(Batch.of_one_series(values, times))
 
 
 def at_peak(found, last):
@@ -39,27 +35,27 @@ def at_peak(found, last):
         ("doubled deviation", AT + 300),
     ],
 )
-def test_the_channel_with_the_fault_has_most_of_the_evidence(fleet, fault, last, channel):
+def test_the_channel_with_the_fault_has_most_of_the_evidence(fault, last, channel):
     values = np.stack([stream(name, seed) for seed, name in enumerate(NAMES)], axis=1)
     values[:, channel] = with_fault(fault, values[:, channel], channel, NAMES[channel])
-    share = at_peak(fleet(np.round(values, 2)), last)
+    share = at_peak(found_in(np.round(values, 2)), last)
     assert share[channel] >= 0.7
     assert share.sum() == pytest.approx(1.0)
 
 
-def test_a_channel_that_breaks_from_another_is_named_though_its_values_are_usual(fleet):
+def test_a_channel_that_breaks_from_another_is_named_though_its_values_are_usual():
     """What was always twice the other is not; each alone would pass for normal."""
     leader = stream("wave", 1)
     values = np.stack([leader, 2.0 * leader + stream("noise", 2, 0.1), stream("noise", 3)], axis=1)
     values[AT : AT + 200, 1] += 4.0
-    share = at_peak(fleet(values), AT + 200)
+    share = at_peak(found_in(values), AT + 200)
     assert share[1] == share.max() and share[2] < 0.1
 
 
-def test_a_missing_channel_has_no_share_and_channels_share_alike_where_nothing_is_odd(fleet):
+def test_a_missing_channel_has_no_share_and_channels_share_alike_where_nothing_is_odd():
     values = np.stack([stream(name, seed) for seed, name in enumerate(NAMES)], axis=1)
     values[AT:, 2] = np.nan
-    share = fleet(values).share[AT:]
+    share = found_in(values).share[AT:]
     assert (share[:, 2] == 0.0).all()
     np.testing.assert_allclose(share.sum(axis=1), 1.0)
     assert (share[:, 0] == 0.5).mean() > 0.1

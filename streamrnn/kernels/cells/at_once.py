@@ -134,6 +134,6 @@ def _spread_errors(cell, net, row, scratch, steps, rest):
 @inlined
 def gradient_of_others(cell, net, row, scratch, first, steps):
     """The gradient of the rows that are left; the sum of squares of all."""
-    gradient_of_products(cell, net, row, scratch, first, steps, FROM_X, _TAKEN)
+    gradient_of_products(cell, net, row, scratch, first, steps, FROM_X, _TAKEN, 1)
     of_all = pointer_like(scratch + load(int64_at(net), plan.NET_GRADIENT), cell.one)
     return sum_of_squares(of_all, load(int64_at(net), plan.NET_HEAD))

@@ -106,17 +106,14 @@ def hold_h(cell, net, row, slot):
 
 
 @inlined
-def gradient_of_products(cell, net, row, scratch, first, steps, whence, taken=0):
-    """dL/dW = sum over the slots of v dz'; its sum of squares.
-
-    Of the rows from ``taken`` on, and without the last, where any are taken.
-    """
+def gradient_of_products(cell, net, row, scratch, first, steps, whence, skipped=0, left=0):
+    """dL/dW = sum over the slots of v dz', of the rows but the first and last so many; its sum of squares."""
     table = int64_at(net)
     h_size = load(table, plan.NET_PADDED)
     start, seen = _seen(net, whence)
-    rows = seen - taken - (1 if taken else 0)
-    v, dz = shift(vector_of(cell, net, row, 0), start + taken), errors_of(cell, net, scratch, 0)
-    out = shift(pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one), taken * h_size)
+    rows = seen - skipped - left
+    v, dz = shift(vector_of(cell, net, row, 0), start + skipped), errors_of(cell, net, scratch, 0)
+    out = shift(pointer_like(scratch + load(table, plan.NET_GRADIENT), cell.one), skipped * h_size)
     stride, errors_stride = load(table, plan.NET_V_STRIDE), load(table, plan.NET_ERRORS_STRIDE)
     slots = load(table, plan.NET_SLOTS)
     return narrow_weight_gradient(v, stride, dz, errors_stride, steps, out, rows, h_size, first, slots)
