@@ -3,7 +3,8 @@
 Facts of kafka-python 3.0 that shape this file: its constructors block; its
 rebalance listeners run on its own IO thread, where nothing may block or commit;
 an answer that arrives together with the end of the connection is dropped, so
-that a refused login looks like a broker that hangs up.
+that a refused login looks like a broker that hangs up; a constructor that fails
+leaves its network client open.
 """
 
 from __future__ import annotations
@@ -17,13 +18,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from kafka import (
-    ConsumerRebalanceListener,
-    KafkaConsumer,
-    KafkaProducer,
-    OffsetAndMetadata,
-    TopicPartition,
-)
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
 from kafka import errors as kafka_errors
 
 from streamrnn.connectors.kafka_clients import probe, words
@@ -68,9 +63,10 @@ def open_consumer(options: KafkaOptions, leaving: Leaving | None = None) -> Kafk
     if leaving is not None:
         raise words.no_groups()
     probe.check_certificates(options)
-    with _opening(options):
+    with _opening(options) as client:
         consumer = KafkaConsumer(
             **_common(options),
+            kafka_client=client,
             group_id=options.group,
             enable_auto_commit=False,
             auto_offset_reset="none",  # where a partition starts is ours to say
@@ -94,9 +90,10 @@ def open_consumer(options: KafkaOptions, leaving: Leaving | None = None) -> Kafk
 def open_producer(options: KafkaOptions, topic: str) -> KafkaPythonProducer:
     """Connect."""
     probe.check_certificates(options)
-    with _opening(options):
+    with _opening(options) as client:
         producer = KafkaProducer(
             **_common(options),
+            kafka_client=client,
             acks="all",
             enable_idempotence=True,
             # The client tries for ever: what it has taken it must not drop.
@@ -348,15 +345,28 @@ def _translated(options: KafkaOptions) -> Iterator[None]:
 
 
 @contextmanager
-def _opening(options: KafkaOptions) -> Iterator[None]:
-    """A constructor's errors as ours, with a refused login told from brokers that are away."""
+def _opening(options: KafkaOptions) -> Iterator[Callable[..., Any]]:
+    """A constructor's errors as ours, with a refused login told from brokers that are away.
+
+    Gives what makes the constructor's network client, which is closed where the constructor fails.
+    """
+    clients: list[Any] = []
+
+    def client(**settings: Any) -> Any:
+        clients.append(KafkaConsumer.DEFAULT_CONFIG["kafka_client"](**settings))
+        return clients[-1]
+
     log = logging.getLogger("kafka")
     # It says each failed attempt, for hours, and at DEBUG passwords; we say once that brokers are away.
     log.setLevel(logging.CRITICAL if log.level == logging.NOTSET else max(log.level, logging.INFO))
     try:
         with _translated(options):
-            yield
-    except RetriableError as error:
+            yield client
+    except BaseException as error:
+        for made in clients:
+            made.close()
+        if not isinstance(error, RetriableError):
+            raise
         states = [probe.state_of(broker, options) for broker in options.brokers]
         if options.security.sasl and probe.ANSWERS in states:
             raise words.login_refused(options) from None

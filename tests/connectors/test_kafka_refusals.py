@@ -1,13 +1,15 @@
 """What the Kafka source and sink refuse, and with which words."""
 
+import threading
 import time
 
 import pytest
 from kafka_support import FloatDecoder, Polled, options, produce, source_of
 
 from streamrnn.connectors.kafka import KafkaOptions, KafkaSecurity, KafkaSource
+from streamrnn.connectors.kafka_clients.base import open_consumer, open_producer
 from streamrnn.connectors.kafka_sink import KafkaSink
-from streamrnn.errors import FatalConnectorError, SettingsError
+from streamrnn.errors import FatalConnectorError, RetriableError, SettingsError
 
 
 def test_an_unknown_topic_is_an_error_after_a_time(broker, client):
@@ -32,6 +34,16 @@ def test_an_unknown_host_is_said_once_and_waited_for(client, caplog):
     assert "no-such-host.invalid:9092" in source.trouble
     assert len([r for r in caplog.records if "trying on" in r.message]) == 1
     source.close()
+
+
+def test_attempts_that_fail_leave_no_threads_behind():
+    away = KafkaOptions(brokers=("no-such-host.invalid:9092",), topics=("t",), connect_timeout_s=0.1)
+    before = set(threading.enumerate())
+    with pytest.raises(RetriableError, match="cannot connect"):
+        open_consumer(away)
+    with pytest.raises(RetriableError, match="cannot connect"):
+        open_producer(away, "t")
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_position_beyond_the_end_is_an_error_and_one_before_the_first_is_said(broker, client, caplog):
