@@ -267,23 +267,30 @@ class Spell:
     age: int = 0
     calm: int = 0
     odd: int = 0
+    excess: float = 0.0
     newest: float = 0.0
-    wait: int = 0  # until a long one is rare
+    clear_wait: int = 0  # until as many as may be are saved up
+    long_wait: int = 0
     recovers: bool = False
     quiet_for: int = 0
     kept_for: float = spell._OLD
 
     def end_if_calm(self) -> None:
-        self.wait = max(self.wait - 1, 0)
+        self.clear_wait, self.long_wait = max(self.clear_wait - 1, 0), max(self.long_wait - 1, 0)
         if not self.age or self.calm < alert.QUIET:
             return
+        clear = self.age >= spell._BRIEF and self.excess >= spell._CLEARLY
         long = self.age >= spell._LONG
-        fault = long and not self.wait and self.odd >= spell._OFTEN
-        self.wait = int(anchor.ADOPTED) if long else self.wait
+        weak = long and self.odd >= spell._OFTEN
+        most = int(spell._AT_ONCE * spell._CLEAR_RARE)
+        waited = min(self.clear_wait + int(spell._CLEAR_RARE), most)
+        fault = (clear and self.clear_wait + spell._CLEAR_RARE <= most) or (weak and not self.long_wait)
+        self.clear_wait = waited if clear else self.clear_wait
+        self.long_wait = int(anchor.ADOPTED) if long else self.long_wait
         self.recovers = (self.recovers or fault) and self.age < alert.LASTING
         if self.age >= alert.LASTING:
             self.kept_for = spell._OLD
-        self.age, self.odd, self.quiet_for = 0, 0, 0
+        self.age, self.odd, self.excess, self.quiet_for = 0, 0, 0.0, 0
 
     def may_be_normal(self, usual: bool) -> bool:
         return usual or self.age < spell._LONG or self.age >= alert.LASTING
@@ -295,6 +302,7 @@ class Spell:
             return False
         held = detection or (lasts and self.age < alert.LASTING)
         self.age, self.odd = self.age + 1, self.odd + (surprise >= spell._ODD)
+        self.excess += max(surprise - spell._ODD, 0.0)
         self.calm = 0 if held else self.calm + 1
         return self.age == alert.LASTING
 
@@ -309,7 +317,10 @@ class Spell:
         if self.recovers and back and self.newest < spell._USUAL:
             self.recovers = False
             return spell.PUT_BACK if self.kept_for < spell._OLD else spell.NOTHING
-        if self.quiet_for < spell._CALM or self.kept_for < spell._EVERY:
+        if (
+            self.quiet_for < (spell._PATIENCE if self.recovers else spell._CALM)
+            or self.kept_for < spell._EVERY
+        ):
             return spell.NOTHING
         self.recovers, self.kept_for = False, 0
         return spell.KEEP

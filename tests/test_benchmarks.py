@@ -69,6 +69,18 @@ def test_a_quick_look_at_attribution_plants_every_kind_of_fault_and_finds_where(
     assert "8 channels/flat line" in printed
 
 
+def test_a_quick_look_at_second_faults_finds_most_that_are_not_close_behind_a_first(tmp_path):
+    file = tmp_path / "second_fault.json"
+    command = [sys.executable, BENCHMARKS / "second_fault.py", "--quick", "--json", file]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    figures = json.loads(file.read_text())
+    for channels in (1, 2, 4, 8):
+        assert figures[f"{channels} channels/nothing/alerted"] == 1.0
+    for behind in (300, 1000):
+        assert figures[f"2 to 8 channels, {behind} behind/alerted"] > 0.8
+    assert "8 channels/drift of 300" in printed
+
+
 def test_a_small_replay_writes_times_ratios_and_memory(tmp_path):
     file = tmp_path / "replay.json"
     options = ["--rows", "2000", "--quick", "--memory-gb", "0.0005", "--json", file]
