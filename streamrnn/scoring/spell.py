@@ -10,10 +10,10 @@ One that ends before may be a fault: a clear one, of ``_BRIEF`` records or more 
 weak one, of ``_LONG`` records or more, ``_OFTEN`` of them with a surprise of ``_ODD`` or more, and no other
 spell that long within ``anchor.ADOPTED``. A fault says nothing of what is normal. When it is over, a record
 is no odder than most, the anchored copies' gate is open and errors are as small as they were, what was
-learned is put back as it was before (``recall.py``), so that the next fault is as odd as the first; that is
-waited for for ``_PATIENCE`` quiet records. Spells that are seldom odd and frequent ones are how the stream
-is; and what is taken back is not paid for by fewer detections later, so it must stay rare for p-values to
-keep their rate.
+learned is put back as it was before (``recall.py``), so that the next fault is as odd as the first; where
+that takes more than ``_PATIENCE`` quiet records, it stays. Spells that are seldom odd and frequent ones are
+how the stream is; and what is taken back is not paid for by fewer detections later, so it must stay rare
+for p-values to keep their rate.
 
 What was learned is kept every ``_EVERY`` records, where there was no spell for ``_CALM`` and the gate is
 open: a fault is learned from before it is a detection, and at its first record.
