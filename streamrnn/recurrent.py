@@ -163,7 +163,10 @@ class Recurrent:
         outputs = np.empty((len(x), self.shape.outputs), self.shape.dtype)
         y = np.full_like(outputs, np.nan) if y is None else y
         columns = (address(x), address(y), address(outputs))
+        kept = self.table[plan.NET_ERRORS_KEPT]
+        self.table[plan.NET_ERRORS_KEPT] = kept or purpose == DIFFERENTIATE
         _, losses = run_sequence(self.shape.tag, *self._addresses, columns, len(x), purpose)
+        self.table[plan.NET_ERRORS_KEPT] = kept
         return outputs, losses
 
     # ------------------------------------------------------------ and back

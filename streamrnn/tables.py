@@ -9,6 +9,7 @@ import numpy as np
 
 from streamrnn.kernels import losses, plan
 from streamrnn.kernels.cells import CELLS, GRID_CELLS
+from streamrnn.kernels.cells.at_once import TAKEN
 from streamrnn.kernels.cells.protocol import CellSpec
 from streamrnn.kernels.cells.stack import Stack
 from streamrnn.kernels.ensemble import Shared
@@ -117,7 +118,7 @@ class NetworkShape:
 
     @property
     def v_stride(self) -> int:
-        return round_up(self.reads, UNIT)
+        return round_up(self.reads, UNIT) + self.padded * self.spec.slopes
 
     @property
     def parts(self) -> tuple[NetworkShape, ...]:
@@ -190,7 +191,8 @@ def network_table(
     if shape.padded <= spec.turned_to:
         table[plan.NET_TURNED] = scratch.take(f"{name}.turned", layers * shape.padded**2, item)
     if layers == 1 and shape.context > 0 and training.losses(shape.outputs)[:2] == (losses.HUBER, 1):
-        table[plan.NET_HEARD] = scratch.take(f"{name}.heard", 2 * round_up(slots, UNIT) + shape.padded, item)
+        heard = 2 * round_up(slots, UNIT) + shape.padded
+        table[plan.NET_HEARD] = scratch.take(f"{name}.heard", heard, item)
     if layers > 1:
         table[plan.NET_BY_INPUTS] = scratch.take(f"{name}.by_inputs", shape.padded, item)
     _write_sizes(shape, table)
@@ -211,6 +213,7 @@ def _write_sizes(shape: NetworkShape, table: Int64Array) -> None:
         (plan.NET_K2, shape.slots - 1),
         (plan.NET_FEEDBACK, spec.context == "outputs"),
         (plan.NET_RECOMPUTE, shape.recompute),
+        (plan.NET_ERRORS_KEPT, shape.inputs + shape.context > TAKEN),
         (plan.NET_SAVED_STRIDE, spec.saved * shape.padded),
         (plan.NET_ERRORS_STRIDE, shape.layers * spec.errors * shape.padded),
         (plan.NET_PARAMETERS, shape.parameters),

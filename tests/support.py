@@ -134,6 +134,7 @@ class Network:
 
     def gradient(self) -> tuple[Arrays, float, int]:
         """(gradient of the sum of the losses, its sum of squares, how many losses)."""
+        self.table[plan.NET_ERRORS_KEPT] = 1  # what ``input_gradient`` reads
         _, (squares, losses) = self._feed(np.empty((0, self.shape.inputs)), None, DIFFERENTIATE)
         return self.named(self.segment("gradient")), squares, losses
 

@@ -1,6 +1,6 @@
 """LLVM IR in the vocabulary of our kernels: 64-byte vectors and counted loops.
 
-Only ``vector.py``, ``rectifier.py``, ``matrix.py``, ``narrow.py`` and ``triangle.py`` import this.
+Only ``vector.py``, ``sums.py``, ``rectifier.py``, ``matrix.py``, ``narrow.py``, ``triangle.py`` import this.
 A vector is 64 bytes: 16 float32 or 8 float64 lanes. LLVM splits it in two on machines with 32-byte
 registers, which changes no bit, since no lane ever meets another except in the
 fixed trees below.

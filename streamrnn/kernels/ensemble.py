@@ -134,7 +134,7 @@ def teach_first(cell, i, model, row, scratch, places):
     target = shift(target_ring(cell, row, net), now * channels)
     for d in range(channels):
         store(target, d, load(changes, d))
-    return open_window(cell, net, row, scratch) if due(net, row) else 0
+    return open_window(cell, net, row, scratch) if due(net, row, 1) else 0
 
 
 @inlined

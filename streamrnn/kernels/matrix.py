@@ -230,17 +230,6 @@ def narrow_weight_gradient(
     return v.dtype(v, i, d, i, i, out, i, i, i, i), emit
 
 
-@intrinsic
-def sum_of_squares(_t: Any, vector: Any, count: Any) -> Any:
-    """That of ``count`` elements, a multiple of the lanes, added as the gradient's squares are."""
-
-    def emit(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
-        emitter = Emitter(builder, vector.dtype)
-        return emitter.sum(_all_squares(emitter, *args))
-
-    return vector.dtype(vector, types.int64), emit
-
-
 def _product(
     emitter: Emitter,
     operands: Sequence[Any],

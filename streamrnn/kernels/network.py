@@ -106,11 +106,11 @@ def step(cell, net, row, slot, masked):
 
 
 @inlined
-def due(net, row):
-    """Count one output whose targets are now in the ring; whether k1 have come and it is time to train."""
+def due(net, row, count):
+    """Count outputs whose targets are now in the ring; whether k1 have come and it is time to train."""
     table = int64_at(net)
     counters = int64_at(row + load(table, plan.NET_COUNTERS))
-    since = load(counters, plan.COUNT_SINCE) + 1
+    since = load(counters, plan.COUNT_SINCE) + count
     k1 = load(table, plan.NET_K1)
     train = since >= k1 and load(counters, plan.COUNT_FILLED) >= k1
     store(counters, plan.COUNT_SINCE, 0 if train else since)
@@ -299,9 +299,9 @@ def update(cell, net, row, scratch, losses):
 
 
 @woven
-def learn(cell, net, row, scratch):
-    """Count an output whose targets came; every k1, train on the window, where any loss of it is known."""
-    if due(net, row):
+def learn(cell, net, row, scratch, count):
+    """Count outputs whose targets came; every k1, train on the window, where any loss of it is known."""
+    if due(net, row, count):
         losses = _go_all_the_way(cell, net, row, scratch)
         if losses > 0:
             update(cell, net, row, scratch, losses)

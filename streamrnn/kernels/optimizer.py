@@ -70,9 +70,10 @@ def descend(cell, net, row, scratch, squares, losses):
     most = load(numbers, plan.NET_CLIP_VALUE)
     if most < inf:
         squares = _hold(cell, net, scratch, most * losses)
-    norm = square_root(float(squares)) / losses
-    clip = load(numbers, plan.NET_CLIP)
-    shrink = clip / norm if norm > clip else 1.0
+    # The norm is that of the mean, and is waited for only where it is too large.
+    shrink, clip = 1.0, load(numbers, plan.NET_CLIP)
+    if float(squares) > (clip * losses) * (clip * losses):
+        shrink = clip / (square_root(float(squares)) / losses)
     # The constants of the loop, each once; Adam's rate and v are corrected: moments start from 0.
     scale = splat(weights, shrink / losses)
     rate = splat(weights, -load(numbers, plan.NET_RATE) / (1.0 - load(powers, 0)))

@@ -27,6 +27,7 @@ from __future__ import annotations
     NET_FEEDBACK,  # 1: the cell reads the outputs of the step before
     NET_RECOMPUTE,  # 1: go back through activations recomputed under the current weights
     NET_LATER,  # 1: what came after the window has left its errors of the last state (DH, CARRY)
+    NET_ERRORS_KEPT,  # 1: dL/dz of every step is asked for, also where a way back at once could do without
     NET_V_STRIDE,  # elements of v in one slot
     NET_TOP_STRIDE,  # the same of the layer whose h the head reads
     NET_SAVED_STRIDE,  # elements that the cell saves in one slot
@@ -56,7 +57,7 @@ from __future__ import annotations
     NET_BY_INPUTS,  # room for dL/dx of a layer above
     NET_TURNED,  # W_hh transposed, for a cell's way back; 0: it has no use for it
     NET_CARRY,  # what else flows back in time: the cell state's gradient
-    NET_HEARD,  # errors of each step's only output, products of weights, gains; 0: it goes back step by step
+    NET_HEARD,  # errors of each step's only output, gains, products of weights; 0: it goes back step by step
     # training
     NET_LOSS,  # which of ``losses.py``
     NET_COUNTED,  # outputs that count as a loss each; the others share in the loss of one of these
@@ -73,7 +74,7 @@ from __future__ import annotations
     NET_CLIP_VALUE,  # of each element of the gradient
     NET_HUBER,  # infinite: half squares
     NET_SIZE,
-) = range(54)
+) = range(55)
 
 # a network's int64 counters, in its row
 (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from streamrnn.kernels import plan
-from streamrnn.kernels.compiling import entry_point, inlined, kernel
+from streamrnn.kernels.cells.protocol import cell_whole_steps
+from streamrnn.kernels.columns import write_inputs
+from streamrnn.kernels.compiling import entry_point
 from streamrnn.kernels.network import clear, gradient_of_window, input_address, learn, step
 from streamrnn.kernels.optimizer import descend
 from streamrnn.kernels.slots import next_slot
-from streamrnn.kernels.vector import copy, int64_at, load, never_inline, pointer_like, shift, store
+from streamrnn.kernels.vector import copy, int64_at, load, pointer_like, shift, store
 
 
 @entry_point
@@ -23,29 +25,6 @@ def run_one(cell, net, row, x):
 
 
 SAY, LEARN, DIFFERENTIATE = range(3)
-
-
-@kernel
-def _write_several(place, x, t, count):
-    """Write the inputs of step ``t``; those of a step without all of them are 0. Whether it has them."""
-    never_inline()
-    known = True
-    for k in range(count):
-        value = load(x, t * count + k)
-        known = known and value == value
-    for k in range(count):
-        store(place, k, load(x, t * count + k) if known else 0.0)
-    return known
-
-
-@inlined
-def _write_inputs(place, x, t, count):
-    """The same, where one input is most common."""
-    if count != 1:
-        return _write_several(place, x, t, count)
-    value = load(x, t)
-    store(place, 0, value if value == value else 0.0)
-    return value == value
 
 
 @entry_point
@@ -65,14 +44,20 @@ def run_sequence(cell, net, row, scratch, columns, n, purpose):
     out = pointer_like(columns[2], cell.one)
     y = pointer_like(row + load(table, plan.NET_Y), cell.one)
     target = pointer_like(row + load(table, plan.NET_TARGET), cell.one)
-    for t in range(n):
-        slot = next_slot(load(counters, plan.COUNT_SLOT), load(table, plan.NET_SLOTS))
-        known = _write_inputs(input_address(cell, net, row, slot), x, t, n_inputs)
-        step(cell, net, row, slot, 0 if known else 1)
-        copy(shift(out, t * n_outputs), shift(y, slot * n_outputs), n_outputs)
-        copy(shift(target, slot * n_outputs), shift(truth, t * n_outputs), n_outputs)
+    t = 0
+    while t < n:
+        to_train = load(table, plan.NET_K1) - load(counters, plan.COUNT_SINCE)
+        until = min(n, t + max(1, to_train)) if purpose == LEARN else n
+        begin, t = t, cell_whole_steps(cell, net, row, columns, t, until)
+        if t == begin:
+            slot = next_slot(load(counters, plan.COUNT_SLOT), load(table, plan.NET_SLOTS))
+            known = write_inputs(input_address(cell, net, row, slot), x, t, n_inputs)
+            step(cell, net, row, slot, 0 if known else 1)
+            copy(shift(out, t * n_outputs), shift(y, slot * n_outputs), n_outputs)
+            copy(shift(target, slot * n_outputs), shift(truth, t * n_outputs), n_outputs)
+            t += 1
         if purpose == LEARN:
-            learn(cell, net, row, scratch)
+            learn(cell, net, row, scratch, t - begin)
     if purpose == DIFFERENTIATE:
         errors = pointer_like(scratch + load(table, plan.NET_ERRORS), cell.one)
         # A way back that ends within the window leaves the errors before that as they are.

@@ -28,6 +28,7 @@ from streamrnn.kernels.cells.protocol import (
     cell_hold,
     cell_input_gradient,
     cell_whole_step,
+    cell_whole_steps,
     cell_whole_way,
     implements,
 )
@@ -41,10 +42,19 @@ from streamrnn.kernels.cells.simple import (
     units_of_many,
     vector_of,
 )
-from streamrnn.kernels.cells.whole_step import go_in_one, goes_in_one
+from streamrnn.kernels.cells.whole_step import (
+    end_steps,
+    go_in_one,
+    goes_in_one,
+    next_step,
+    output,
+    sizes_of,
+)
+from streamrnn.kernels.columns import write_inputs
 from streamrnn.kernels.compiling import inlined
 from streamrnn.kernels.head import hear_error
-from streamrnn.kernels.slots import next_slot, previous_slot, slot_before
+from streamrnn.kernels.slots import next_slot, previous_slot
+from streamrnn.kernels.sums import fma_of_numbers, store_four_sums
 from streamrnn.kernels.vector import (
     fma,
     int64_at,
@@ -66,7 +76,9 @@ class Jordan(NamedTuple):
     one: Any
 
 
-SPEC = CellSpec("jordan", Jordan, ("h",), saved=0, errors=1, state=(), bias={}, context="outputs")
+SPEC = CellSpec(
+    "jordan", Jordan, ("h",), saved=0, errors=1, state=(), bias={}, context="outputs", slopes=True
+)
 
 
 @inlined
@@ -83,15 +95,21 @@ def _is_masked(net, row, slot):
 
 
 @inlined
-def _listen(cell, net, row, slot):
-    """Write the newest outputs of a step that was not masked; pointer to where they come from."""
+def _heard_behind(cell, net, row, slot):
+    """Pointer to what the step after a slot sees: the newest outputs of a step that was not masked."""
     table = int64_at(net)
-    outputs, before = load(table, plan.NET_OUTPUTS), previous_slot(slot, load(table, plan.NET_SLOTS))
-    heard = shift(pointer_like(row + load(table, plan.NET_Y), cell.one), before * outputs)
-    if _is_masked(net, row, before):
-        heard = _context(cell, net, row, before)
+    if _is_masked(net, row, slot):
+        return _context(cell, net, row, slot)
+    return shift(pointer_like(row + load(table, plan.NET_Y), cell.one), slot * load(table, plan.NET_OUTPUTS))
+
+
+@inlined
+def _listen(cell, net, row, slot):
+    """Write what a slot's step sees of the past; pointer to where that comes from."""
+    table = int64_at(net)
+    heard = _heard_behind(cell, net, row, previous_slot(slot, load(table, plan.NET_SLOTS)))
     context = _context(cell, net, row, slot)
-    for k in range(outputs):
+    for k in range(load(table, plan.NET_OUTPUTS)):
         store(context, k, load(heard, k))
     return heard
 
@@ -100,9 +118,57 @@ def _listen(cell, net, row, slot):
 def whole_step(cell, net, row, slot):
     if not goes_in_one(net):
         return False
-    heard = _listen(cell, net, row, slot)
-    go_in_one(cell, net, row, slot, load(int64_at(net), plan.NET_INPUTS), heard, 1)
+    heard = load(_listen(cell, net, row, slot), 0)
+    go_in_one(cell, net, row, slot, load(int64_at(net), plan.NET_INPUTS), 1, heard)
     return True
+
+
+@implements(cell_whole_steps, Jordan)
+def whole_steps(cell, net, row, columns, t, until):
+    if not goes_in_one(net):
+        return t
+    if load(int64_at(net), plan.NET_PADDED) == 2 * lanes(pointer_like(row, cell.one)):
+        return _go_on(cell, net, row, columns, t, until, True)
+    return _go_on(cell, net, row, columns, t, until, False)
+
+
+@inlined
+def _go_on(cell, net, row, columns, t, until, alone):
+    """Step after step, what was said staying at hand."""
+    table = int64_at(net)
+    slots, stride, inputs = (
+        load(table, plan.NET_SLOTS),
+        load(table, plan.NET_V_STRIDE),
+        load(table, plan.NET_INPUTS),
+    )
+    v, weights = vector_of(cell, net, row, 0), pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
+    y, target, mask = (
+        pointer_like(row + load(table, plan.NET_Y), cell.one),
+        pointer_like(row + load(table, plan.NET_TARGET), cell.one),
+        int64_at(row + load(table, plan.NET_MASK)),
+    )
+    of_x, of_target, out = (
+        pointer_like(columns[0], cell.one),
+        pointer_like(columns[1], cell.one),
+        pointer_like(columns[2], cell.one),
+    )
+    begin, sizes, here = t, sizes_of(net, inputs, 1), next_step(net, row)
+    slot = previous_slot(here, slots)
+    heard = load(_heard_behind(cell, net, row, slot), 0)
+    while t < until:
+        x = shift(v, here * stride + sizes[0] + 1)
+        if not write_inputs(x, of_x, t, inputs):
+            break
+        slot, here = here, next_slot(here, slots)
+        store(x, inputs, heard)
+        heard = output(x, shift(v, here * stride), weights, sizes, heard, alone)
+        store(mask, slot, 0)
+        store(y, slot, heard)
+        store(out, t, heard)
+        store(target, slot, load(of_target, t))
+        t += 1
+    end_steps(net, row, slot, t - begin)
+    return t
 
 
 @implements(cell_forward, Jordan)
@@ -158,7 +224,7 @@ def _products_of_weights(cell, net, row, scratch):
     """Pointer to w_yh w_out of every unit, made here."""
     table = int64_at(net)
     h_size, slots = load(table, plan.NET_PADDED), load(table, plan.NET_SLOTS)
-    products = shift(heard_by(cell, net, scratch), (slots + 15) // 16 * 16)
+    products = shift(heard_by(cell, net, scratch), 2 * ((slots + 15) // 16 * 16))
     weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
     of_context = shift(weights, load(table, plan.NET_INPUTS) * h_size)
     head = head_of(cell, net, row, plan.NET_WEIGHTS)
@@ -168,43 +234,80 @@ def _products_of_weights(cell, net, row, scratch):
 
 
 @inlined
-def _behind_oldest(net, row, steps):
-    """The slot of the h of the oldest step that is not masked, or of the newest."""
+def _find_gains(cell, net, row, scratch):
+    """Pointer to dy(t) / dy(t - 1) = sum over the units of w_yh w_out (1 - h(t)^2), of every slot's h."""
     table = int64_at(net)
-    slots, mask = load(table, plan.NET_SLOTS), int64_at(row + load(table, plan.NET_MASK))
-    newest = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT)
-    slot = slot_before(newest, steps - 1, slots)
-    while slot != newest and load(mask, slot):
-        slot = next_slot(slot, slots)
-    return next_slot(slot, slots)
+    h_size, slots, stride = (
+        load(table, plan.NET_PADDED),
+        load(table, plan.NET_SLOTS),
+        load(table, plan.NET_V_STRIDE),
+    )
+    products, slopes = _products_of_weights(cell, net, row, scratch), _slopes(cell, net, row)
+    gains = shift(heard_by(cell, net, scratch), (slots + 15) // 16 * 16)
+    for n in range(0, slots - 3, 4):
+        a, b, c, d = splat(gains, 0.0), splat(gains, 0.0), splat(gains, 0.0), splat(gains, 0.0)
+        here = shift(slopes, n * stride)
+        for j in range(0, h_size, lanes(gains)):
+            p = load_vector(products, j)
+            a, b = fma(p, load_vector(here, j), a), fma(p, load_vector(here, stride + j), b)
+            c, d = fma(p, load_vector(here, 2 * stride + j), c), fma(p, load_vector(here, 3 * stride + j), d)
+        store_four_sums(gains, n, (a, b, c, d), 0.0)
+    for n in range(slots // 4 * 4, slots):
+        a = splat(gains, 0.0)
+        for j in range(0, h_size, lanes(gains)):
+            a = fma(load_vector(products, j), load_vector(slopes, n * stride + j), a)
+        store(gains, n, vector_sum(a))
+    return gains
 
 
 @inlined
-def _gains(cell, net, row, scratch, steps):
-    """Pointer to dy(t) / dy(t - 1) = sum over the units of w_yh w_out (1 - h(t)^2), of every slot's h.
-
-    Made here; 0 where the window of ``steps`` begins.
-    """
+def _slopes(cell, net, row):
+    """Pointer to 1 - h^2 of the h in slot 0."""
     table = int64_at(net)
-    h_size, slots = load(table, plan.NET_PADDED), load(table, plan.NET_SLOTS)
-    products = _products_of_weights(cell, net, row, scratch)
-    gains = shift(products, h_size)
-    v, stride = vector_of(cell, net, row, 0), load(table, plan.NET_V_STRIDE)
-    for n in range(slots):
-        total, h = splat(v, 0.0), shift(v, n * stride)
-        for j in range(0, h_size, lanes(v)):
-            h_j = load_vector(h, j)
-            total = fma(load_vector(products, j), fma(h_j * -1.0, h_j, 1.0), total)
-        store(gains, n, vector_sum(total))
-    store(gains, _behind_oldest(net, row, steps), 0.0)
-    return gains
+    return shift(vector_of(cell, net, row, 0), load(table, plan.NET_V_STRIDE) - load(table, plan.NET_PADDED))
+
+
+@inlined
+def _gain(known, n):
+    return load(known[0], n)
+
+
+@inlined
+def _flow(net, row, heard, steps, known):
+    """d(t - 1) = own(t - 1) + gain(t) d(t); behind the losses, where there is no own, two steps at a time."""
+    table, gains = int64_at(net), known[0]
+    slots, k1 = load(table, plan.NET_SLOTS), min(load(table, plan.NET_K1), steps)
+    behind = next_slot(load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT), slots)
+    d, total = load(heard, 0), load(heard, 0)
+    for n in range(1, k1):
+        d = fma_of_numbers(load(gains, behind), d, load(heard, n))
+        store(heard, n, d)
+        total += d
+        behind = previous_slot(behind, slots)
+    for n in range(k1, steps - 1, 2):
+        gain, behind = load(gains, behind), previous_slot(behind, slots)
+        one, d = d * gain, d * (gain * load(gains, behind))
+        behind = previous_slot(behind, slots)
+        store(heard, n, one)
+        store(heard, n + 1, d)
+        total += one + d
+    if (steps - k1) & 1:
+        store(heard, steps - 1, d * load(gains, behind))
+        total += load(heard, steps - 1)
+    return total
+
+
+@inlined
+def _known_slope(known, place, h):
+    return load_vector(known[1], place)
 
 
 @implements(cell_whole_way, Jordan)
 def whole_way(cell, net, row, scratch):
     table = int64_at(net)
     steps = load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_FILLED)
-    return go_at_once(cell, net, row, scratch, steps, _gains(cell, net, row, scratch, steps), load)
+    known = _find_gains(cell, net, row, scratch), _slopes(cell, net, row)
+    return go_at_once(cell, net, row, scratch, steps, known, _gain, _known_slope, _flow)
 
 
 @implements(cell_backward, Jordan)

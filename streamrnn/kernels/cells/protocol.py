@@ -58,6 +58,8 @@ class CellSpec:
         earlier inputs 1/sqrt(all inputs seen).
     turned_to : int
         Most padded units with which its way back reads a transposed copy of W_hh (``NET_TURNED``).
+    slopes : bool
+        Whether v ends in 1 - h^2 of the h that it begins with, for the way back.
     """
 
     name: str
@@ -70,6 +72,7 @@ class CellSpec:
     context: str = "hidden"
     bound: float | None = None
     turned_to: int = 0
+    slopes: bool = False
 
     @property
     def diagonal(self) -> bool:
@@ -83,6 +86,13 @@ def cell_forward(cell: Any, net: int, row: int, slot: int) -> None:
 
 def cell_whole_step(cell: Any, net: int, row: int, slot: int) -> Any:
     """One step and the output that it leads to, where the cell makes both in one go; whether it did."""
+
+
+def cell_whole_steps(cell: Any, net: int, row: int, columns: Any, t: int, until: int) -> Any:
+    """Such steps of a sequence (``run_sequence``) from ``t`` on, at most to ``until``; where it stopped.
+
+    It stops at a step without inputs, and where it makes none so.
+    """
 
 
 def cell_hold(cell: Any, net: int, row: int, slot: int) -> None:
@@ -173,6 +183,11 @@ def _choose(stub: Callable[..., Any], function: Callable[..., Any], fits: Callab
 @otherwise(cell_whole_step)
 def _in_two(cell, net, row, slot):
     return False
+
+
+@otherwise(cell_whole_steps)
+def _one_by_one(cell, net, row, columns, t, until):
+    return t
 
 
 @otherwise(cell_reach)

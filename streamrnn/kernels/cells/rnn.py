@@ -89,7 +89,7 @@ def slope(cell: Any, h: Any) -> Any:
 
 @implements(activate, RNN)
 def activate_tanh(cell, net, z):
-    put_tanh(net, z)
+    put_tanh(load(int64_at(net), plan.NET_PADDED), z)
 
 
 @implements(activate, ReLURNN)
