@@ -35,6 +35,11 @@ REQUIRED = (
     Requirement("jax/32/forward/ratio", ">=", 5),
     Requirement("jax/16/learn/ratio", ">=", 12),
     Requirement("jax/32/learn/ratio", ">=", 12),
+    *(
+        Requirement(f"{cell}/{hidden}/chunk/learn/to_lstm", ">=", 0.75)
+        for cell in networks.ALL_CELLS
+        for hidden in (32, 64)
+    ),
 )
 
 
@@ -81,9 +86,18 @@ def _figures(times_ns: dict[str, float], sizes: Sequence[int], cells: Sequence[s
     for hidden in sizes:
         for cell in cells:
             figures |= networks.derived(times_ns, cell, hidden, machine)
+        figures |= _against_lstm(figures, hidden, cells)
         figures |= _against_jax(times_ns, hidden)
     figures |= readouts.derived(times_ns)
     return figures | {f"{name}/us": time * 1e-3 for name, time in times_ns.items()}
+
+
+def _against_lstm(figures: dict[str, float], hidden: int, cells: Sequence[str]) -> dict[str, float]:
+    """Each cell's share of the peak while learning, to the LSTM's."""
+    shares = {cell: figures[f"{cell}/{hidden}/chunk/learn/fma_share"] for cell in cells}
+    if "lstm" not in shares:
+        return {}
+    return {f"{cell}/{hidden}/chunk/learn/to_lstm": share / shares["lstm"] for cell, share in shares.items()}
 
 
 def _against_jax(times_ns: dict[str, float], hidden: int) -> dict[str, float]:
@@ -110,9 +124,9 @@ def _print(report: Report, sizes: Sequence[int], cells: Sequence[str]) -> None:
         ["chunk/forward/us", "chunk/learn/us", "chunk/recompute/us", "one/forward/us"],
     )
     report.table(
-        "share of the peak, and one call a record to one call a stream",
+        "share of the peak, learning's to the LSTM's, and one call a record to one call a stream",
         rows,
-        ["chunk/forward/fma_share", "chunk/learn/fma_share", "one/ratio"],
+        ["chunk/forward/fma_share", "chunk/learn/fma_share", "chunk/learn/to_lstm", "one/ratio"],
     )
     report.table(
         "learning at best on this machine, us a record, and how much of the time it is that takes",
