@@ -20,7 +20,7 @@ from streamrnn.kernels import plan
 from streamrnn.kernels.compiling import WITHIN, inlined, kernel, woven
 from streamrnn.kernels.network import due, go_back, hidden_address, input_address, open_window, step, update
 from streamrnn.kernels.readout import find_errors, predict, update_gains, update_weights
-from streamrnn.kernels.slots import next_slot
+from streamrnn.kernels.slots import next_step
 from streamrnn.kernels.vector import (
     float64_at,
     int64_at,
@@ -157,9 +157,7 @@ def step_first(cell, i, model, row, scratch, places):
     never_inline()
     slot, masked = places
     table, net = int64_at(model), _network_table(model, i)
-    net_table = int64_at(net)
-    counters = int64_at(row + load(net_table, plan.NET_COUNTERS))
-    now = next_slot(load(counters, plan.COUNT_SLOT), load(net_table, plan.NET_SLOTS))
+    now = next_step(net, row)
     _write_inputs(model, scratch, net, input_address(cell, net, row, now))
     target = shift(target_ring(cell, row, net), now * load(table, plan.MODEL_CHANNELS))
     for d in range(load(table, plan.MODEL_CHANNELS)):

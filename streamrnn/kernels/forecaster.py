@@ -21,7 +21,7 @@ from streamrnn.kernels.network import hidden_address, input_address, step
 from streamrnn.kernels.readout import predict, switch_extra
 from streamrnn.kernels.residuals import forecast_slot
 from streamrnn.kernels.season import observe, seasonal_lag
-from streamrnn.kernels.slots import next_slot
+from streamrnn.kernels.slots import next_step
 from streamrnn.kernels.trainers.protocol import trainer_follow, trainer_learn
 from streamrnn.kernels.vector import float64_at, int64_at, load, never_inline, shift, store
 
@@ -179,8 +179,7 @@ def step_first(group_tag, i, model, row, scratch, places):
     table, fore, group = int64_at(model), int64_at(_forecaster(model)), _group(model, i)
     own = row + d * load(fore, plan.FORE_BLOCK)
     net = group + load(int64_at(group), plan.GROUP_NET)
-    now = load(int64_at(own + load(int64_at(net), plan.NET_COUNTERS)), plan.COUNT_SLOT)
-    now = next_slot(now, load(int64_at(net), plan.NET_SLOTS))
+    now = next_step(net, own)
     place, x = input_address(cell, net, own, now), float64_at(scratch + load(fore, plan.FORE_X))
     for j in range(load(fore, plan.FORE_INPUTS)):
         store(place, j, load(x, j))

@@ -28,7 +28,7 @@ from streamrnn.kernels.compiling import inlined, kernel, woven
 from streamrnn.kernels.head import hear_error
 from streamrnn.kernels.losses import HUBER, normaliser, slope
 from streamrnn.kernels.optimizer import descend
-from streamrnn.kernels.slots import next_slot, slot_before
+from streamrnn.kernels.slots import count_steps, next_slot, slot_before
 from streamrnn.kernels.vector import (
     float64_at,
     fma,
@@ -96,10 +96,7 @@ def step(cell, net, row, slot, masked):
     A masked step carries the state through and is passed over on the way back.
     """
     table = int64_at(net)
-    counters = int64_at(row + load(table, plan.NET_COUNTERS))
-    store(counters, plan.COUNT_SLOT, slot)
-    filled = load(counters, plan.COUNT_FILLED)
-    store(counters, plan.COUNT_FILLED, filled + (1 if filled < load(table, plan.NET_K2) else 0))
+    count_steps(net, row, slot, 1)
     store(int64_at(row + load(table, plan.NET_MASK)), slot, masked)
     if not _take(cell, net, row, slot, masked):
         _head(cell, net, row, slot)

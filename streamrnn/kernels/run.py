@@ -8,17 +8,14 @@ from streamrnn.kernels.columns import write_inputs
 from streamrnn.kernels.compiling import entry_point
 from streamrnn.kernels.network import clear, gradient_of_window, input_address, learn, step
 from streamrnn.kernels.optimizer import descend
-from streamrnn.kernels.slots import next_slot
+from streamrnn.kernels.slots import next_step
 from streamrnn.kernels.vector import copy, int64_at, load, pointer_like, shift, store
 
 
 @entry_point
 def run_one(cell, net, row, x):
     """One forward step of a network with one input and one output."""
-    table = int64_at(net)
-    slot = next_slot(
-        load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT), load(table, plan.NET_SLOTS)
-    )
+    table, slot = int64_at(net), next_step(net, row)
     store(input_address(cell, net, row, slot), 0, x)
     step(cell, net, row, slot, 0)
     return float(load(shift(pointer_like(row + load(table, plan.NET_Y), cell.one), slot), 0))
@@ -50,7 +47,7 @@ def run_sequence(cell, net, row, scratch, columns, n, purpose):
         until = min(n, t + max(1, to_train)) if purpose == LEARN else n
         begin, t = t, cell_whole_steps(cell, net, row, columns, t, until)
         if t == begin:
-            slot = next_slot(load(counters, plan.COUNT_SLOT), load(table, plan.NET_SLOTS))
+            slot = next_step(net, row)
             known = write_inputs(input_address(cell, net, row, slot), x, t, n_inputs)
             step(cell, net, row, slot, 0 if known else 1)
             copy(shift(out, t * n_outputs), shift(y, slot * n_outputs), n_outputs)

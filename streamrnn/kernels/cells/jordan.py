@@ -42,18 +42,11 @@ from streamrnn.kernels.cells.simple import (
     units_of_many,
     vector_of,
 )
-from streamrnn.kernels.cells.whole_step import (
-    end_steps,
-    go_in_one,
-    goes_in_one,
-    next_step,
-    output,
-    sizes_of,
-)
+from streamrnn.kernels.cells.whole_step import go_in_one, goes_in_one, output, sizes_of
 from streamrnn.kernels.columns import write_inputs
 from streamrnn.kernels.compiling import inlined
 from streamrnn.kernels.head import hear_error
-from streamrnn.kernels.slots import next_slot, previous_slot
+from streamrnn.kernels.slots import count_steps, next_slot, next_step, previous_slot
 from streamrnn.kernels.sums import fma_of_numbers, store_four_sums
 from streamrnn.kernels.vector import (
     fma,
@@ -167,7 +160,7 @@ def _go_on(cell, net, row, columns, t, until, alone):
         store(out, t, heard)
         store(target, slot, load(of_target, t))
         t += 1
-    end_steps(net, row, slot, t - begin)
+    count_steps(net, row, slot, t - begin)
     return t
 
 
@@ -277,7 +270,7 @@ def _flow(net, row, heard, steps, known):
     """d(t - 1) = own(t - 1) + gain(t) d(t); behind the losses, where there is no own, two steps at a time."""
     table, gains = int64_at(net), known[0]
     slots, k1 = load(table, plan.NET_SLOTS), min(load(table, plan.NET_K1), steps)
-    behind = next_slot(load(int64_at(row + load(table, plan.NET_COUNTERS)), plan.COUNT_SLOT), slots)
+    behind = next_step(net, row)
     d, total = load(heard, 0), load(heard, 0)
     for n in range(1, k1):
         d = fma_of_numbers(load(gains, behind), d, load(heard, n))

@@ -41,9 +41,9 @@ from streamrnn.kernels.cells.simple import (
     vector_behind,
     vector_of,
 )
-from streamrnn.kernels.cells.whole_step import end_steps, go_in_one, goes_in_one, next_step
+from streamrnn.kernels.cells.whole_step import go_in_one, goes_in_one
 from streamrnn.kernels.compiling import inlined
-from streamrnn.kernels.slots import next_slot, previous_slot, slot_before
+from streamrnn.kernels.slots import count_steps, next_slot, next_step, previous_slot, slot_before
 from streamrnn.kernels.sums import copy_backwards, store_four_sums
 from streamrnn.kernels.vector import (
     copy,
@@ -147,7 +147,7 @@ def _by_four(cell, net, row, columns, t, until, h_size):
         store(y, third, load(out, t + 2))
         store(y, fourth, load(out, t + 3))
         first, t = here, t + 4
-    end_steps(net, row, previous_slot(first, slots), t - begin)
+    count_steps(net, row, previous_slot(first, slots), t - begin)
     return t
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from streamrnn.kernels import plan
 from streamrnn.kernels.cells.simple import vector_behind, vector_of
 from streamrnn.kernels.compiling import inlined
-from streamrnn.kernels.slots import next_slot
 from streamrnn.kernels.vector import (
     fma,
     int64_at,
@@ -102,20 +101,3 @@ def go_in_one(cell, net, row, slot, seen, last, heard):
     weights = pointer_like(row + load(table, plan.NET_WEIGHTS), cell.one)
     y, h = pointer_like(row + load(table, plan.NET_Y), cell.one), vector_behind(cell, net, row, slot)
     store(y, slot, output(x, h, weights, sizes_of(net, seen, last), heard, False))
-
-
-@inlined
-def next_step(net, row):
-    """The slot of the step to come."""
-    counters = int64_at(row + load(int64_at(net), plan.NET_COUNTERS))
-    return next_slot(load(counters, plan.COUNT_SLOT), load(int64_at(net), plan.NET_SLOTS))
-
-
-@inlined
-def end_steps(net, row, newest, count):
-    """Note that so many steps were taken, the newest in that slot."""
-    table = int64_at(net)
-    counters = int64_at(row + load(table, plan.NET_COUNTERS))
-    store(counters, plan.COUNT_SLOT, newest)
-    filled = load(counters, plan.COUNT_FILLED) + count
-    store(counters, plan.COUNT_FILLED, min(filled, load(table, plan.NET_K2)))
